@@ -1,0 +1,1 @@
+"""Outlines defects in product images after a handful of labelled examples."""

@@ -1,0 +1,31 @@
+"""The vocabulary of tensor shapes: signatures read as sentences, tests check them.
+
+Axes: b images of a batch, c channels, h and w rows and columns, k snapshots of a loss profile,
+n walkers (one per patch of a batch), t steps of a rollout.
+"""
+
+from typing import TypeAlias
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Image: TypeAlias = Float[Tensor, "c h w"]
+Images: TypeAlias = Float[Tensor, "b c h w"]
+Mask: TypeAlias = Bool[Tensor, "h w"]
+Masks: TypeAlias = Bool[Tensor, "b h w"]
+Coverage: TypeAlias = Float[Tensor, "b h w"]
+"""Share of each cell that a mask covers, in [0, 1]."""
+
+ErrorMaps: TypeAlias = Float[Tensor, "b h w"]
+LossProfiles: TypeAlias = Float[Tensor, "b k h w"]
+Logits: TypeAlias = Float[Tensor, "b h w"]
+AnomalyMap: TypeAlias = Float[Tensor, "h w"]
+
+Patches: TypeAlias = Float[Tensor, "n c side side"]
+Observations: TypeAlias = Float[Tensor, "n c crop crop"]
+Points: TypeAlias = Int[Tensor, "n 2"]
+"""Centres as (row, column), in cells."""
+Actions: TypeAlias = Int[Tensor, " n"]
+PerWalker: TypeAlias = Float[Tensor, " n"]
+PerStep: TypeAlias = Float[Tensor, "t n"]
+Scalar: TypeAlias = Float[Tensor, ""]
