@@ -3,7 +3,6 @@
 Only the command line catches `FlawtraceError`; it prints the message and exits with 1.
 """
 
-
 from pathlib import Path
 
 
@@ -17,4 +16,256 @@ class OutputError(FlawtraceError):
             f"Cannot write {path}: {cause.strerror or cause}.\n"
             "Expected a folder with room and write permission.\n"
             "Free some space, or name another output folder with -o."
+        )
+
+
+class ImageError(FlawtraceError):
+    """Something about one image file."""
+
+
+class UnreadableImageError(ImageError):
+    def __init__(self, path: Path, cause: str) -> None:
+        super().__init__(
+            f"Cannot read {path}: {cause}.\n"
+            "Expected a whole PNG, JPEG, BMP or TIFF file.\n"
+            "Save the picture again as PNG, or take the file out of the folder."
+        )
+
+
+class UnsupportedPixelsError(ImageError):
+    def __init__(self, path: Path, found: str) -> None:
+        super().__init__(
+            f"Cannot use the pixels of {path}: {found}.\n"
+            "Expected grey or colour with 1, 8 or 16 bits per channel, or a float32 TIFF.\n"
+            "Save the picture again as 8-bit or 16-bit PNG."
+        )
+
+
+class ValueRangeError(ImageError):
+    def __init__(self, path: Path, low: float, high: float) -> None:
+        super().__init__(
+            f"The values of {path} go from {low:g} to {high:g}.\n"
+            "Expected finite values from 0 (black) to 1 (white) in a picture of floating-point numbers.\n"
+            "Divide the values by the largest that the camera can give, the same for all pictures."
+        )
+
+
+class SeveralPagesError(ImageError):
+    def __init__(self, path: Path, pages: int) -> None:
+        super().__init__(
+            f"{path} holds {pages} pictures (pages or frames).\n"
+            "Expected one picture per file.\n"
+            "Save each of them as a file of its own."
+        )
+
+
+class ImageTooSmallError(ImageError):
+    def __init__(self, path: Path, height: int, width: int, limit: int) -> None:
+        super().__init__(
+            f"{path} is {width} x {height} pixels (width x height).\n"
+            f"Expected at least {limit} on each side.\n"
+            "Take the picture at a higher resolution, or take the file out of the folder."
+        )
+
+
+class ImageTooLargeError(ImageError):
+    def __init__(self, path: Path, height: int, width: int, limit: int) -> None:
+        super().__init__(
+            f"{path} is {width} x {height} = {width * height:,} pixels (width x height).\n"
+            f"Expected at most {limit:,} pixels.\n"
+            "Cut the picture into tiles, or make it smaller."
+        )
+
+
+class DataError(FlawtraceError):
+    """Something about a folder of images."""
+
+
+class MissingFolderError(DataError):
+    def __init__(self, root: Path) -> None:
+        super().__init__(
+            f"No folder {root}.\n"
+            "Expected a folder with normal images and images of defects.\n"
+            "Check the path; `flawtrace inspect DIR` says what is understood of a folder."
+        )
+
+
+class UnknownLayoutError(DataError):
+    def __init__(self, root: Path, found: list[str], layouts: str) -> None:
+        listed = ", ".join(found) or "nothing"
+        super().__init__(
+            f"Cannot tell which images of {root} are normal: it holds {listed}.\n"
+            f"Expected one of two layouts:\n{layouts}\n"
+            "Rename or move the folders, or name the folder that holds them."
+        )
+
+
+class NoNormalImagesError(DataError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"No normal image in {folder}.\n"
+            "Expected PNG, JPEG, BMP or TIFF files of products without defects.\n"
+            "Put at least one there; some tens are better."
+        )
+
+
+class MissingMaskError(DataError):
+    def __init__(self, image: Path, expected: Path, normal: Path) -> None:
+        super().__init__(
+            f"No mask for {image}.\n"
+            f"Expected {expected}.\n"
+            f"Add it, or move the image to {normal} if it shows no defect."
+        )
+
+
+class StrayMaskError(DataError):
+    def __init__(self, mask: Path, expected: Path) -> None:
+        super().__init__(
+            f"No image for the mask {mask}.\n"
+            f"Expected an image such as {expected}.\n"
+            "Add the image, rename the mask, or remove it."
+        )
+
+
+class AmbiguousNameError(DataError):
+    def __init__(self, paths: list[Path], role: str, other: Path) -> None:
+        names = ", ".join(path.name for path in paths)
+        super().__init__(
+            f"{names} in {paths[0].parent} can all be the {role} of {other}.\n"
+            f"Expected one {role} for each, found by its name without extension.\n"
+            "Rename or remove all but one."
+        )
+
+
+class MaskSizeError(DataError):
+    def __init__(self, mask: Path, size: tuple[int, int], image: Path, expected: tuple[int, int]) -> None:
+        super().__init__(
+            f"The mask {mask} is {size[1]} x {size[0]} pixels (width x height).\n"
+            f"Expected {expected[1]} x {expected[0]}, the size of {image}.\n"
+            "Draw the mask on the image itself, or resize it without smoothing."
+        )
+
+
+class EmptyMaskError(DataError):
+    def __init__(self, mask: Path, image: Path) -> None:
+        super().__init__(
+            f"The mask {mask} marks no defect.\n"
+            "Expected white pixels (at least half of the largest value) where the defect is.\n"
+            f"Draw the defect, or move {image} to the normal images if it shows none."
+        )
+
+
+class NoDefectImagesError(DataError):
+    def __init__(self, root: Path, labels: int, expected: Path) -> None:
+        super().__init__(
+            f"No image of a defect in {root}, but {labels} of each type are asked for.\n"
+            f"Expected images in {expected} and a mask for each.\n"
+            "Add some with masks; training needs at least one."
+        )
+
+
+class TooFewImagesError(DataError):
+    def __init__(self, root: Path, labels: int, counts: dict[str, int]) -> None:
+        possible = min(counts.values())
+        listed = ", ".join(f"{name} {count}" for name, count in counts.items())
+        super().__init__(
+            f"Too few images of a defect type in {root}: {listed}.\n"
+            f"Expected at least {labels} of each type, as --labels asks for.\n"
+            f"Use --labels {possible}, or add images with masks."
+        )
+
+
+class SettingsError(FlawtraceError):
+    def __init__(self, where: str, name: str, reason: str) -> None:
+        super().__init__(
+            f"Setting {name or 'group'} in {where} cannot work: {reason}.\n"
+            "`flawtrace settings` lists every setting with its meaning and value."
+        )
+
+
+class UnknownSettingError(FlawtraceError):
+    def __init__(self, name: str, nearest: str | None, what: str = "setting") -> None:
+        hint = f"Did you mean {nearest}?" if nearest else "`flawtrace settings` lists them all."
+        super().__init__(f"No {what} is called {name!r}.\n{hint}")
+
+
+class UnknownTextureError(FlawtraceError):
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(
+            f"No texture is called {name!r}.\n"
+            f"Expected one of: {', '.join(known)}.\n"
+            "They come with scikit-image; pictures of your own need no made-up defects."
+        )
+
+
+class CheckpointError(FlawtraceError):
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"The checkpoint {path} is damaged or was not written by flawtrace.\n"
+            "Expected a file that `flawtrace train` wrote.\n"
+            "Delete it and train again, or restore it from a copy."
+        )
+
+
+class ForeignDetectorError(FlawtraceError):
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path} is not a detector: {reason}.\n"
+            "Expected the file detector.safetensors that `flawtrace train` writes, or the folder of its run.\n"
+            "Check the path; if training was stopped, finish it with `flawtrace train ... --resume`."
+        )
+
+
+class DamagedDetectorError(FlawtraceError):
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"The detector {path} is damaged: {reason}.\n"
+            "Expected a whole file as `flawtrace train` wrote it.\n"
+            "Copy it again from where it was trained, or train again."
+        )
+
+
+class DivergedError(FlawtraceError):
+    def __init__(self, what: str, update: int, value: float) -> None:
+        super().__init__(
+            f"Training failed: {what} became {value} at update {update}.\n"
+            "Expected a finite number. No detector was written.\n"
+            "Lower the learning rate (--autoencoder.lr, --predictor.lr), or look for broken images with "
+            "`flawtrace inspect`."
+        )
+
+
+class TooFewLabelsError(FlawtraceError):
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"{count} labelled image is too few: one part of the labels is held out to choose the threshold.\n"
+            "Expected at least 2 labelled images in all.\n"
+            "Add a defect image with its mask, or raise --labels."
+        )
+
+
+class RunExistsError(FlawtraceError):
+    def __init__(self, run: Path, what: str) -> None:
+        super().__init__(
+            f"{run} {what}.\n"
+            "Expected an empty or new folder, or --resume with the settings that the run began with.\n"
+            "Add --resume to go on, name another folder with -o, or delete this one."
+        )
+
+
+class DataChangedError(FlawtraceError):
+    def __init__(self, run: Path) -> None:
+        super().__init__(
+            f"The images are not those with which the run in {run} began.\n"
+            "Expected the same training images, masks and labels, byte for byte.\n"
+            "Restore them, or train from the start in another folder."
+        )
+
+
+class DamagedFileError(FlawtraceError):
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path} cannot be read: {reason}.\n"
+            "Expected a file as flawtrace wrote it.\n"
+            "Train again, or restore the file from a copy."
         )

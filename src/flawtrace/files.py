@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flawtrace.errors import OutputError
+from flawtrace.errors import DamagedFileError, OutputError
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -44,6 +44,18 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Like `write_bytes`, for a JSON document that people read too."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """A document that `write_json` wrote.
+
+    Raises:
+        DamagedFileError: it is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DamagedFileError(path, str(error)) from error
 
 
 def append_json(path: Path, row: dict[str, Any]) -> None:

@@ -1,0 +1,348 @@
+"""Frozen settings: two presets, one TOML file and flags of the same names; an unknown name is an error."""
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from flawtrace.errors import SettingsError, UnknownSettingError
+
+Encoder: TypeAlias = Literal["features", "pixels"]
+Preset: TypeAlias = Literal["light", "paper"]
+SamplerName: TypeAlias = Literal["learned", "random-walk", "uniform", "edge-guided"]
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SamplerConfig(Settings):
+    kind: SamplerName = "learned"
+    """Who chooses the patches: the trained policy, or one of the fixed strategies it is compared with."""
+    walkers: PositiveInt = 32
+    """Patches per autoencoder update; each comes from its own walker on its own image."""
+    patch_side: PositiveInt = 32
+    """Pixels along a patch."""
+    crop_side: PositiveInt = 64
+    """Pixels along the crop around a patch that the policy observes."""
+    stride: PositiveInt = 12
+    """Pixels that one move shifts the patch."""
+
+    @model_validator(mode="after")
+    def moves_leave_no_gap(self) -> "SamplerConfig":
+        if self.stride >= self.patch_side:
+            raise ValueError(
+                f"stride ({self.stride}) must be below patch_side ({self.patch_side}), "
+                "or a rollout leaves gaps that no patch covers"
+            )
+        return self
+
+
+class PolicyConfig(Settings):
+    widths: tuple[PositiveInt, ...] = (16, 32, 32)
+    """Channels of the convolutions, 3x3 with stride 2."""
+    hidden: PositiveInt = 128
+    """Units of the fully connected layer that actor and critic share."""
+    batch_norm: bool = False
+    lr: PositiveFloat = 1e-3
+    discount: float = 0.9
+    """gamma: what a reward one step later is worth."""
+    trace: float = 0.9
+    """lambda of generalized advantage estimation."""
+    clip: PositiveFloat = 0.2
+    """How far a probability ratio may leave 1 before PPO's objective stops following it."""
+    epochs: PositiveInt = 4
+    minibatch: PositiveInt = 512
+    entropy_weight: NonNegativeFloat = 0.01
+    value_weight: NonNegativeFloat = 0.5
+    learns_from: NonNegativeInt = 0
+    """First update of a cycle whose steps the policy learns from."""
+
+
+class RewardConfig(Settings):
+    clone: NonNegativeFloat = 1.0
+    """Weight of R_clone, the texture under the patch."""
+    cover: NonNegativeFloat = 1.0
+    """Weight of R_cover, which pays for ground not yet visited."""
+    prediction: NonNegativeFloat = 1.0
+    """Weight of R_pred, which pays when the predictor does well on the profiles that result."""
+    prediction_as: Literal["value", "decrease"] = "decrease"
+    """R_pred is minus the predictor's loss (the paper), or what the loss fell by since it was last measured."""
+    decay: PositiveInt = 5000
+    """Autoencoder updates over which beta falls from 1 to 0."""
+
+
+class AutoencoderConfig(Settings):
+    kind: Literal["published", "compact"] = "compact"
+    width: PositiveInt = 64
+    """Channels inside the compact autoencoder."""
+    bottleneck: PositiveInt = 16
+    stages: PositiveInt = 1
+    """Times the compact autoencoder halves the resolution."""
+    lr: PositiveFloat = 1e-3
+    diversity: Literal["reset", "bottleneck_dropout"] = "reset"
+    """A new autoencoder for every cycle, or one that goes on and drops channels of its bottleneck."""
+    dropout: float = 0.2
+    """Share of bottleneck channels dropped at an update, with `bottleneck_dropout`."""
+
+
+class ProfileConfig(Settings):
+    length: PositiveInt = 10
+    """Error maps in a loss profile."""
+    spacing: Literal["consecutive", "logarithmic"] = "logarithmic"
+    """Error maps after every update, or after updates in geometric progression."""
+    observations: PositiveInt = 16
+    """Updates of a cycle after which error maps are taken, with `logarithmic`."""
+    tracked: PositiveInt = 12
+    """Labelled images (copies count) whose profiles are followed during a cycle."""
+
+
+class PredictorConfig(Settings):
+    kind: Literal["published", "compact"] = "compact"
+    inputs: Literal["profile", "canvas", "both"] = "both"
+    """What it sees: the loss profile, what the autoencoder reconstructs, or both."""
+    width: PositiveInt = 32
+    lr: PositiveFloat = 3e-3
+    """Learning rate; in the last fit its greatest value, with `one_cycle`."""
+    one_cycle: bool = True
+    """Let the learning rate of the last fit rise and fall once, instead of keeping it."""
+    weight_decay: NonNegativeFloat = 0.01
+    turns: bool = True
+    """Turn and mirror canvases and profiles at random in the last fit."""
+    batch: PositiveInt = 8
+    """Profiles per step."""
+    steps_per_observation: PositiveInt = 2
+    """Steps after each observation of a cycle, once the profile is full."""
+    dice_weight: NonNegativeFloat = 1.0
+    normal_decay: PositiveInt | None = None
+    """Updates over which the weight alpha of normal pixels falls from 1 to 0; None keeps it at 1."""
+    steps: PositiveInt = 300
+    """Steps of the last fit, on the detector's own snapshots."""
+    normal_images: NonNegativeInt = 40
+    """Normal images shown to the predictor in the last fit, as images without any defect."""
+    folds: PositiveInt = 3
+    """Parts the labels are divided into; a predictor never sees one of them, and is judged on it."""
+    members: PositiveInt = 3
+    """Predictors that the detector averages, each blind to another fold."""
+
+    @model_validator(mode="after")
+    def every_member_has_its_fold(self) -> "PredictorConfig":
+        if not 2 <= self.folds or self.members > self.folds:
+            raise ValueError(
+                f"folds ({self.folds}) must be at least 2 and members ({self.members}) at most folds: "
+                "each predictor leaves one fold out"
+            )
+        return self
+
+
+class Config(Settings):
+    """Everything that decides a training run, besides the images."""
+
+    preset: Preset = "light"
+    seed: NonNegativeInt = 42
+    labels: PositiveInt = 5
+    """Labelled images drawn per defect type."""
+    copies: NonNegativeInt = 6
+    """Randomly flipped, rotated, shifted and sheared copies of each labelled image."""
+    encoder: Encoder = "features"
+    """What the autoencoder reconstructs: features of a small frozen network, or the pixels (the paper)."""
+    image_side: PositiveInt = 256
+    """Pixels along the square that every image is resized to."""
+    cell: PositiveInt = 4
+    """Pixels along one cell of the canvas, the grid that the autoencoder reconstructs."""
+    cycles: PositiveInt = 36
+    """Cycles over which policy and predictor learn, before the one that makes the detector."""
+    updates: PositiveInt = 100
+    """Autoencoder updates of a cycle."""
+    sampler: SamplerConfig = SamplerConfig()
+    policy: PolicyConfig = PolicyConfig()
+    reward: RewardConfig = RewardConfig()
+    autoencoder: AutoencoderConfig = AutoencoderConfig()
+    profile: ProfileConfig = ProfileConfig()
+    predictor: PredictorConfig = PredictorConfig()
+
+    @model_validator(mode="after")
+    def cells_divide_everything(self) -> "Config":
+        sampler = self.sampler
+        for name, pixels in [
+            ("image_side", self.image_side),
+            ("sampler.patch_side", sampler.patch_side),
+            ("sampler.crop_side", sampler.crop_side),
+            ("sampler.stride", sampler.stride),
+        ]:
+            if pixels % self.cell:
+                raise ValueError(f"{name} ({pixels}) must be a multiple of cell ({self.cell})")
+        if self.encoder == "features" and self.cell != 4:
+            raise ValueError(f"cell ({self.cell}) must be 4 with encoder = features, whose finest grid has stride 4")
+        if not sampler.patch_side <= sampler.crop_side <= self.image_side:
+            raise ValueError(
+                f"sampler.patch_side ({sampler.patch_side}), sampler.crop_side ({sampler.crop_side}) and "
+                f"image_side ({self.image_side}) must be in growing order"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def a_cycle_fills_the_profile(self) -> "Config":
+        if len(self.observed_updates) < self.profile.length:
+            raise ValueError(
+                f"a cycle of {self.updates} updates has {len(self.observed_updates)} observations, "
+                f"fewer than profile.length ({self.profile.length}): raise updates or profile.observations"
+            )
+        return self
+
+    @property
+    def grid(self) -> int:
+        """Cells along the canvas."""
+        return self.image_side // self.cell
+
+    @property
+    def observed_updates(self) -> tuple[int, ...]:
+        """Updates of a cycle, counted from 1, after which error maps are taken.
+
+        >>> Config().observed_updates[:4], Config().observed_updates[-1]
+        ((2, 3, 4, 6), 100)
+        """
+        if self.profile.spacing == "consecutive":
+            return tuple(range(1, self.updates + 1))
+        ratio = (self.updates / 2) ** (1 / max(1, self.profile.observations - 1))
+        return tuple(sorted({round(2 * ratio**power) for power in range(self.profile.observations)}))
+
+
+LIGHT_PIXELS: dict[str, Any] = {
+    "cell": 2,
+    "autoencoder": {"width": 32, "bottleneck": 16, "stages": 3},
+}
+"""What `light` changes when the autoencoder reconstructs pixels."""
+
+PAPER: dict[str, Any] = {
+    "preset": "paper",
+    "encoder": "pixels",
+    "cell": 1,
+    "cycles": 100,
+    "updates": 20,
+    "sampler": {"walkers": 32, "patch_side": 64, "crop_side": 128, "stride": 24},
+    "policy": {"widths": (16, 32, 32, 64, 64), "hidden": 256, "batch_norm": True, "learns_from": 15},
+    "reward": {"prediction_as": "value"},
+    "autoencoder": {"kind": "published", "bottleneck": 200},
+    "profile": {"length": 10, "spacing": "consecutive", "tracked": 80},
+    "predictor": {
+        "kind": "published",
+        "inputs": "profile",
+        "lr": 1e-3,
+        "one_cycle": False,
+        "weight_decay": 0.0,
+        "turns": False,
+        "batch": 80,
+        "dice_weight": 0.0,
+        "normal_decay": 9000,
+        "normal_images": 0,
+        "folds": 5,
+        "members": 1,
+    },
+}
+"""The published sizes (METHOD: arXiv 2511.20270 and its first author's script)."""
+
+
+def load_config(
+    preset: str = "light", file: Path | None = None, settings: Mapping[str, Any] | None = None
+) -> Config:
+    """The preset, changed by a TOML file, changed by `settings` with dotted names.
+
+    >>> load_config("light", settings={"sampler.stride": 16}).sampler.stride
+    16
+
+    Raises:
+        UnknownSettingError: a name that no setting has; the message names the nearest.
+        SettingsError: a value that cannot work, or an unreadable file.
+    """
+    if preset not in get_args(Preset):
+        raise UnknownSettingError(preset, nearest(preset, get_args(Preset)), "preset")
+    changes: dict[str, Any] = {}
+    for name, value in [*_flatten(_read_toml(file) if file else {}), *_flatten(settings or {})]:
+        if name not in _names(Config):
+            raise UnknownSettingError(name, nearest(name, _names(Config)))
+        changes[name] = value
+    base = dict(_flatten(_base(preset, changes.get("encoder"))))
+    return parse_config(_nest(base | changes), where=str(file) if file else "the settings")
+
+
+def parse_config(tree: Mapping[str, Any], where: str) -> Config:
+    """Settings from a nested mapping, such as the header of a detector file."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(where, name, first["msg"].removeprefix("Value error, ")) from error
+
+
+def nearest(name: str, names: "tuple[str, ...] | list[str]") -> str | None:
+    """The name that someone who typed `name` probably meant.
+
+    >>> nearest("sampler.strid", ("sampler.stride", "seed"))
+    'sampler.stride'
+    """
+    by_leaf = {known.rpartition(".")[2]: known for known in names}
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    leaf = difflib.get_close_matches(name.rpartition(".")[2], list(by_leaf), n=1, cutoff=0.7)
+    return close[0] if close else by_leaf[leaf[0]] if leaf else None
+
+
+def setting_names() -> list[str]:
+    """Every setting's dotted name, in the order of the documentation."""
+    return _names(Config)
+
+
+def _base(preset: str, encoder: Any) -> dict[str, Any]:
+    if preset == "paper":
+        return PAPER
+    return LIGHT_PIXELS if encoder == "pixels" else {}
+
+
+def _names(model: type[BaseModel], prefix: str = "") -> list[str]:
+    names = []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names += _names(kind, f"{prefix}{name}.")
+        else:
+            names.append(prefix + name)
+    return names
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in flat.items():
+        *path, leaf = name.split(".")
+        branch = tree
+        for part in path:
+            branch = branch.setdefault(part, {})
+        branch[leaf] = value
+    return tree
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(str(file), "the file", f"cannot be read as TOML: {error}") from error

@@ -1,0 +1,171 @@
+"""The trained artefact: image in, anomaly map out. One file holds everything it needs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from flawtrace import autoencoder, encoder, predictor
+from flawtrace.config import Config, parse_config
+from flawtrace.errors import DamagedDetectorError, ForeignDetectorError
+from flawtrace.files import write_bytes
+from flawtrace.images import fit
+from flawtrace.profile import loss_profiles
+from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images, LossProfiles, Mask
+
+FORMAT = 1
+"""Raised when a reader of older files would go wrong."""
+
+FILE_NAME = "detector.safetensors"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    anomaly_map: AnomalyMap
+    """Probability of a defect per pixel, in [0, 1], at the image's own size."""
+    mask: Mask
+    """Where the map reaches the threshold."""
+    score: float
+    """The map's maximum: at or above the threshold exactly when the mask shows a defect."""
+    anomalous: bool
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a detector knows about its own training; stored in the file's header."""
+
+    threshold: float
+    """The probability from which a pixel counts as defective, chosen on held-out training labels."""
+    validation: dict[str, float]
+    """Scores on those held-out labels."""
+    digests: tuple[str, ...]
+    """Content of every training image."""
+    fingerprint: str
+    """Of the whole training set: images, masks and who was labelled."""
+    versions: dict[str, str]
+
+
+class Detector(nn.Module):
+    """A few snapshots of one autoencoder's training, and the predictors that read them."""
+
+    def __init__(
+        self,
+        config: Config,
+        facts: Facts,
+        frozen: nn.Module,
+        snapshots: Sequence[nn.Module],
+        members: Sequence[nn.Module],
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.facts = facts
+        self.encoder = frozen
+        self.snapshots = nn.ModuleList(snapshots)
+        self.members = nn.ModuleList(members)
+        self.eval().requires_grad_(False)
+
+    @classmethod
+    def untrained(cls, config: Config, facts: Facts) -> "Detector":
+        """All parts in place, with weights yet to be loaded."""
+        frozen, length = encoder.build(config), config.profile.length
+        snapshots = [autoencoder.build(config.autoencoder, frozen.channels) for _ in range(length)]
+        members = [
+            predictor.build(config.predictor, length, frozen.channels)
+            for _ in range(config.predictor.members)
+        ]
+        return cls(config, facts, frozen, snapshots, members)
+
+    @property
+    def threshold(self) -> float:
+        return self.facts.threshold
+
+    def loss_profiles(self, canvases: Images) -> LossProfiles:
+        """Channel k is how badly snapshot k reconstructs each cell."""
+        return loss_profiles(list(self.snapshots), canvases)
+
+    @torch.no_grad()
+    def anomaly_maps(self, images: Images) -> ErrorMaps:
+        """Probability of a defect per pixel, of images (b, 3, s, s) with s = config.image_side."""
+        canvases = self.encoder(images)
+        profiles = self.loss_profiles(canvases)
+        members = [member(profiles, canvases).sigmoid() for member in self.members]
+        coarse = torch.stack(members).mean(dim=0)
+        return resized(coarse, images.shape[2], images.shape[3])
+
+    def predict(self, image: Image) -> Prediction:
+        """Of one image (3, h, w) in [0, 1], of any size."""
+        device = next(self.snapshots.parameters()).device
+        square = fit(image, self.config.image_side)[None].to(device)
+        anomaly_map = resized(self.anomaly_maps(square).cpu(), image.shape[1], image.shape[2])[0]
+        mask = anomaly_map >= self.threshold
+        return Prediction(anomaly_map, mask, float(anomaly_map.max()), bool(mask.any()))
+
+    def save(self, path: Path) -> None:
+        """Write the one file: weights, and in its header everything else."""
+        header = {
+            "format": FORMAT,
+            "config": self.config.model_dump(mode="json"),
+            "facts": vars(self.facts),
+        }
+        state = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
+        write_bytes(path, safetensors.torch.save(state, metadata={"flawtrace": json.dumps(header)}))
+
+    @classmethod
+    def load(cls, path: Path) -> "Detector":
+        """Read a detector, from its file or from the folder of the run that made it.
+
+        Raises:
+            ForeignDetectorError: the file is not a detector of flawtrace.
+            DamagedDetectorError: it was one, and is not whole.
+        """
+        file = path / FILE_NAME if path.is_dir() else path
+        header, state = _read(file)
+        try:
+            facts = Facts(**{**header["facts"], "digests": tuple(header["facts"]["digests"])})
+            detector = cls.untrained(parse_config(header["config"], where=str(file)), facts)
+            detector.load_state_dict(state)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise DamagedDetectorError(file, str(error)) from error
+        if not all(tensor.isfinite().all() for tensor in state.values()):
+            raise DamagedDetectorError(file, "some weights are not finite numbers")
+        return detector
+
+
+def resized(maps: ErrorMaps, height: int, width: int) -> ErrorMaps:
+    """Maps at another size, linearly between cells, averaged where the target is coarser."""
+    if maps.shape[1:] == (height, width):
+        return maps
+    coarser = height < maps.shape[1] or width < maps.shape[2]
+    return F.interpolate(
+        maps[:, None], size=(height, width), mode="bilinear", antialias=coarser, align_corners=False
+    )[:, 0]
+
+
+def versions() -> dict[str, str]:
+    """Of everything that can change a result."""
+    return {name: version(name) for name in ("flawtrace", "torch", "kornia", "numpy", "pillow")}
+
+
+def _read(file: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    if not file.is_file():
+        raise ForeignDetectorError(file, "there is no such file")
+    try:
+        with safetensors.safe_open(file, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            state = {name: opened.get_tensor(name) for name in opened.keys()}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise DamagedDetectorError(file, str(error)) from error
+    if "flawtrace" not in metadata:
+        raise ForeignDetectorError(file, "its header does not speak of flawtrace")
+    header = json.loads(metadata["flawtrace"])
+    if header.get("format") != FORMAT:
+        raise ForeignDetectorError(file, f"it has format {header.get('format')}, this version reads {FORMAT}")
+    return header, state

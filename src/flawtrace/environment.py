@@ -1,0 +1,268 @@
+"""One autoencoder cycle as the world in which the sampler acts, also as a Gymnasium environment."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flawtrace import autoencoder, predictor
+from flawtrace.config import Config, RewardConfig
+from flawtrace.learner import Learner, derive, generator, seeded
+from flawtrace.material import Material
+from flawtrace.patches import MOVES, crop, edges, mean_under, static_maps
+from flawtrace.profile import History, error_maps, observe
+from flawtrace.shapes import ErrorMaps, Images, PerWalker
+from flawtrace.walkers import CHANNELS, Geometry, Places, Walkers
+
+Autoencoder = autoencoder.Published | autoencoder.Compact
+Predictor = predictor.Published | predictor.Compact
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What one update did: losses, the reward and its parts as means over the walkers."""
+
+    update: int
+    reconstruction_loss: float
+    prediction_loss: float | None
+    beta: float
+    clone: float
+    cover: float
+    prediction: float
+    defective: float
+    """Share of the sampled cells that are defective."""
+    exploration: float
+    """beta (R_clone + R_cover), weighted: the part of the reward that is not about the predictor."""
+    reward: float
+
+
+class Cycle:
+    """The autoencoder's life from one reset to the next, with the walkers that feed it.
+
+    Autoencoder and predictor learn in `advance`; the sampler learns outside, from the rewards.
+    """
+
+    def __init__(self, material: Material, statics: ErrorMaps, config: Config) -> None:
+        self.config = config
+        self.material = material
+        cell, sampler = config.cell, config.sampler
+        geometry = Geometry(
+            sampler.walkers, sampler.patch_side // cell, sampler.crop_side // cell, sampler.stride // cell
+        )
+        self.walkers = Walkers(material.images, statics, geometry)
+        self.history = History(config.profile.length)
+        self.updates_before = 0
+        """Autoencoder updates of earlier cycles: j of the decays is these plus this cycle's."""
+        self.update = 0
+        channels = material.canvases.shape[1]
+        with seeded(derive(config.seed, 1)):
+            network = predictor.build(config.predictor, config.profile.length, channels)
+        self.predictor: Learner[Predictor] = Learner(network.to(statics.device), lr=1e-3)
+        self._edges = edges(material.images)
+        self.begin(config.seed)
+
+    def begin(self, seed: int) -> None:
+        """Start over: new walks, an empty history, and (unless dropout gives diversity) a new autoencoder."""
+        self.seed = seed
+        self.rng = generator(seed)
+        self.updates_before += self.update
+        first, self.update = self.updates_before == 0, 0
+        if first or self.config.autoencoder.diversity == "reset":
+            self.autoencoder = self._new_autoencoder(seed)
+        self.history = History(self.config.profile.length)
+        self.walkers.begin(self.rng)
+        count = min(self.config.profile.tracked, len(self.material.labelled))
+        self._tracked = torch.randperm(len(self.material.labelled), generator=self.rng)[:count]
+        self._prediction_loss: float | None = None
+        self._prediction_reward = torch.zeros(())
+
+    @property
+    def over(self) -> bool:
+        return self.update == self.config.updates
+
+    def advance(self, places: Places) -> tuple[PerWalker, Feedback]:
+        """One update, in the paper's order; returns each walker's reward.
+
+        The autoencoder trains on the patches at `places`; the error maps that it then makes extend the
+        loss profiles; the predictor trains on those; what all this was worth is the reward.
+        """
+        visits = self.walkers.visits_under(places)
+        reconstruction_loss = self.reconstruct(places)
+        self.update += 1
+        if self.update in self.config.observed_updates:
+            self._observe()
+        return self._reward(places, visits, reconstruction_loss)
+
+    def reconstruct(self, places: Places) -> float:
+        """Train the autoencoder once on the patches at `places`; returns its loss."""
+        network, config, walkers = self.autoencoder.network, self.config.autoencoder, self.walkers
+        walkers.go(places)
+        patches = crop(self.material.canvases, places.images, places.centers, walkers.geometry.patch)
+        if config.diversity == "bottleneck_dropout":
+            network.bottleneck.drop(config.dropout, self.rng)
+        reconstructions = network.train()(patches)
+        walkers.remember(error_maps(patches, reconstructions).detach())
+        return self.autoencoder.step(autoencoder.reconstruction_loss(patches, reconstructions))
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "seed": self.seed,
+            "update": self.update,
+            "updates_before": self.updates_before,
+            "rng": self.rng.get_state(),
+            "tracked": self._tracked,
+            "autoencoder": self.autoencoder.state(),
+            "predictor": self.predictor.state(),
+            "history": self.history.state(),
+            "walkers": self.walkers.state(),
+            "prediction_loss": self._prediction_loss,
+            "prediction_reward": self._prediction_reward,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.seed = state["seed"]
+        self.update = state["update"]
+        self.updates_before = state["updates_before"]
+        self.rng.set_state(state["rng"])
+        self._tracked = state["tracked"]
+        self.autoencoder.load(state["autoencoder"])
+        self.predictor.load(state["predictor"])
+        self.history.load(state["history"])
+        self.walkers.load(state["walkers"])
+        self._prediction_loss = state["prediction_loss"]
+        self._prediction_reward = state["prediction_reward"]
+
+    def _new_autoencoder(self, seed: int) -> Learner[Autoencoder]:
+        with seeded(seed):
+            network = autoencoder.build(self.config.autoencoder, self.material.canvases.shape[1])
+        return Learner(network.to(self.material.canvases.device), lr=self.config.autoencoder.lr)
+
+    def _observe(self) -> None:
+        """Extend the profiles of the tracked images and, once they are full, train the predictor on them."""
+        self.history.observe(self.autoencoder.network, self.material.labelled[self._tracked])
+        if not self.history.full:
+            return
+        before = self._prediction_loss
+        self._prediction_loss = self._train_predictor()
+        as_value = self.config.reward.prediction_as == "value"
+        earned = -self._prediction_loss if as_value else (before or self._prediction_loss) - self._prediction_loss
+        self._prediction_reward = torch.tensor(earned)
+
+    def _train_predictor(self) -> float:
+        """The predictor's loss on all tracked profiles as it met them, then its steps on batches of them."""
+        config = self.config.predictor
+        profiles, canvases = self.history.profiles(), self.material.labelled[self._tracked]
+        coverage = self.material.labelled_coverage[self._tracked]
+        losses = []
+        for _ in range(config.steps_per_observation):
+            chosen = torch.randperm(len(profiles), generator=self.rng)[: config.batch]
+            self.predictor.network.train()
+            logits = self.predictor.network(profiles[chosen], canvases[chosen].float())
+            weight = predictor.normal_weight(config, self.updates_before + self.update)
+            loss = predictor.prediction_loss(logits, coverage[chosen], weight, config.dice_weight)
+            losses.append(self.predictor.step(loss))
+        return losses[0]
+
+    def _reward(
+        self, places: Places, visits: PerWalker, reconstruction_loss: float
+    ) -> tuple[PerWalker, Feedback]:
+        side, weights = self.walkers.geometry.patch, self.config.reward
+        clone = mean_under(self._edges, places.images, places.centers, side).sigmoid()
+        cover = -visits.sigmoid()
+        share = beta(weights, self.updates_before + self.update)
+        prediction = self._prediction_reward
+        if weights.prediction_as == "decrease":
+            self._prediction_reward = torch.zeros(())
+        rewards = composite_reward(clone, cover, prediction, share, weights)
+        defective = mean_under(self.material.coverage, places.images, places.centers, side)
+        return rewards, Feedback(
+            update=self.update,
+            reconstruction_loss=reconstruction_loss,
+            prediction_loss=self._prediction_loss,
+            beta=share,
+            clone=float(clone.mean()),
+            cover=float(cover.mean()),
+            prediction=float(prediction),
+            defective=float(defective.mean()),
+            exploration=float(share * (weights.clone * clone + weights.cover * cover).mean()),
+            reward=float(rewards.mean()),
+        )
+
+
+def beta(config: RewardConfig, update: int) -> float:
+    """Share of exploration in the reward: beta = max(0, 1 - j / decay) at autoencoder update j.
+
+    >>> beta(RewardConfig(decay=5000), 500)
+    0.9
+    """
+    return max(0.0, 1 - update / config.decay)
+
+
+def composite_reward(
+    clone: PerWalker, cover: PerWalker, prediction: Tensor, beta: float, weights: RewardConfig
+) -> PerWalker:
+    """R = beta (R_clone + R_cover) + (1 - beta) R_pred, each part times its weight.
+
+    R_clone and R_cover belong to the walker that earned them; R_pred is shared.
+    """
+    exploration = weights.clone * clone + weights.cover * cover
+    return beta * exploration + (1 - beta) * weights.prediction * prediction
+
+
+def scout(material: Material, config: Config) -> ErrorMaps:
+    """Static maps of all training images, with the errors of an autoencoder trained beforehand for a cycle.
+
+    That one trains on patches from anywhere, without policy or predictor.
+    """
+    cycle = Cycle(material, torch.zeros_like(material.coverage), config)
+    for _ in range(config.updates):
+        cycle.reconstruct(cycle.walkers.anywhere(cycle.rng))
+    return static_maps(material.images, observe(cycle.autoencoder.network, material.canvases))
+
+
+class PatchEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
+    """A `Cycle` for any library that speaks Gymnasium: one sub-environment per walker.
+
+    Observations are crops (CHANNELS, crop, crop) in cells; actions 0 (next image) and 1 to 8 (shift).
+    All walkers end together, after the cycle's last update; then call `reset`.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.DISABLED, "render_modes": []}  # noqa: RUF012 (Gymnasium's form)
+
+    def __init__(self, cycle: Cycle) -> None:
+        self.cycle = cycle
+        geometry = cycle.walkers.geometry
+        self.num_envs = geometry.walkers
+        shape = (CHANNELS, geometry.crop, geometry.crop)
+        self.single_observation_space = spaces.Box(-np.inf, np.inf, shape, np.float32)
+        self.single_action_space = spaces.Discrete(len(MOVES))
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        super().reset(seed=seed, options=options)
+        self.cycle.begin(int(self.np_random.integers(2**31)))
+        return self._observations(), {}
+
+    def step(
+        self, actions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        if self.cycle.over:
+            raise gymnasium.error.ResetNeeded("The cycle is over; call reset() before step().")
+        chosen = torch.as_tensor(actions, device=self.cycle.walkers.statics.device)
+        rewards, feedback = self.cycle.advance(self.cycle.walkers.moved(chosen, self.cycle.rng))
+        over = np.full(self.num_envs, self.cycle.over)
+        return self._observations(), rewards.cpu().numpy(), over, np.zeros_like(over), {"feedback": feedback}
+
+    def _observations(self) -> NDArray[np.float32]:
+        observations: NDArray[np.float32] = self.cycle.walkers.observe().cpu().numpy()
+        return observations

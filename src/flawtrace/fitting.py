@@ -1,0 +1,133 @@
+"""The last fit: predictors on the detector's own snapshots, each judged on labels it never saw."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.optim import AdamW
+
+from flawtrace import predictor
+from flawtrace.config import Config
+from flawtrace.learner import Learner, derive, generator, seeded
+from flawtrace.shapes import Coverage, Images, LossProfiles
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Profiles, canvases (half precision) and coverage of the same images."""
+
+    profiles: LossProfiles
+    canvases: Images
+    coverage: Coverage
+
+    def __len__(self) -> int:
+        return len(self.profiles)
+
+    def __getitem__(self, chosen: torch.Tensor) -> "Examples":
+        return Examples(self.profiles[chosen], self.canvases[chosen], self.coverage[chosen])
+
+
+class Fit:
+    """One predictor's last fit, step by step, so that it can stop anywhere and go on."""
+
+    def __init__(self, member: int, config: Config, channels: int, device: torch.device) -> None:
+        settings = config.predictor
+        self.member = member
+        self.step = 0
+        self.steps = settings.steps
+        self._config = settings
+        self._normal_weight = predictor.normal_weight(settings, config.cycles * config.updates)
+        seed = derive(config.seed, 3, member)
+        self._rng = generator(seed)
+        with seeded(seed):
+            network = predictor.build(settings, config.profile.length, channels)
+        self.learner: Learner[predictor.Published | predictor.Compact] = Learner(
+            network.to(device),
+            make_optimizer=lambda weights: AdamW(
+                weights, lr=settings.lr, weight_decay=settings.weight_decay
+            ),
+        )
+
+    @property
+    def over(self) -> bool:
+        return self.step == self.steps
+
+    def advance(self, examples: Examples) -> float:
+        """One step on a random batch; returns the loss."""
+        settings, network = self._config, self.learner.network.train()
+        chosen = torch.randint(len(examples), (settings.batch,), generator=self._rng)
+        batch = examples[chosen]
+        if settings.turns:
+            batch = turned(batch, int(torch.randint(8, (), generator=self._rng)))
+        if settings.one_cycle:
+            self.learner.set_lr(one_cycle(settings.lr, self.step / self.steps))
+        logits = network(batch.profiles, batch.canvases.float())
+        loss = predictor.prediction_loss(
+            logits, batch.coverage, self._normal_weight, settings.dice_weight
+        )
+        self.step += 1
+        return self.learner.step(loss)
+
+    def state(self) -> dict[str, Any]:
+        return {"step": self.step, "rng": self._rng.get_state(), "learner": self.learner.state()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.step = state["step"]
+        self._rng.set_state(state["rng"])
+        self.learner.load(state["learner"])
+
+
+def folds(types: Sequence[str], count: int) -> list[int]:
+    """The fold of each labelled image, given its defect type: every type is spread over all folds.
+
+    >>> folds(["bent", "bent", "bent", "glue", "glue", "glue"], 3)
+    [0, 1, 2, 1, 2, 0]
+    """
+    order = sorted(set(types))
+    met = dict.fromkeys(order, 0)
+    assigned = []
+    for kind in types:
+        assigned.append((order.index(kind) + met[kind]) % count)
+        met[kind] += 1
+    return assigned
+
+
+def turned(batch: Examples, way: int) -> Examples:
+    """The batch in one of the eight orientations of a square: `way` // 4 mirrors, `way` % 4 turns."""
+
+    def turn(maps: torch.Tensor) -> torch.Tensor:
+        mirrored = maps.flip(-1) if way >= 4 else maps
+        return torch.rot90(mirrored, way % 4, (-2, -1))
+
+    return Examples(turn(batch.profiles), turn(batch.canvases), turn(batch.coverage))
+
+
+@torch.no_grad()
+def predict(network: predictor.Published | predictor.Compact, examples: Examples) -> Coverage:
+    """Probability of a defect per cell."""
+    network.eval()
+    maps = [
+        network(profiles, canvases.float()).sigmoid()
+        for profiles, canvases in zip(
+            examples.profiles.split(BATCH), examples.canvases.split(BATCH), strict=True
+        )
+    ]
+    return torch.cat(maps)
+
+
+def one_cycle(peak: float, progress: float) -> float:
+    """Learning rate after `progress` in [0, 1] of a fit: up to `peak` at 0.3, then down to nearly 0, as cosines.
+
+    The shape of torch's OneCycleLR (Smith 2018, arXiv 1803.09820), as a function of progress alone, so that
+    a fit which goes on after a stop needs no scheduler state.
+
+    >>> one_cycle(1.0, 0.3)
+    1.0
+    """
+    rising = progress < 0.3
+    low, share = (peak / 25, progress / 0.3) if rising else (peak / 1e5, (1 - progress) / 0.7)
+    return low + (peak - low) * (1 - math.cos(math.pi * share)) / 2

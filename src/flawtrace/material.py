@@ -1,0 +1,163 @@
+"""From samples in folders to the tensors that training works on."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from kornia.augmentation import AugmentationSequential, RandomAffine, RandomHorizontalFlip, RandomVerticalFlip
+from torch import Tensor
+from torch.nn import functional as F
+
+from flawtrace.data import Sample, Split
+from flawtrace.encoder import Features, Pixels
+from flawtrace.images import digest, fit, fit_mask, read_image, read_mask
+from flawtrace.learner import seeded
+from flawtrace.shapes import Coverage, Images, Masks
+
+BATCH = 8
+"""Images that are read and encoded at once."""
+
+CALIBRATION = 100
+"""Normal images from which the encoder takes its statistics."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a cycle works on: every training image, and the labelled ones whose profiles are followed.
+
+    Walkers walk on `canvases`, normal images first, then labelled ones.
+    """
+
+    canvases: Images
+    """(b, c, h, w), half precision."""
+    images: Images
+    """The same images in colour, one pixel per cell."""
+    coverage: Coverage
+    """Share of each cell that is defective; zero for normal images, which carry no mask."""
+    labelled: Images
+    """Canvases of the labelled images, then of their copies, image by image: (l + l * copies, c, h, w)."""
+    labelled_coverage: Coverage
+    masks: Masks
+    """Of the labelled images, at the side of the images: (l, s, s)."""
+    num_normal: int
+    num_labelled: int
+
+    @property
+    def normal(self) -> Images:
+        return self.canvases[: self.num_normal]
+
+    def with_copies(self, indices: Sequence[int]) -> list[int]:
+        """Rows of `labelled` that show the labelled images of these indices, or copies of them."""
+        copies = len(self.labelled) // self.num_labelled - 1
+        rows = list(indices)
+        for index in indices:
+            first = self.num_labelled + index * copies
+            rows += range(first, first + copies)
+        return rows
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How far reading and encoding is."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Prepared:
+    material: Material
+    digests: tuple[str, ...]
+    """Content of every training image, by which evaluation knows it again."""
+
+
+def prepare(
+    split: Split, encoder: Pixels | Features, side: int, copies: int, seed: int
+) -> Iterator[Loading | Prepared]:
+    """Read, resize and encode all training images; yields its progress, and at last what it prepared."""
+    total = len(split.normal) + len(split.labelled) * (1 + copies)
+    device = next(encoder.buffers(), torch.zeros(())).device
+    encoder.calibrate(_read([*split.normal[:CALIBRATION]], side)[0].to(device))
+    canvases, thumbnails, digests = [], [], []
+    for start in range(0, len(split.normal), BATCH):
+        images, keys = _read(split.normal[start : start + BATCH], side)
+        canvases.append(encode(encoder, images.to(device)))
+        thumbnails.append(_thumbnails(images, canvases[-1].shape[2]))
+        digests += keys
+        yield Loading(len(digests), total)
+
+    labelled, keys = _read(split.labelled, side)
+    masks = torch.stack([fit_mask(read_mask(_mask_of(sample)), side) for sample in split.labelled])
+    digests += keys
+    copied, copied_masks = augment(labelled, masks, copies, seed)
+    followed, followed_masks = torch.cat([labelled, copied]), torch.cat([masks, copied_masks])
+    encoded = []
+    for start in range(0, len(followed), BATCH):
+        encoded.append(encode(encoder, followed[start : start + BATCH].to(device)))
+        yield Loading(min(len(split.normal) + start + BATCH, total), total)
+
+    grid = canvases[0].shape[2]
+    originals = torch.cat(encoded)[: len(labelled)]
+    coverage = covered(followed_masks, grid).to(device)
+    none = coverage.new_zeros(len(split.normal), grid, grid)
+    yield Prepared(
+        Material(
+            canvases=torch.cat([*canvases, originals]),
+            images=torch.cat([*thumbnails, _thumbnails(labelled, grid)]).to(device),
+            coverage=torch.cat([none, coverage[: len(labelled)]]),
+            labelled=torch.cat(encoded),
+            labelled_coverage=coverage,
+            masks=masks,
+            num_normal=len(split.normal),
+            num_labelled=len(labelled),
+        ),
+        tuple(digests),
+    )
+
+
+@torch.no_grad()
+def encode(encoder: Pixels | Features, images: Images) -> Float[Tensor, "b c h w"]:
+    """Canvases in half precision, which holds exactly what the encoder gives."""
+    canvases: Tensor = encoder(images)
+    return canvases.half()
+
+
+def augment(images: Images, masks: Masks, copies: int, seed: int) -> tuple[Images, Masks]:
+    """Random copies, all of the first image first: flips, 30 degrees, 10 % shift, 20 degrees shear (the paper).
+
+    Image and mask move together; what comes in from outside the image is black and normal.
+    """
+    if copies == 0:
+        return images[:0], masks[:0]
+    moves = AugmentationSequential(
+        RandomHorizontalFlip(p=0.5),
+        RandomVerticalFlip(p=0.5),
+        RandomAffine(degrees=30.0, translate=(0.1, 0.1), shear=20.0, p=1.0),
+        data_keys=["input", "mask"],
+    )
+    repeated = images.repeat_interleave(copies, dim=0)
+    labels = masks.repeat_interleave(copies, dim=0)[:, None].float()
+    with seeded(seed):
+        moved, moved_labels = moves(repeated, labels)
+    return moved, moved_labels[:, 0] > 0.5
+
+
+def covered(masks: Masks, grid: int) -> Coverage:
+    """Share of each cell of a `grid` x `grid` canvas that the mask covers."""
+    return F.adaptive_avg_pool2d(masks[:, None].float(), grid)[:, 0]
+
+
+def _read(samples: Sequence[Sample], side: int) -> tuple[Images, list[str]]:
+    images = [read_image(sample.image) for sample in samples]
+    return torch.stack([fit(image, side) for image in images]), [digest(image) for image in images]
+
+
+def _thumbnails(images: Images, grid: int) -> Images:
+    return F.adaptive_avg_pool2d(images, grid)
+
+
+def _mask_of(sample: Sample) -> Path:
+    assert sample.mask is not None, f"{sample.image} is labelled and has no mask"
+    return sample.mask

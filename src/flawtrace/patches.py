@@ -1,0 +1,115 @@
+"""Geometry of patches on a grid of cells, and the static map of an image; pure functions.
+
+A `canvas` is what the autoencoder reconstructs: pixels, or features of a frozen network. Its cells
+are the unit of every coordinate here. A centre (row, column) with an even `side` covers the rows
+from row - side/2 up to, not including, row + side/2.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from kornia.filters import box_blur, gaussian_blur2d, sobel
+from torch import Tensor
+
+from flawtrace.shapes import Actions, ErrorMaps, Images, PerWalker, Points
+
+MOVES = torch.tensor([[0, 0], [0, -1], [0, 1], [-1, 0], [1, 0], [-1, -1], [1, -1], [-1, 1], [1, 1]])
+"""(row, column) direction of each action; action 0 goes to the next image instead."""
+
+NEXT_IMAGE = 0
+
+
+def clamp(centers: Points, height: int, width: int, side: int) -> Points:
+    """Move `centers` as little as possible so that boxes of `side` fit in the grid.
+
+    >>> clamp(torch.tensor([[2, 90]]), height=64, width=128, side=16)
+    tensor([[ 8, 90]])
+    """
+    half = side // 2
+    low = torch.full_like(centers, half)
+    high = centers.new_tensor([height - half, width - half]).expand_as(centers)
+    return centers.clamp(low, high)
+
+
+def shift(centers: Points, actions: Actions, stride: int, height: int, width: int, side: int) -> Points:
+    """Where `actions` 1 to 8 take the centres; action 0 leaves them."""
+    moved = centers + stride * MOVES.to(centers.device)[actions]
+    return clamp(moved, height, width, side)
+
+
+def random_centers(count: int, height: int, width: int, side: int, rng: torch.Generator) -> Points:
+    """Centres spread evenly over all places where a box of `side` fits."""
+    half = side // 2
+    rows = torch.randint(half, height - half + 1, (count,), generator=rng)
+    columns = torch.randint(half, width - half + 1, (count,), generator=rng)
+    return torch.stack([rows, columns], dim=1)
+
+
+def crop(
+    planes: Float[Tensor, "b c h w"], indices: Int[Tensor, " n"], centers: Points, side: int
+) -> Float[Tensor, "n c side side"]:
+    """The box of `side` around each centre, from the plane of each index, as float32.
+
+    Outside the grid the nearest cell is repeated.
+    """
+    rows, columns = _box(centers, side)
+    rows = rows.clamp(0, planes.shape[2] - 1)
+    columns = columns.clamp(0, planes.shape[3] - 1)
+    picked = planes[indices[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+    return picked.permute(0, 3, 1, 2).float()
+
+
+def add_boxes(visits: ErrorMaps, indices: Int[Tensor, " n"], centers: Points, side: int) -> None:
+    """Count one more visit to every cell under each box, in place; boxes must lie in the grid."""
+    rows, columns = _box(centers, side)
+    where = (indices[:, None, None], rows[:, :, None], columns[:, None, :])
+    visits.index_put_(where, torch.ones((), device=visits.device), accumulate=True)
+
+
+def put_boxes(
+    planes: ErrorMaps, indices: Int[Tensor, " n"], centers: Points, values: Float[Tensor, "n side side"]
+) -> None:
+    """Write each box of `values` over what was there, in place; where boxes overlap, the last one counts."""
+    rows, columns = _box(centers, values.shape[1])
+    for index, row, column, value in zip(indices.tolist(), rows, columns, values, strict=True):
+        planes[index, row[0] : row[-1] + 1, column[0] : column[-1] + 1] = value
+
+
+def mean_under(
+    planes: ErrorMaps, indices: Int[Tensor, " n"], centers: Points, side: int
+) -> PerWalker:
+    """Mean of the plane under each box."""
+    return crop(planes[:, None], indices, centers, side).mean(dim=(1, 2, 3))
+
+
+def edges(images: Images) -> ErrorMaps:
+    """Sobel magnitude of the blurred grey image: the texture that R_clone pays for."""
+    grey = images.mean(dim=1, keepdim=True)
+    blurred = gaussian_blur2d(grey, (5, 5), (1.0, 1.0))
+    return sobel(blurred, normalized=False)[:, 0]
+
+
+def static_maps(images: Images, errors: ErrorMaps) -> ErrorMaps:
+    """The policy's fixed view of an image, in [0, 1].
+
+    F = minmax(0.7 z(MAE) + 0.1 z(local variance 3x3) + 0.2 z(Sobel magnitude)), z and minmax per
+    image, with the MAE of an autoencoder trained beforehand (the published script's weights).
+    """
+    grey = images.mean(dim=1, keepdim=True)
+    variance = (box_blur(grey**2, (3, 3)) - box_blur(grey, (3, 3)) ** 2)[:, 0]
+    gradient = sobel(grey, normalized=False)[:, 0]
+    return _min_max(0.7 * _z(errors) + 0.1 * _z(variance) + 0.2 * _z(gradient))
+
+
+def _box(centers: Points, side: int) -> tuple[Int[Tensor, "n side"], Int[Tensor, "n side"]]:
+    reach = torch.arange(side, device=centers.device) - side // 2
+    return centers[:, :1] + reach, centers[:, 1:] + reach
+
+
+def _z(maps: ErrorMaps) -> ErrorMaps:
+    mean, std = maps.mean(dim=(1, 2), keepdim=True), maps.std(dim=(1, 2), keepdim=True)
+    return (maps - mean) / (std + 1e-8)
+
+
+def _min_max(maps: ErrorMaps) -> ErrorMaps:
+    low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
+    return (maps - low) / (high - low + 1e-8)

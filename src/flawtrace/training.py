@@ -1,0 +1,251 @@
+"""The whole of training: sampler, autoencoder and predictor learn together, and one file comes out.
+
+The paper's algorithm is `learn_together`; one update of it is `Cycle.advance`.
+"""
+
+import resource
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from flawtrace import encoder
+from flawtrace.config import Config
+from flawtrace.data import Category, Split, draw_split
+from flawtrace.detector import FILE_NAME, Detector, Facts, resized, versions
+from flawtrace.environment import scout
+from flawtrace.errors import RunExistsError, TooFewLabelsError
+from flawtrace.files import read_json, write_bytes, write_json
+from flawtrace.fitting import Examples, folds, predict
+from flawtrace.learner import derive, generator
+from flawtrace.material import Material, Prepared, prepare
+from flawtrace.metrics import best_threshold, pixel_ap, pixel_auroc
+from flawtrace.profile import loss_profiles
+from flawtrace.progress import Event, Plan
+from flawtrace.study import CHECKPOINT_NAME, Journal, Study, checked, fingerprint
+
+SETTINGS_NAME = "settings.json"
+SUMMARY_NAME = "training.json"
+
+QUANTILES = (0.1, 0.5, 0.9)
+"""Of the loss profiles of normal and of defective cells, for the report."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The last thing that training yields."""
+
+    detector: Detector
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Examples of the last fit, row by row: whose they are, and what they are for."""
+
+    examples: Examples
+    learnt: list[list[int]]
+    """Rows that each member learns from."""
+    held_out: list[list[int]]
+    """Rows of the labelled images that each member never sees."""
+    normal: list[list[int]]
+    """Rows of normal images that no member sees, divided among them."""
+
+
+def train(
+    category: Category, config: Config, run: Path, resume: bool = False, device: str = "cpu"
+) -> Iterator[Event | Trained]:
+    """Train on one category, yielding after every update; the detector lands in the folder `run`.
+
+    A run that was stopped goes on with `resume`, to the same bits as one that never stopped (on the same
+    machine, with the same number of threads).
+
+    Raises:
+        RunExistsError: `run` holds a run and `resume` is not set, or it has other settings.
+        DataChangedError: the images are not those with which the stopped run began.
+        DivergedError: a loss is no longer a finite number.
+    """
+    split = draw_split(category, config.labels, config.seed)
+    config = _with_folds_for(config, len(split.labelled))
+    if (finished := _open_run(run, config, resume)) is not None:
+        yield finished
+        return
+    plan = Plan.of(config, split)
+    frozen = encoder.build(config).to(torch.device(device))
+    prepared = yield from _prepare(split, frozen, config, plan)
+    study = Study(prepared, scout(prepared.material, config), config)
+    journal = Journal(run, study, resume)
+    yield from learn_together(study, journal, plan)
+    snapshots = study.cycle.history.snapshots(study.cycle.autoencoder.network)
+    exam = _exam(snapshots, study.material, split, config)
+    yield from fit_members(study, exam, journal, plan)
+    yield _finish(study, snapshots, frozen, exam, split, run)
+
+
+def learn_together(study: Study, journal: Journal, plan: Plan) -> Iterator[Event]:
+    """The paper's algorithm, cycle by cycle: sample, reconstruct, predict, reward, learn.
+
+    In the last cycle the policy is frozen, and the autoencoder's snapshots become the detector's.
+    """
+    config, cycle, sampler = study.config, study.cycle, study.sampler
+    while study.index <= config.cycles:
+        if study.index == config.cycles:
+            sampler.freeze()
+        if not study.begun:
+            cycle.begin(derive(config.seed, 4, study.index))
+            study.begun = True
+        while not cycle.over:
+            places = sampler.place(cycle.walkers, cycle.rng)
+            rewards, feedback = cycle.advance(places)
+            sampler.credit(rewards)
+            study.note(feedback)
+            journal.offer_checkpoint()
+            yield plan.cycle_event(study, feedback)
+        journal.write(study.end_cycle(sampler.learn(cycle.rng)))
+
+
+def fit_members(study: Study, exam: Exam, journal: Journal, plan: Plan) -> Iterator[Event]:
+    """Fit each member on the profiles that the detector's own snapshots give, without its fold."""
+    while len(study.members) < study.config.predictor.members:
+        fit = study.fit = study.fit or study.next_fit()
+        examples = exam.examples[torch.tensor(exam.learnt[fit.member])]
+        while not fit.over:
+            loss = checked("prediction loss", fit.advance(examples), fit.step)
+            journal.offer_checkpoint()
+            yield plan.fit_event(fit, loss)
+        journal.write({"kind": "fit", "member": fit.member, "steps": fit.steps, "prediction_loss": loss})
+        study.members.append(fit.learner.network)
+        study.fit = None
+
+
+def _prepare(
+    split: Split, frozen: encoder.Pixels | encoder.Features, config: Config, plan: Plan
+) -> Iterator[Event]:
+    for progress in prepare(split, frozen, config.image_side, config.copies, derive(config.seed, 6)):
+        if isinstance(progress, Prepared):
+            return progress
+        yield plan.loading_event(progress.done, progress.total)
+    raise AssertionError("prepare ends with what it prepared")
+
+
+def _exam(snapshots: list[nn.Module], material: Material, split: Split, config: Config) -> Exam:
+    """Profiles of all labelled images and copies, then of the normal images that the last fit needs."""
+    members, num_labelled = config.predictor.members, len(material.labelled)
+    order = torch.randperm(material.num_normal, generator=generator(derive(config.seed, 5)))
+    num_shown = min(config.predictor.normal_images, material.num_normal // 2)
+    num_kept = min(material.num_labelled, material.num_normal // 4)
+    normal = material.normal[order[: num_shown + num_kept]]
+    canvases = torch.cat([material.labelled, normal])
+    none = material.labelled_coverage.new_zeros(len(normal), *material.labelled_coverage.shape[1:])
+    examples = Examples(
+        loss_profiles(snapshots, canvases), canvases, torch.cat([material.labelled_coverage, none])
+    )
+    fold = folds([str(sample.defect_type) for sample in split.labelled], config.predictor.folds)
+    shown = list(range(num_labelled, num_labelled + num_shown))
+    kept = list(range(num_labelled + num_shown, len(canvases)))
+    seen = [[i for i, f in enumerate(fold) if f != member] for member in range(members)]
+    return Exam(
+        examples,
+        learnt=[material.with_copies(images) + shown for images in seen],
+        held_out=[[i for i, f in enumerate(fold) if f == member] for member in range(members)],
+        normal=[kept[member::members] for member in range(members)],
+    )
+
+
+def _finish(
+    study: Study, snapshots: list[nn.Module], frozen: nn.Module, exam: Exam, split: Split, run: Path
+) -> Trained:
+    """Choose the threshold on held-out labels, and write the detector and what the report needs."""
+    threshold, validation = _judge(study, exam)
+    facts = Facts(threshold, validation, study.prepared.digests, fingerprint(study.prepared), versions())
+    detector = Detector(study.config, facts, frozen, snapshots, study.members)
+    detector.save(run / FILE_NAME)
+    summary = {
+        "detector": str(run / FILE_NAME),
+        "seconds": round(study.seconds, 1),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "threads": torch.get_num_threads(),
+        "device": str(study.device),
+        "threshold": threshold,
+        "validation": validation,
+        "fingerprint": facts.fingerprint,
+        "versions": facts.versions,
+        "num_normal": study.material.num_normal,
+        "labelled": [sample.image.name for sample in split.labelled],
+        "defect_types": [sample.defect_type for sample in split.labelled],
+        "profiles": _profile_quantiles(study, exam),
+    }
+    _write_visits(study, run / "visits.safetensors")
+    write_json(run / SUMMARY_NAME, summary)
+    (run / CHECKPOINT_NAME).unlink(missing_ok=True)
+    return Trained(detector, summary)
+
+
+def _judge(study: Study, exam: Exam) -> tuple[float, dict[str, float]]:
+    """The threshold of the best F1 on images that the judged member never saw, and the scores there."""
+    side, material = study.config.image_side, study.material
+    maps, masks = [], []
+    for member, network in enumerate(study.members):
+        labelled, normal = exam.held_out[member], exam.normal[member]
+        coarse = predict(network, exam.examples[torch.tensor(labelled + normal)])
+        maps.append(resized(coarse, side, side).cpu())
+        masks.append(torch.cat([material.masks[labelled], torch.zeros(len(normal), side, side).bool()]))
+    pooled, truth = torch.cat(maps).numpy(), torch.cat(masks).numpy()
+    f1, threshold = best_threshold(pooled, truth) or (0.0, 0.5)
+    scores = {"pixel_auroc": pixel_auroc(pooled, truth), "pixel_ap": pixel_ap(pooled, truth)}
+    return threshold, {"pixel_f1_max": f1, **{name: score or 0.0 for name, score in scores.items()}}
+
+
+def _profile_quantiles(study: Study, exam: Exam) -> dict[str, Any]:
+    """Loss profiles of normal and of defective cells of the labelled images: quantiles per snapshot."""
+    examples = exam.examples[torch.arange(study.material.num_labelled)]
+    cells = examples.profiles.movedim(1, -1)
+    quantiles = torch.tensor(QUANTILES)
+    groups = {"normal": examples.coverage == 0, "defective": examples.coverage >= 0.5}
+    observed = study.config.observed_updates[-study.config.profile.length :]
+    curves = {
+        name: torch.quantile(_at_most(cells[where].cpu(), 50_000), quantiles, dim=0).tolist()
+        for name, where in groups.items()
+        if where.any()
+    }
+    return {"updates": list(observed), "quantiles": list(QUANTILES), **curves}
+
+
+def _at_most(rows: Tensor, count: int) -> Tensor:
+    return rows[:: len(rows) // count + 1]
+
+
+def _write_visits(study: Study, path: Path) -> None:
+    """Where patches were taken: per quarter of the training, and in the last cycle on each labelled image."""
+    walkers, num_normal = study.cycle.walkers, study.material.num_normal
+    tensors = {"periods": study.visits, "labelled": walkers.visits[num_normal:].cpu()}
+    write_bytes(path, safetensors.torch.save({name: t.contiguous() for name, t in tensors.items()}))
+
+
+def _with_folds_for(config: Config, num_labelled: int) -> Config:
+    """The settings, with no more folds than there are labels."""
+    if num_labelled < 2:
+        raise TooFewLabelsError(num_labelled)
+    count = min(config.predictor.folds, num_labelled)
+    members = min(config.predictor.members, count)
+    limited = config.predictor.model_copy(update={"folds": count, "members": members})
+    return config.model_copy(update={"predictor": limited})
+
+
+def _open_run(run: Path, config: Config, resume: bool) -> Trained | None:
+    """Begin in `run`, or go on there; what it holds already, if that run is finished."""
+    settings = run / SETTINGS_NAME
+    if not settings.exists():
+        write_json(settings, config.model_dump(mode="json"))
+        return None
+    if not resume:
+        raise RunExistsError(run, "holds a run already")
+    if read_json(settings) != config.model_dump(mode="json"):
+        raise RunExistsError(run, "holds a run with other settings")
+    if not (run / SUMMARY_NAME).exists():
+        return None
+    return Trained(Detector.load(run), read_json(run / SUMMARY_NAME))
