@@ -87,6 +87,10 @@ class Detector(nn.Module):
     def threshold(self) -> float:
         return self.facts.threshold
 
+    @property
+    def device(self) -> torch.device:
+        return next(self.snapshots.parameters()).device
+
     def loss_profiles(self, canvases: Images) -> LossProfiles:
         """Channel k is how badly snapshot k reconstructs each cell."""
         return loss_profiles(list(self.snapshots), canvases)
@@ -102,8 +106,7 @@ class Detector(nn.Module):
 
     def predict(self, image: Image) -> Prediction:
         """Of one image (3, h, w) in [0, 1], of any size."""
-        device = next(self.snapshots.parameters()).device
-        square = fit(image, self.config.image_side)[None].to(device)
+        square = fit(image, self.config.image_side)[None].to(self.device)
         anomaly_map = resized(self.anomaly_maps(square).cpu(), image.shape[1], image.shape[2])[0]
         mask = anomaly_map >= self.threshold
         return Prediction(anomaly_map, mask, float(anomaly_map.max()), bool(mask.any()))

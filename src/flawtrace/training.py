@@ -222,7 +222,11 @@ def _at_most(rows: Tensor, count: int) -> Tensor:
 def _write_visits(study: Study, path: Path) -> None:
     """Where patches were taken: per quarter of the training, and in the last cycle on each labelled image."""
     walkers, num_normal = study.cycle.walkers, study.material.num_normal
-    tensors = {"periods": study.visits, "labelled": walkers.visits[num_normal:].cpu()}
+    tensors = {
+        "periods": study.visits,
+        "labelled": walkers.visits[num_normal:].cpu(),
+        "images": study.material.images[num_normal:].cpu(),
+    }
     write_bytes(path, safetensors.torch.save({name: t.contiguous() for name, t in tensors.items()}))
 
 

@@ -1,0 +1,130 @@
+"""Held-out numbers: a detector against images that it was not trained on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from flawtrace.data import Category, Sample
+from flawtrace.detector import Detector
+from flawtrace.errors import NothingToEvaluateError
+from flawtrace.images import digest, fit, fit_mask, read_image, read_mask
+from flawtrace.metrics import Curve, pixel_f1, precision_recall_points, roc_points, summary
+from flawtrace.shapes import AnomalyMap, Image, Mask
+
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test image, at the detector's working size."""
+
+    sample: Sample
+    image: Image
+    mask: Mask
+    anomaly_map: AnomalyMap
+    score: float
+    f1: float | None
+    """F1 of its pixels at the stored threshold; None where the image has no defect."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found; metrics that are not defined on these images are None."""
+
+    metrics: dict[str, float | None]
+    """Over all test images, pixels pooled."""
+    per_type: dict[str, dict[str, float | None]]
+    """The same for each defect type, together with the normal test images."""
+    threshold: float
+    num_normal: int
+    num_anomalous: int
+    num_left_out: int
+    """Images that were not scored because the detector was trained on them."""
+    cases: tuple[Case, ...]
+    roc: Curve | None
+    precision_recall: Curve | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the pictures."""
+        return {
+            "metrics": self.metrics,
+            "per_type": self.per_type,
+            "threshold": self.threshold,
+            "num_normal": self.num_normal,
+            "num_anomalous": self.num_anomalous,
+            "num_left_out": self.num_left_out,
+        }
+
+
+def evaluate(
+    detector: Detector, category: Category, progress: Callable[[int, int], None] | None = None
+) -> Evaluation:
+    """Score every image of the category with which the detector was not trained, told by content.
+
+    Maps and masks are compared at the detector's working size (256 x 256 in both presets), as the paper does.
+
+    Raises:
+        NothingToEvaluateError: no image, or no defect image, is left.
+    """
+    samples = [*category.test_normal, *category.anomalous, *category.normal]
+    cases: list[Case] = []
+    for start in range(0, len(samples), BATCH):
+        cases += _cases(detector, samples[start : start + BATCH])
+        if progress:
+            progress(min(start + BATCH, len(samples)), len(samples))
+    if not any(case.sample.anomalous for case in cases):
+        raise NothingToEvaluateError(category.root, len(cases), len(samples) - len(cases))
+    normal = [case for case in cases if not case.sample.anomalous]
+    types = {case.sample.defect_type for case in cases if case.sample.anomalous}
+    maps, masks = _stacked(cases)
+    return Evaluation(
+        metrics=_metrics(cases, detector.threshold),
+        per_type={
+            str(kind): _metrics(
+                [*normal, *(case for case in cases if case.sample.defect_type == kind)], detector.threshold
+            )
+            for kind in sorted(map(str, types))
+        },
+        threshold=detector.threshold,
+        num_normal=len(normal),
+        num_anomalous=len(cases) - len(normal),
+        num_left_out=len(samples) - len(cases),
+        cases=tuple(cases),
+        roc=roc_points(maps, masks),
+        precision_recall=precision_recall_points(maps, masks),
+    )
+
+
+def _cases(detector: Detector, samples: Sequence[Sample]) -> list[Case]:
+    """The samples that the detector does not know, each with its anomaly map."""
+    known, side = set(detector.facts.digests), detector.config.image_side
+    pictures = [(sample, read_image(sample.image)) for sample in samples]
+    unknown = [(sample, fit(image, side)) for sample, image in pictures if digest(image) not in known]
+    if not unknown:
+        return []
+    batch = torch.stack([image for _, image in unknown])
+    maps = detector.anomaly_maps(batch.to(detector.device)).cpu()
+    return [
+        _case(detector, sample, image, anomaly_map)
+        for (sample, image), anomaly_map in zip(unknown, maps, strict=True)
+    ]
+
+
+def _case(detector: Detector, sample: Sample, image: Image, anomaly_map: AnomalyMap) -> Case:
+    side = detector.config.image_side
+    mask = fit_mask(read_mask(sample.mask), side) if sample.mask else torch.zeros(side, side).bool()
+    f1 = pixel_f1(anomaly_map[None].numpy(), mask[None].numpy(), detector.threshold)
+    return Case(sample, image, mask, anomaly_map, float(anomaly_map.max()), f1)
+
+
+def _metrics(cases: Sequence[Case], threshold: float) -> dict[str, float | None]:
+    maps, masks = _stacked(cases)
+    return summary(maps, masks, np.array([case.score for case in cases]), threshold)
+
+
+def _stacked(cases: Sequence[Case]) -> tuple[np.ndarray, np.ndarray]:
+    maps = torch.stack([case.anomaly_map for case in cases]).numpy()
+    return maps, torch.stack([case.mask for case in cases]).numpy()
