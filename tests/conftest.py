@@ -1,11 +1,23 @@
 """Shared by all tests."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import settings
+from torch.nn import functional as F
+
+from flawtrace import verbs
+from flawtrace.checkpoint import pack, unpack
+from flawtrace.config import Config, load_config
+from flawtrace.material import Material, covered
+from flawtrace.patches import edges
+from flawtrace.synthetic import make_dataset
+from flawtrace.walkers import Geometry, Walkers
 
 settings.register_profile("flawtrace", deadline=None, derandomize=True)  # torch's first call is slow
 settings.load_profile("flawtrace")
@@ -24,3 +36,95 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real images in {folder}; FLAWTRACE_DATA can name their folder")
     return folder
+
+
+SMALL: dict[str, Any] = {
+    "encoder": "pixels",
+    "image_side": 64,
+    "updates": 8,
+    "sampler": {"walkers": 6, "patch_side": 16, "crop_side": 32, "stride": 8},
+    "policy": {"widths": (4, 4), "hidden": 8},
+    "reward": {"decay": 20},
+    "autoencoder": {"width": 8, "bottleneck": 4, "stages": 2},
+    "profile": {"length": 3, "observations": 4, "tracked": 4},
+    "predictor": {"width": 4, "batch": 3, "steps": 10},
+}
+"""A cycle that takes a tenth of a second: 32 x 32 cells, patches of 8 cells."""
+
+
+@pytest.fixture
+def small() -> Callable[..., Config]:
+    """Makes the small settings, changed by settings with dotted names."""
+
+    def make(**changes: Any) -> Config:
+        return load_config(
+            "light", settings=SMALL | {name.replace("__", "."): value for name, value in changes.items()}
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def material() -> Material:
+    """Five normal images and three with a square defect, each of those with one copy: 32 x 32 cells."""
+    rng = torch.Generator().manual_seed(7)
+    images = F.interpolate(torch.rand(8, 3, 8, 8, generator=rng), size=64, mode="bilinear")
+    masks = torch.zeros(3, 64, 64, dtype=torch.bool)
+    masks[:, 20:36, 24:40] = True
+    images[5:] = torch.where(masks[:, None], 1 - images[5:], images[5:])
+    copies, copied_masks = images[5:].flip(-1), masks.flip(-1)
+    coverage = covered(torch.cat([masks, copied_masks]), 32)
+    encode = partial(F.adaptive_avg_pool2d, output_size=32)
+    return Material(
+        canvases=encode(images).half(),
+        images=encode(images),
+        texture=encode(edges(images)[:, None])[:, 0],
+        coverage=torch.cat([torch.zeros(5, 32, 32), coverage[:3]]),
+        labelled=encode(torch.cat([images[5:], copies])).half(),
+        labelled_coverage=coverage,
+        masks=masks,
+        num_normal=5,
+        num_labelled=3,
+    )
+
+
+@pytest.fixture
+def walkers(material: Material) -> Walkers:
+    """Four walkers with patches of 8 cells that move by 4, on material whose static map is flat."""
+    return Walkers(material.images, torch.ones(8, 32, 32), Geometry(walkers=4, patch=8, crop=16, stride=4))
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Sends a state through a checkpoint file."""
+
+    def through_a_file(state: dict[str, Any]) -> dict[str, Any]:
+        path = tmp_path / "state.safetensors"
+        path.write_bytes(pack(state))
+        return unpack(path)
+
+    return through_a_file
+
+
+TINY: dict[str, Any] = SMALL | {"labels": 2, "copies": 1, "cycles": 2}
+"""Settings with which a whole training takes about a second."""
+
+
+@pytest.fixture(scope="session")
+def category(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in MVTec AD's layout: bricks of 64 x 64 pixels with three types of defects."""
+    root = tmp_path_factory.mktemp("bricks")
+    return make_dataset(root, side=64, num_normal=9, num_test_normal=3, num_per_type=4)
+
+
+@pytest.fixture(scope="session")
+def run(category: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on `category`; read only, by agreement."""
+    out = tmp_path_factory.mktemp("finished") / "run"
+    verbs.train(category, out, settings=TINY)
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny() -> dict[str, Any]:
+    return TINY

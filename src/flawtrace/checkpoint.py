@@ -8,6 +8,7 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from flawtrace.errors import CheckpointError
@@ -18,16 +19,15 @@ INTERVAL = 20.0
 
 
 class Checkpoint:
-    """Writes a state to `path`, but not more often than every `interval` seconds."""
+    """Writes a state to `path`, but not more often than every INTERVAL seconds."""
 
-    def __init__(self, path: Path, interval: float = INTERVAL) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._interval = interval
         self._last = time.monotonic()
 
     def offer(self, state: Callable[[], dict[str, Any]]) -> None:
         """Write what `state` returns, if it is time to."""
-        if time.monotonic() - self._last >= self._interval:
+        if time.monotonic() - self._last >= INTERVAL:
             self.write(state())
 
     def write(self, state: dict[str, Any]) -> None:
@@ -55,7 +55,7 @@ def unpack(path: Path) -> dict[str, Any]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             tree = json.loads(file.metadata()["tree"])
-            state: dict[str, Any] = _fill(tree, {name: file.get_tensor(name) for name in file.keys()})
+            state: dict[str, Any] = _fill(tree, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
             return state
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(path) from error
@@ -66,7 +66,7 @@ def _strip(node: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(node, Tensor):
         name = str(len(tensors))
         tensors[name] = node.detach().clone().contiguous()
-        return {"tensor": name}
+        return {"tensor": name, "channels_last": _channels_last(node)}
     if isinstance(node, dict):
         return {"pairs": [[key, _strip(value, tensors)] for key, value in node.items()]}
     if isinstance(node, list | tuple):
@@ -79,6 +79,19 @@ def _fill(node: Any, tensors: dict[str, Tensor]) -> Any:
         return [_fill(value, tensors) for value in node]
     if isinstance(node, dict):
         if "tensor" in node:
-            return tensors[node["tensor"]]
+            return _laid_out(tensors[node["tensor"]], node["channels_last"])
         return {key: _fill(value, tensors) for key, value in node["pairs"]}
     return node
+
+
+def _channels_last(tensor: Tensor) -> bool:
+    return (
+        tensor.ndim == 4
+        and tensor.is_contiguous(memory_format=torch.channels_last)
+        and not tensor.is_contiguous()
+    )
+
+
+def _laid_out(tensor: Tensor, channels_last: bool) -> Tensor:
+    """In memory as it was: convolutions add up in another order, to other last bits, if the layout differs."""
+    return tensor.contiguous(memory_format=torch.channels_last) if channels_last else tensor

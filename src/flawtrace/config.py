@@ -25,7 +25,7 @@ SamplerName: TypeAlias = Literal["learned", "random-walk", "uniform", "edge-guid
 
 
 class Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class SamplerConfig(Settings):
@@ -65,7 +65,7 @@ class PolicyConfig(Settings):
     """How far a probability ratio may leave 1 before PPO's objective stops following it."""
     epochs: PositiveInt = 4
     minibatch: PositiveInt = 512
-    entropy_weight: NonNegativeFloat = 0.01
+    entropy_weight: NonNegativeFloat = 0.02
     value_weight: NonNegativeFloat = 0.5
     learns_from: NonNegativeInt = 0
     """First update of a cycle whose steps the policy learns from."""
@@ -74,6 +74,8 @@ class PolicyConfig(Settings):
 class RewardConfig(Settings):
     clone: NonNegativeFloat = 1.0
     """Weight of R_clone, the texture under the patch."""
+    standardized_texture: bool = True
+    """Measure texture in deviations from the mean patch: the raw mean hardly moves its sigmoid (0.60 +- 0.01 on grid)."""
     cover: NonNegativeFloat = 1.0
     """Weight of R_cover, which pays for ground not yet visited."""
     prediction: NonNegativeFloat = 1.0
@@ -130,7 +132,7 @@ class PredictorConfig(Settings):
     """Updates over which the weight alpha of normal pixels falls from 1 to 0; None keeps it at 1."""
     steps: PositiveInt = 300
     """Steps of the last fit, on the detector's own snapshots."""
-    normal_images: NonNegativeInt = 40
+    normal_images: NonNegativeInt = 0
     """Normal images shown to the predictor in the last fit, as images without any defect."""
     folds: PositiveInt = 3
     """Parts the labels are divided into; a predictor never sees one of them, and is judged on it."""
@@ -162,7 +164,7 @@ class Config(Settings):
     """Pixels along the square that every image is resized to."""
     cell: PositiveInt = 4
     """Pixels along one cell of the canvas, the grid that the autoencoder reconstructs."""
-    cycles: PositiveInt = 36
+    cycles: PositiveInt = 30
     """Cycles over which policy and predictor learn, before the one that makes the detector."""
     updates: PositiveInt = 100
     """Autoencoder updates of a cycle."""
@@ -234,7 +236,7 @@ PAPER: dict[str, Any] = {
     "updates": 20,
     "sampler": {"walkers": 32, "patch_side": 64, "crop_side": 128, "stride": 24},
     "policy": {"widths": (16, 32, 32, 64, 64), "hidden": 256, "batch_norm": True, "learns_from": 15},
-    "reward": {"prediction_as": "value"},
+    "reward": {"standardized_texture": False, "prediction_as": "value"},
     "autoencoder": {"kind": "published", "bottleneck": 200},
     "profile": {"length": 10, "spacing": "consecutive", "tracked": 80},
     "predictor": {
@@ -303,6 +305,20 @@ def nearest(name: str, names: "tuple[str, ...] | list[str]") -> str | None:
 def setting_names() -> list[str]:
     """Every setting's dotted name, in the order of the documentation."""
     return _names(Config)
+
+
+def setting_help(config: Config) -> Iterator[tuple[str, Any, str]]:
+    """Each setting's dotted name, value and meaning."""
+    yield from _help(config)
+
+
+def _help(settings: Settings, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, Settings):
+            yield from _help(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value, field.description or ""
 
 
 def _base(preset: str, encoder: Any) -> dict[str, Any]:

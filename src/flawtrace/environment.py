@@ -16,9 +16,9 @@ from flawtrace import autoencoder, predictor
 from flawtrace.config import Config, RewardConfig
 from flawtrace.learner import Learner, derive, generator, seeded
 from flawtrace.material import Material
-from flawtrace.patches import MOVES, crop, edges, mean_under, static_maps
+from flawtrace.patches import MOVES, crop, mean_under, standardized, static_maps
 from flawtrace.profile import History, error_maps, observe
-from flawtrace.shapes import ErrorMaps, Images, PerWalker
+from flawtrace.shapes import ErrorMaps, PerWalker
 from flawtrace.walkers import CHANNELS, Geometry, Places, Walkers
 
 Autoencoder = autoencoder.Published | autoencoder.Compact
@@ -61,11 +61,11 @@ class Cycle:
         self.updates_before = 0
         """Autoencoder updates of earlier cycles: j of the decays is these plus this cycle's."""
         self.update = 0
-        channels = material.canvases.shape[1]
-        with seeded(derive(config.seed, 1)):
-            network = predictor.build(config.predictor, config.profile.length, channels)
-        self.predictor: Learner[Predictor] = Learner(network.to(statics.device), lr=1e-3)
-        self._edges = edges(material.images)
+        self.predictor = self._new_predictor()
+        texture = material.texture
+        self._texture = (
+            standardized(texture, geometry.patch) if config.reward.standardized_texture else texture
+        )
         self.begin(config.seed)
 
     def begin(self, seed: int) -> None:
@@ -79,9 +79,14 @@ class Cycle:
         self.history = History(self.config.profile.length)
         self.walkers.begin(self.rng)
         count = min(self.config.profile.tracked, len(self.material.labelled))
-        self._tracked = torch.randperm(len(self.material.labelled), generator=self.rng)[:count]
+        self.tracked = torch.randperm(len(self.material.labelled), generator=self.rng)[:count]
         self._prediction_loss: float | None = None
         self._prediction_reward = torch.zeros(())
+
+    def forget(self) -> None:
+        """Be as if no cycle had been: a new predictor, and the decays at their start. Then `begin`."""
+        self.updates_before = self.update = 0
+        self.predictor = self._new_predictor()
 
     @property
     def over(self) -> bool:
@@ -117,7 +122,7 @@ class Cycle:
             "update": self.update,
             "updates_before": self.updates_before,
             "rng": self.rng.get_state(),
-            "tracked": self._tracked,
+            "tracked": self.tracked,
             "autoencoder": self.autoencoder.state(),
             "predictor": self.predictor.state(),
             "history": self.history.state(),
@@ -131,10 +136,10 @@ class Cycle:
         self.update = state["update"]
         self.updates_before = state["updates_before"]
         self.rng.set_state(state["rng"])
-        self._tracked = state["tracked"]
+        self.tracked = state["tracked"]
         self.autoencoder.load(state["autoencoder"])
         self.predictor.load(state["predictor"])
-        self.history.load(state["history"])
+        self.history.load(state["history"], self.material.canvases.device)
         self.walkers.load(state["walkers"])
         self._prediction_loss = state["prediction_loss"]
         self._prediction_reward = state["prediction_reward"]
@@ -144,22 +149,30 @@ class Cycle:
             network = autoencoder.build(self.config.autoencoder, self.material.canvases.shape[1])
         return Learner(network.to(self.material.canvases.device), lr=self.config.autoencoder.lr)
 
+    def _new_predictor(self) -> Learner[Predictor]:
+        config, canvases = self.config, self.material.canvases
+        with seeded(derive(config.seed, 1)):
+            network = predictor.build(config.predictor, config.profile.length, canvases.shape[1])
+        return Learner(network.to(canvases.device), lr=1e-3)
+
     def _observe(self) -> None:
         """Extend the profiles of the tracked images and, once they are full, train the predictor on them."""
-        self.history.observe(self.autoencoder.network, self.material.labelled[self._tracked])
+        self.history.observe(self.autoencoder.network, self.material.labelled[self.tracked])
         if not self.history.full:
             return
         before = self._prediction_loss
         self._prediction_loss = self._train_predictor()
         as_value = self.config.reward.prediction_as == "value"
-        earned = -self._prediction_loss if as_value else (before or self._prediction_loss) - self._prediction_loss
+        earned = (
+            -self._prediction_loss if as_value else (before or self._prediction_loss) - self._prediction_loss
+        )
         self._prediction_reward = torch.tensor(earned)
 
     def _train_predictor(self) -> float:
         """The predictor's loss on all tracked profiles as it met them, then its steps on batches of them."""
         config = self.config.predictor
-        profiles, canvases = self.history.profiles(), self.material.labelled[self._tracked]
-        coverage = self.material.labelled_coverage[self._tracked]
+        profiles, canvases = self.history.profiles(), self.material.labelled[self.tracked]
+        coverage = self.material.labelled_coverage[self.tracked]
         losses = []
         for _ in range(config.steps_per_observation):
             chosen = torch.randperm(len(profiles), generator=self.rng)[: config.batch]
@@ -174,7 +187,7 @@ class Cycle:
         self, places: Places, visits: PerWalker, reconstruction_loss: float
     ) -> tuple[PerWalker, Feedback]:
         side, weights = self.walkers.geometry.patch, self.config.reward
-        clone = mean_under(self._edges, places.images, places.centers, side).sigmoid()
+        clone = mean_under(self._texture, places.images, places.centers, side).sigmoid()
         cover = -visits.sigmoid()
         share = beta(weights, self.updates_before + self.update)
         prediction = self._prediction_reward
@@ -249,7 +262,10 @@ class PatchEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin the next cycle; with a seed, begin all over, so that the same seed gives the same rewards."""
         super().reset(seed=seed, options=options)
+        if seed is not None:
+            self.cycle.forget()
         self.cycle.begin(int(self.np_random.integers(2**31)))
         return self._observations(), {}
 

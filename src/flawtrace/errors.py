@@ -279,3 +279,21 @@ class NothingToEvaluateError(DataError):
             "Expected defect images with masks that training did not see.\n"
             "Add some, or train with fewer labels (--labels)."
         )
+
+
+class NoImagesError(DataError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"There is no image in {folder}.\n"
+            "Expected PNG, JPEG, BMP or TIFF files.\n"
+            "Check the path; folders inside folders are not searched."
+        )
+
+
+class MissingImagesError(FlawtraceError):
+    def __init__(self) -> None:
+        super().__init__(
+            "`predict` was given no image.\n"
+            "Expected image files or folders after the run.\n"
+            "For example: flawtrace predict run/ new-images/"
+        )

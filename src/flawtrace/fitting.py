@@ -47,9 +47,7 @@ class Fit:
             network = predictor.build(settings, config.profile.length, channels)
         self.learner: Learner[predictor.Published | predictor.Compact] = Learner(
             network.to(device),
-            make_optimizer=lambda weights: AdamW(
-                weights, lr=settings.lr, weight_decay=settings.weight_decay
-            ),
+            make_optimizer=lambda weights: AdamW(weights, lr=settings.lr, weight_decay=settings.weight_decay),
         )
 
     @property
@@ -66,9 +64,7 @@ class Fit:
         if settings.one_cycle:
             self.learner.set_lr(one_cycle(settings.lr, self.step / self.steps))
         logits = network(batch.profiles, batch.canvases.float())
-        loss = predictor.prediction_loss(
-            logits, batch.coverage, self._normal_weight, settings.dice_weight
-        )
+        loss = predictor.prediction_loss(logits, batch.coverage, self._normal_weight, settings.dice_weight)
         self.step += 1
         return self.learner.step(loss)
 
@@ -110,17 +106,13 @@ def turned(batch: Examples, way: int) -> Examples:
 def predict(network: predictor.Published | predictor.Compact, examples: Examples) -> Coverage:
     """Probability of a defect per cell."""
     network.eval()
-    maps = [
-        network(profiles, canvases.float()).sigmoid()
-        for profiles, canvases in zip(
-            examples.profiles.split(BATCH), examples.canvases.split(BATCH), strict=True
-        )
-    ]
+    pairs = zip(torch.split(examples.profiles, BATCH), torch.split(examples.canvases, BATCH), strict=True)
+    maps = [network(profiles, canvases.float()).sigmoid() for profiles, canvases in pairs]
     return torch.cat(maps)
 
 
 def one_cycle(peak: float, progress: float) -> float:
-    """Learning rate after `progress` in [0, 1] of a fit: up to `peak` at 0.3, then down to nearly 0, as cosines.
+    """Learning rate at `progress` in [0, 1] of a fit: up to `peak` at 0.3, then down to nearly 0, as cosines.
 
     The shape of torch's OneCycleLR (Smith 2018, arXiv 1803.09820), as a function of progress alone, so that
     a fit which goes on after a stop needs no scheduler state.

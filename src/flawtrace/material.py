@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from kornia.augmentation import AugmentationSequential, RandomAffine, RandomHorizontalFlip, RandomVerticalFlip
 from torch import Tensor
 from torch.nn import functional as F
@@ -14,7 +14,8 @@ from flawtrace.data import Sample, Split
 from flawtrace.encoder import Features, Pixels
 from flawtrace.images import digest, fit, fit_mask, read_image, read_mask
 from flawtrace.learner import seeded
-from flawtrace.shapes import Coverage, Images, Masks
+from flawtrace.patches import edges
+from flawtrace.shapes import Canvases, Images, Masks
 
 BATCH = 8
 """Images that are read and encoded at once."""
@@ -30,22 +31,24 @@ class Material:
     Walkers walk on `canvases`, normal images first, then labelled ones.
     """
 
-    canvases: Images
-    """(b, c, h, w), half precision."""
-    images: Images
+    canvases: Canvases
+    """In half precision."""
+    images: Float[Tensor, "b 3 grid grid"]
     """The same images in colour, one pixel per cell."""
-    coverage: Coverage
+    texture: Float[Tensor, "b grid grid"]
+    """Sobel magnitude of the same images at full size, mean per cell."""
+    coverage: Float[Tensor, "b grid grid"]
     """Share of each cell that is defective; zero for normal images, which carry no mask."""
-    labelled: Images
-    """Canvases of the labelled images, then of their copies, image by image: (l + l * copies, c, h, w)."""
-    labelled_coverage: Coverage
-    masks: Masks
-    """Of the labelled images, at the side of the images: (l, s, s)."""
+    labelled: Float[Tensor, "followed features grid grid"]
+    """Canvases of the labelled images, then of their copies, image by image."""
+    labelled_coverage: Float[Tensor, "followed grid grid"]
+    masks: Bool[Tensor, "labels side side"]
+    """Of the labelled images, at the side of the images."""
     num_normal: int
     num_labelled: int
 
     @property
-    def normal(self) -> Images:
+    def normal(self) -> Canvases:
         return self.canvases[: self.num_normal]
 
     def with_copies(self, indices: Sequence[int]) -> list[int]:
@@ -79,53 +82,52 @@ def prepare(
     """Read, resize and encode all training images; yields its progress, and at last what it prepared."""
     total = len(split.normal) + len(split.labelled) * (1 + copies)
     device = next(encoder.buffers(), torch.zeros(())).device
-    encoder.calibrate(_read([*split.normal[:CALIBRATION]], side)[0].to(device))
-    canvases, thumbnails, digests = [], [], []
-    for start in range(0, len(split.normal), BATCH):
-        images, keys = _read(split.normal[start : start + BATCH], side)
-        canvases.append(encode(encoder, images.to(device)))
-        thumbnails.append(_thumbnails(images, canvases[-1].shape[2]))
+    encoder.calibrate(_read(split.normal[:CALIBRATION], side)[0].to(device))
+    parts: list[_Part] = []
+    digests: list[str] = []
+    for samples in _batches([*split.normal, *split.labelled]):
+        images, keys = _read(samples, side)
+        parts.append(_part(encoder, images.to(device)))
         digests += keys
         yield Loading(len(digests), total)
 
-    labelled, keys = _read(split.labelled, side)
+    labelled, _ = _read(split.labelled, side)
     masks = torch.stack([fit_mask(read_mask(_mask_of(sample)), side) for sample in split.labelled])
-    digests += keys
     copied, copied_masks = augment(labelled, masks, copies, seed)
-    followed, followed_masks = torch.cat([labelled, copied]), torch.cat([masks, copied_masks])
-    encoded = []
-    for start in range(0, len(followed), BATCH):
-        encoded.append(encode(encoder, followed[start : start + BATCH].to(device)))
-        yield Loading(min(len(split.normal) + start + BATCH, total), total)
+    canvases = torch.cat([part.canvases for part in parts])
+    followed = [canvases[len(split.normal) :]]
+    for images in copied.split(BATCH):
+        followed.append(encode(encoder, images.to(device)))
+        yield Loading(len(digests) + sum(map(len, followed[1:])), total)
 
-    grid = canvases[0].shape[2]
-    originals = torch.cat(encoded)[: len(labelled)]
-    coverage = covered(followed_masks, grid).to(device)
+    grid = canvases.shape[2]
+    coverage = covered(torch.cat([masks, copied_masks]), grid).to(device)
     none = coverage.new_zeros(len(split.normal), grid, grid)
-    yield Prepared(
-        Material(
-            canvases=torch.cat([*canvases, originals]),
-            images=torch.cat([*thumbnails, _thumbnails(labelled, grid)]).to(device),
-            coverage=torch.cat([none, coverage[: len(labelled)]]),
-            labelled=torch.cat(encoded),
-            labelled_coverage=coverage,
-            masks=masks,
-            num_normal=len(split.normal),
-            num_labelled=len(labelled),
-        ),
-        tuple(digests),
+    material = Material(
+        canvases=canvases,
+        images=torch.cat([part.images for part in parts]),
+        texture=torch.cat([part.texture for part in parts]),
+        coverage=torch.cat([none, coverage[: len(labelled)]]),
+        labelled=torch.cat(followed),
+        labelled_coverage=coverage,
+        masks=masks,
+        num_normal=len(split.normal),
+        num_labelled=len(labelled),
     )
+    yield Prepared(material, tuple(digests))
 
 
 @torch.no_grad()
-def encode(encoder: Pixels | Features, images: Images) -> Float[Tensor, "b c h w"]:
+def encode(encoder: Pixels | Features, images: Images) -> Canvases:
     """Canvases in half precision, which holds exactly what the encoder gives."""
     canvases: Tensor = encoder(images)
     return canvases.half()
 
 
-def augment(images: Images, masks: Masks, copies: int, seed: int) -> tuple[Images, Masks]:
-    """Random copies, all of the first image first: flips, 30 degrees, 10 % shift, 20 degrees shear (the paper).
+def augment(
+    images: Images, masks: Masks, copies: int, seed: int
+) -> tuple[Float[Tensor, "copies c h w"], Bool[Tensor, "copies h w"]]:
+    """Random copies, those of the first image first: flips, 30 degrees, 10 % shift, 20 degrees shear (paper).
 
     Image and mask move together; what comes in from outside the image is black and normal.
     """
@@ -144,7 +146,7 @@ def augment(images: Images, masks: Masks, copies: int, seed: int) -> tuple[Image
     return moved, moved_labels[:, 0] > 0.5
 
 
-def covered(masks: Masks, grid: int) -> Coverage:
+def covered(masks: Masks, grid: int) -> Float[Tensor, "b {grid} {grid}"]:
     """Share of each cell of a `grid` x `grid` canvas that the mask covers."""
     return F.adaptive_avg_pool2d(masks[:, None].float(), grid)[:, 0]
 
@@ -154,8 +156,25 @@ def _read(samples: Sequence[Sample], side: int) -> tuple[Images, list[str]]:
     return torch.stack([fit(image, side) for image in images]), [digest(image) for image in images]
 
 
-def _thumbnails(images: Images, grid: int) -> Images:
-    return F.adaptive_avg_pool2d(images, grid)
+@dataclass(frozen=True)
+class _Part:
+    """What training keeps of a batch of images."""
+
+    canvases: Canvases
+    images: Float[Tensor, "b 3 grid grid"]
+    texture: Float[Tensor, "b grid grid"]
+
+
+def _part(encoder: Pixels | Features, images: Images) -> _Part:
+    canvases = encode(encoder, images)
+    grid = canvases.shape[2]
+    texture = F.adaptive_avg_pool2d(edges(images)[:, None], grid)[:, 0]
+    return _Part(canvases, F.adaptive_avg_pool2d(images, grid), texture)
+
+
+def _batches(samples: Sequence[Sample]) -> Iterator[Sequence[Sample]]:
+    for start in range(0, len(samples), BATCH):
+        yield samples[start : start + BATCH]
 
 
 def _mask_of(sample: Sample) -> Path:

@@ -1,14 +1,15 @@
 """Geometry of patches on a grid of cells, and the static map of an image; pure functions.
 
 A `canvas` is what the autoencoder reconstructs: pixels, or features of a frozen network. Its cells
-are the unit of every coordinate here. A centre (row, column) with an even `side` covers the rows
-from row - side/2 up to, not including, row + side/2.
+are the unit of every coordinate here. A centre (row, column) covers the `side` rows from
+row - side // 2 on: with an even side up to, not including, row + side / 2.
 """
 
 import torch
 from jaxtyping import Float, Int
 from kornia.filters import box_blur, gaussian_blur2d, sobel
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from flawtrace.shapes import Actions, ErrorMaps, Images, PerWalker, Points
 
@@ -26,11 +27,11 @@ def clamp(centers: Points, height: int, width: int, side: int) -> Points:
     """
     half = side // 2
     low = torch.full_like(centers, half)
-    high = centers.new_tensor([height - half, width - half]).expand_as(centers)
+    high = centers.new_tensor([height - side + half, width - side + half]).expand_as(centers)
     return centers.clamp(low, high)
 
 
-def shift(centers: Points, actions: Actions, stride: int, height: int, width: int, side: int) -> Points:
+def shift(centers: Points, actions: Actions, stride: int, height: int, width: int, *, side: int) -> Points:
     """Where `actions` 1 to 8 take the centres; action 0 leaves them."""
     moved = centers + stride * MOVES.to(centers.device)[actions]
     return clamp(moved, height, width, side)
@@ -39,8 +40,8 @@ def shift(centers: Points, actions: Actions, stride: int, height: int, width: in
 def random_centers(count: int, height: int, width: int, side: int, rng: torch.Generator) -> Points:
     """Centres spread evenly over all places where a box of `side` fits."""
     half = side // 2
-    rows = torch.randint(half, height - half + 1, (count,), generator=rng)
-    columns = torch.randint(half, width - half + 1, (count,), generator=rng)
+    rows = torch.randint(half, height - side + half + 1, (count,), generator=rng)
+    columns = torch.randint(half, width - side + half + 1, (count,), generator=rng)
     return torch.stack([rows, columns], dim=1)
 
 
@@ -74,18 +75,24 @@ def put_boxes(
         planes[index, row[0] : row[-1] + 1, column[0] : column[-1] + 1] = value
 
 
-def mean_under(
-    planes: ErrorMaps, indices: Int[Tensor, " n"], centers: Points, side: int
-) -> PerWalker:
+def mean_under(planes: ErrorMaps, indices: Int[Tensor, " n"], centers: Points, side: int) -> PerWalker:
     """Mean of the plane under each box."""
-    return crop(planes[:, None], indices, centers, side).mean(dim=(1, 2, 3))
+    means: Tensor = crop(planes[:, None], indices, centers, side).mean(dim=(1, 2, 3))
+    return means
 
 
 def edges(images: Images) -> ErrorMaps:
     """Sobel magnitude of the blurred grey image: the texture that R_clone pays for."""
     grey = images.mean(dim=1, keepdim=True)
     blurred = gaussian_blur2d(grey, (5, 5), (1.0, 1.0))
-    return sobel(blurred, normalized=False)[:, 0]
+    magnitudes: Tensor = sobel(blurred, normalized=False)
+    return magnitudes[:, 0]
+
+
+def standardized(texture: ErrorMaps, side: int) -> ErrorMaps:
+    """`texture` such that its mean under a random patch of `side` has mean 0 and deviation 1."""
+    under = avg_pool2d(texture[:, None], side, stride=1)
+    return (texture - under.mean()) / (under.std() + 1e-8)
 
 
 def static_maps(images: Images, errors: ErrorMaps) -> ErrorMaps:

@@ -28,7 +28,9 @@ def observe(autoencoder: nn.Module, canvases: Images) -> ErrorMaps:
     """
     training = autoencoder.training
     autoencoder.eval()
-    maps = [_error_maps(autoencoder, canvases[start : start + BATCH]) for start in range(0, len(canvases), BATCH)]
+    maps = [
+        _error_maps(autoencoder, canvases[start : start + BATCH]) for start in range(0, len(canvases), BATCH)
+    ]
     autoencoder.train(training)
     return torch.cat(maps)
 
@@ -70,8 +72,8 @@ class History:
     def state(self) -> dict[str, Any]:
         return {"maps": list(self._maps), "weights": list(self._weights)}
 
-    def load(self, state: dict[str, Any]) -> None:
-        self._maps = deque(state["maps"], maxlen=self.length)
+    def load(self, state: dict[str, Any], device: torch.device) -> None:
+        self._maps = deque((maps.to(device) for maps in state["maps"]), maxlen=self.length)
         self._weights = deque(state["weights"], maxlen=self.length)
 
 

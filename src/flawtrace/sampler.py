@@ -6,7 +6,7 @@ advantage estimation (arXiv 1506.02438).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -33,6 +33,7 @@ class PolicyStats:
     """1 - var(returns - values) / var(returns): 1 is a perfect critic, 0 one that says the mean."""
 
 
+@runtime_checkable
 class Sampler(Protocol):
     """Chooses where each walker takes its patch; told afterwards what that was worth."""
 
@@ -56,7 +57,7 @@ class Fixed:
     def credit(self, rewards: PerWalker) -> None:
         pass
 
-    def learn(self, rng: torch.Generator) -> None:
+    def learn(self, rng: torch.Generator) -> None:  # noqa: ARG002
         return None
 
     def freeze(self) -> None:
@@ -108,6 +109,14 @@ class Learned:
         self._frozen = False
         self._clear()
 
+    def _clear(self) -> None:
+        self._step = 0
+        self._observations: list[Observations] = []
+        self._actions: list[Actions] = []
+        self._log_probs: list[PerWalker] = []
+        self._values: list[PerWalker] = []
+        self._rewards: list[PerWalker] = []
+
     @property
     def policy(self) -> Policy:
         return self._learner.network
@@ -145,16 +154,10 @@ class Learned:
 
     def load(self, state: dict[str, Any]) -> None:
         self._learner.load(state["learner"])
-        self._observations, self._actions, self._log_probs, self._values, self._rewards = state["rollout"]
+        device = self.policy.actor.weight.device
+        rollout = [[tensor.to(device) for tensor in tensors] for tensors in state["rollout"]]
+        self._observations, self._actions, self._log_probs, self._values, self._rewards = rollout
         self._step = state["step"]
-
-    def _clear(self) -> None:
-        self._step = 0
-        self._observations: list[Observations] = []
-        self._actions: list[Actions] = []
-        self._log_probs: list[PerWalker] = []
-        self._values: list[PerWalker] = []
-        self._rewards: list[PerWalker] = []
 
     def _learn(self, rng: torch.Generator) -> PolicyStats:
         config = self._config
@@ -166,7 +169,7 @@ class Learned:
         gains = standardized(advantages.flatten())
         entropies, clipped = [], []
         for _ in range(config.epochs):
-            for chosen in torch.randperm(len(actions), generator=rng).split(config.minibatch):
+            for chosen in torch.split(torch.randperm(len(actions), generator=rng), config.minibatch):
                 distribution, predicted = self.policy(observations[chosen])
                 ratios = (distribution.log_prob(actions[chosen]) - log_probs[chosen]).exp()
                 entropy = distribution.entropy().mean()
@@ -202,7 +205,9 @@ def build(kind: SamplerName, crop: int, config: PolicyConfig, seed: int, device:
     if kind == "learned":
         with seeded(seed):
             return Learned(Policy(crop, config).to(device), config)
-    return Fixed({"random-walk": random_walk, "uniform": Walkers.anywhere, "edge-guided": Walkers.by_static_map}[kind])
+    return Fixed(
+        {"random-walk": random_walk, "uniform": Walkers.anywhere, "edge-guided": Walkers.by_static_map}[kind]
+    )
 
 
 def random_walk(walkers: Walkers, rng: torch.Generator) -> Places:
@@ -217,9 +222,7 @@ def sample(distribution: Categorical, rng: torch.Generator) -> Actions:
     return torch.multinomial(probabilities.cpu(), 1, generator=rng)[:, 0].to(probabilities.device)
 
 
-def clipped_policy_loss(
-    ratios: Float[Tensor, " m"], advantages: Float[Tensor, " m"], clip: float
-) -> Scalar:
+def clipped_policy_loss(ratios: Float[Tensor, " m"], advantages: Float[Tensor, " m"], clip: float) -> Scalar:
     """PPO's objective (Schulman et al. 2017, eq. 7), negated.
 
     loss = -mean(min(ratio A, clip(ratio, 1 - eps, 1 + eps) A)), ratio = pi(a | o) / pi_old(a | o).

@@ -16,6 +16,9 @@ Masks: TypeAlias = Bool[Tensor, "b h w"]
 Coverage: TypeAlias = Float[Tensor, "b h w"]
 """Share of each cell that a mask covers, in [0, 1]."""
 
+Canvases: TypeAlias = Float[Tensor, "b features grid grid"]
+"""What the autoencoder reconstructs, where the images that it shows have other sizes."""
+
 ErrorMaps: TypeAlias = Float[Tensor, "b h w"]
 LossProfiles: TypeAlias = Float[Tensor, "b k h w"]
 Logits: TypeAlias = Float[Tensor, "b h w"]

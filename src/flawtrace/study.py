@@ -1,6 +1,7 @@
 """Everything a training run is in the middle of, so that it can be stopped anywhere and go on."""
 
 import hashlib
+import json
 import math
 import time
 from dataclasses import asdict
@@ -111,7 +112,7 @@ class Study:
 
 
 class Journal:
-    """A run's log and checkpoint, which agree: going on from a checkpoint, the log forgets what came after."""
+    """A run's log and checkpoint, which agree: from a checkpoint on, the log forgets what came after."""
 
     def __init__(self, run: Path, study: Study, resume: bool) -> None:
         self._log = run / LOG_NAME
@@ -124,9 +125,7 @@ class Journal:
             study.load(saved["study"])
             self._rows = saved["rows"]
         kept = list(read_jsonl(self._log))[: self._rows]
-        write_text(self._log, "")
-        for row in kept:
-            append_json(self._log, row)
+        write_text(self._log, "".join(json.dumps(row) + "\n" for row in kept))
 
     def write(self, row: dict[str, Any]) -> None:
         append_json(self._log, row)

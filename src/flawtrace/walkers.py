@@ -83,7 +83,7 @@ class Walkers:
         images = self.places.images.clone()
         images[leaving] = self._next_images(int(leaving.sum()))
         fresh = self._random_centers(len(actions), rng)
-        shifted = shift(self.places.centers, actions, geometry.stride, height, width, geometry.patch)
+        shifted = shift(self.places.centers, actions, geometry.stride, height, width, side=geometry.patch)
         return Places(images, torch.where(leaving[:, None], fresh, shifted))
 
     def anywhere(self, rng: torch.Generator) -> Places:
@@ -125,9 +125,10 @@ class Walkers:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        self.visits = state["visits"]
-        self.errors = state["errors"]
-        self.places = Places(state["images"], state["centers"])
+        device = self.statics.device
+        self.visits = state["visits"].to(device)
+        self.errors = state["errors"].to(device)
+        self.places = Places(state["images"].to(device), state["centers"].to(device))
         self._order = state["order"]
         self._cursor = state["cursor"]
 

@@ -1,0 +1,437 @@
+"""The command line: parse, call one verb, print.
+
+Exit codes: 0 fine, 1 an error that the message explains, 2 the command was not understood,
+3 `predict --exit-code` found a defect, 130 stopped by Ctrl-C.
+"""
+
+import json as jsonlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+import flawtrace
+from flawtrace.config import Encoder, Preset, SamplerName, load_config, nearest, setting_help, setting_names
+from flawtrace.errors import FlawtraceError, MissingImagesError, UnknownSettingError
+
+if TYPE_CHECKING:
+    from flawtrace.evaluation import Evaluation
+    from flawtrace.inspection import Inspection
+    from flawtrace.progress import Event
+
+app = App(
+    name="flawtrace",
+    help="Outlines defects in product images after a handful of labelled examples.",
+    version_flags=["--version"],
+    help_format="markdown",
+    result_action="return_value",
+    exit_on_error=True,
+)
+
+out_console = Console(soft_wrap=True, highlight=False)
+err_console = Console(stderr=True, highlight=False)
+
+Out = Annotated[Path, Parameter(name=["--out", "-o"])]
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+Flag = Annotated[bool, Parameter(negative="")]
+Device = Literal["cpu", "cuda"]
+MoreSettings = Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]
+
+FLAGS = ("preset", "sampler", "encoder", "labels", "seed", "settings", "resume", "device", "out", "json")
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point: one message instead of a traceback for whatever the user can put right."""
+    try:
+        sys.exit(app(sys.argv[1:] if arguments is None else arguments) or 0)
+    except FlawtraceError as error:
+        err_console.print("[bold red]error:[/]", end=" ")
+        err_console.print(str(error), markup=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err_console.print("\nStopped. `flawtrace train ... --resume` goes on from the last checkpoint.")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+@app.command
+def inspect(folder: Path, /, *, json: Json = False) -> int:
+    """Say what a folder of images holds and what is wrong with it, before any training.
+
+    Reads every file and writes nothing. Exits with 1 if there is a problem that training would stop at.
+
+    **Examples**
+
+        flawtrace inspect parts/
+        flawtrace inspect parts/ --json | jq .problems
+
+    Parameters
+    ----------
+    folder
+        Images in MVTec AD's layout (train/good, test/TYPE, ground_truth/TYPE) or in the plain one (normal,
+        defects, masks).
+    json
+        Print one JSON document.
+    """
+    with _counting("reading images") as progress:
+        inspection = flawtrace.inspect(folder, progress)
+    if json:
+        _print_json(inspection.to_json())
+    else:
+        _print_inspection(inspection)
+    return 0 if inspection.ok else 1
+
+
+@app.command
+def train(
+    folder: Path,
+    /,
+    *more: MoreSettings,
+    out: Out,
+    preset: Preset = "light",
+    labels: int | None = None,
+    sampler: SamplerName | None = None,
+    encoder: Encoder | None = None,
+    seed: int | None = None,
+    settings: Path | None = None,
+    resume: Flag = False,
+    device: Device = "cpu",
+    json: Json = False,
+) -> None:
+    """Train a detector on normal images and a few labelled defect images.
+
+    Every setting is a flag as well: `--sampler.stride 16`. `flawtrace settings` lists them.
+
+    **Examples**
+
+        flawtrace train parts/ -o run/
+        flawtrace train parts/ -o run/ --labels 3 --seed 7
+        flawtrace train parts/ -o run/ --resume
+        flawtrace train parts/ -o run/ --preset paper --device cuda
+
+    Parameters
+    ----------
+    folder
+        Normal and defect images, with masks.
+    out
+        Folder for the run: detector, log, report, checkpoint.
+    preset
+        `light` is made for two processor cores; `paper` has the published sizes and wants a GPU.
+    labels
+        Labelled images drawn per defect type. [default: 5]
+    sampler
+        Who chooses the patches: the learned policy, or a fixed strategy to compare it with.
+        [default: learned]
+    encoder
+        What the autoencoder reconstructs. [default: features with light, pixels with paper]
+    seed
+        Of every random choice; the same seed gives the same run. [default: 42]
+    settings
+        A TOML file with settings.
+    resume
+        Go on with the run in OUT where it was stopped.
+    device
+        Where to compute.
+    json
+        Print a summary as one JSON document at the end.
+    """
+    shorthands = {"labels": labels, "sampler.kind": sampler, "encoder": encoder, "seed": seed}
+    chosen = {name: value for name, value in shorthands.items() if value is not None} | _parsed(more)
+    with _events() as progress:
+        trained = flawtrace.train(
+            folder, out, preset=preset, settings=chosen, settings_file=settings,
+            resume=resume, device=device, progress=progress,
+        )  # fmt: skip
+    if json:
+        _print_json(trained.summary)
+        return
+    held_out = trained.summary["validation"]
+    out_console.print(
+        f"Detector: {trained.summary['detector']}  ({trained.summary['seconds']:.0f} s, "
+        f"{trained.summary['peak_memory_mb']} MB)\n"
+        f"On held-out labels: pixel F1 {held_out['pixel_f1_max']:.3f} at threshold {trained.summary['threshold']:.3f}\n"
+        f"Report:   {out / 'report.html'}\n"
+        f"Next:     flawtrace evaluate {out} {folder}"
+    )
+
+
+@app.command
+def evaluate(run: Path, folder: Path, /, *, device: Device = "cpu", json: Json = False) -> None:
+    """Score a detector on the images of a folder that it was not trained on.
+
+    Images from training are recognised by their content and left out, so `train` and `evaluate` may be given
+    the same folder. Writes RUN/metrics.json and RUN/report.html.
+
+    **Examples**
+
+        flawtrace evaluate run/ parts/
+        flawtrace evaluate run/ parts/ --json | jq .metrics.pixel_f1
+
+    Parameters
+    ----------
+    run
+        Folder that `flawtrace train` wrote.
+    folder
+        Images with masks.
+    device
+        Where to compute.
+    json
+        Print one JSON document.
+    """
+    with _counting("looking at images") as progress:
+        evaluation = flawtrace.evaluate(run, folder, device=device, progress=progress)
+    if json:
+        _print_json(evaluation.to_json())
+    else:
+        _print_evaluation(evaluation)
+        out_console.print(f"Report: {run / 'report.html'}")
+
+
+@app.command
+def predict(
+    run: Path,
+    /,
+    *images: Path,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    device: Device = "cpu",
+    exit_code: Flag = False,
+    json: Json = False,
+) -> int:
+    """Look for defects in images.
+
+    With OUT, each image leaves maps/NAME.tiff (probability per pixel), masks/NAME.png and overlays/NAME.png there,
+    and all of them predictions.csv. An image that cannot be read is reported, and the others go on.
+
+    **Examples**
+
+        flawtrace predict run/ part.png
+        flawtrace predict run/ today/ -o results/
+        flawtrace predict run/ today/*.png --json | jq 'select(.verdict == "DEFECT").image'
+        flawtrace predict run/ part.png --exit-code || echo reject
+
+    Parameters
+    ----------
+    run
+        Folder that `flawtrace train` wrote, or a detector file.
+    images
+        Image files, or folders of them.
+    out
+        Folder for maps, masks, overlays and table.
+    device
+        Where to compute.
+    exit_code
+        Exit with 3 if any image shows a defect.
+    json
+        Print one JSON document per line and image.
+    """
+    if not images:
+        raise MissingImagesError
+    verdicts = []
+    for row in flawtrace.predict(run, images, out, device=device):
+        verdicts.append(row.verdict)
+        if json:
+            out_console.print(jsonlib.dumps(asdict(row)), markup=False)
+        elif row.error:
+            err_console.print(f"[red]ERROR [/]         {row.image}: {row.error}")
+        else:
+            style = "bold red" if row.verdict == "DEFECT" else "green"
+            out_console.print(f"[{style}]{row.verdict:<6}[/] {row.score:.4f}  {row.image}")
+    if "ERROR" in verdicts:
+        return 1
+    return 3 if exit_code and "DEFECT" in verdicts else 0
+
+
+@app.command
+def demo(*, out: Out = Path("flawtrace-demo"), seed: int = 0, json: Json = False) -> None:
+    """Show everything on made-up data: photographed bricks with rendered scratches, holes and stains.
+
+    Takes up to three minutes on two cores.
+
+    **Examples**
+
+        flawtrace demo
+        flawtrace demo -o /tmp/demo --seed 1
+
+    Parameters
+    ----------
+    out
+        Folder for images, detector and report.
+    seed
+        Of every random choice.
+    json
+        Print one JSON document.
+    """
+    with _events() as progress:
+        trained, evaluation = flawtrace.demo(out, seed=seed, progress=progress)
+    if json:
+        _print_json({"training": trained.summary, "evaluation": evaluation.to_json()})
+        return
+    _print_evaluation(evaluation)
+    out_console.print(
+        f"Report: {out / 'run' / 'report.html'}\n"
+        f"Try:    flawtrace predict {out / 'run'} {out / 'images' / 'test' / 'scratch'} -o {out / 'found'}"
+    )
+
+
+@app.command
+def settings(
+    *more: MoreSettings, preset: Preset = "light", encoder: Encoder | None = None, json: Json = False
+) -> None:
+    """List every setting with its value and meaning.
+
+    **Examples**
+
+        flawtrace settings
+        flawtrace settings --preset paper --json
+
+    Parameters
+    ----------
+    preset
+        Whose values to show.
+    encoder
+        What the autoencoder reconstructs.
+    json
+        Print one JSON document.
+    """
+    config = load_config(preset, settings=({"encoder": encoder} if encoder else {}) | _parsed(more))
+    if json:
+        _print_json(config.model_dump(mode="json"))
+        return
+    table = Table(box=None, header_style="bold")
+    for heading in ("setting", "value", "meaning"):
+        table.add_column(heading)
+    for name, value, meaning in setting_help(config):
+        table.add_row(name, str(value), meaning)
+    out_console.print(table)
+
+
+def _parsed(tokens: tuple[str, ...]) -> dict[str, Any]:
+    """Settings from `--name value` and `--name=value`.
+
+    >>> _parsed(("--sampler.stride", "16", "--autoencoder.lr=0.01"))
+    {'sampler.stride': 16, 'autoencoder.lr': 0.01}
+    """
+    chosen: dict[str, Any] = {}
+    rest = list(tokens)
+    while rest:
+        name, given, value = rest.pop(0).partition("=")
+        leaf = name.removeprefix("--").replace("-", "_")
+        if not name.startswith("--") or leaf not in setting_names():
+            raise UnknownSettingError(name, _nearest_flag(leaf), "option")
+        if not given and not rest:
+            raise UnknownSettingError(name, None, "value of the option")
+        chosen[leaf] = _value(value if given else rest.pop(0))
+    return chosen
+
+
+def _nearest_flag(name: str) -> str | None:
+    close = nearest(name, (*FLAGS, *setting_names()))
+    return f"--{close}" if close else None
+
+
+def _value(text: str) -> Any:
+    try:
+        return jsonlib.loads(text)
+    except ValueError:
+        return text
+
+
+def _print_json(document: Any) -> None:
+    sys.stdout.write(jsonlib.dumps(document, indent=2) + "\n")
+
+
+def _print_inspection(inspection: "Inspection") -> None:
+    found = inspection.to_json()
+    table = Table(box=None, show_header=False)
+    table.add_row("layout", str(found["layout"] or "not recognised"))
+    table.add_row("normal", f"{found['normal']} for training, {found['test_normal']} kept for testing")
+    for name, count in inspection.defects.items():
+        table.add_row(name, f"{count.images} images, {count.labelled} with a mask")
+    for size, count in inspection.sizes.most_common(5):
+        table.add_row("size", f"{size[1]} x {size[0]} pixels: {count} images")
+    for kind, count in inspection.kinds.items():
+        table.add_row("kind", f"{kind}: {count} images")
+    out_console.print(table)
+    for label, style, lines in (
+        ("ignored", "dim", inspection.ignored),
+        ("warning", "yellow", inspection.warnings),
+        ("problem", "bold red", inspection.problems),
+    ):
+        for line in lines:
+            out_console.print(f"[{style}]{label}:[/]", end=" ")
+            out_console.print(line, markup=False)
+    out_console.print("Ready to train." if inspection.ok else f"{len(inspection.problems)} problems to mend first.")
+
+
+def _print_evaluation(evaluation: "Evaluation") -> None:
+    table = Table(box=None, header_style="bold")
+    table.add_column("")
+    rows = {"all": evaluation.metrics, **evaluation.per_type}
+    for name in evaluation.metrics:
+        table.add_column(name.replace("_", " "), justify="right")
+    for name, metrics in rows.items():
+        table.add_row(name, *("-" if value is None else f"{value:.3f}" for value in metrics.values()))
+    out_console.print(table)
+    out_console.print(
+        f"{evaluation.num_anomalous} defect and {evaluation.num_normal} normal images scored; "
+        f"{evaluation.num_left_out} left out because the detector was trained on them."
+    )
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, float, float, str], None]]:
+    """A progress bar on a terminal, a line every few seconds elsewhere."""
+    if not err_console.is_terminal:
+        yield _lines()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("[dim]{task.fields[losses]}"))
+    with Progress(*columns, *clocks, console=err_console, transient=True) as bars:
+        task = bars.add_task("starting", losses="")
+
+        def show(phase: str, done: float, total: float, losses: str) -> None:
+            bars.update(task, description=phase, completed=done, total=total, losses=losses)
+
+        yield show
+
+
+def _lines() -> Callable[[str, float, float, str], None]:
+    begun = time.monotonic()
+    last = begun - SECONDS_BETWEEN_LINES
+
+    def show(phase: str, done: float, total: float, losses: str) -> None:
+        nonlocal last
+        if (now := time.monotonic()) - last < SECONDS_BETWEEN_LINES:
+            return
+        last, share = now, done / total
+        left = f", {(now - begun) * (1 - share) / share:.0f} s left" if share > 0.02 else ""
+        err_console.print(f"{share:4.0%} {phase}{left}  {losses}", soft_wrap=True)
+
+    return show
+
+
+@contextmanager
+def _events() -> "Iterator[Callable[[Event], None]]":
+    with _bar() as show:
+
+        def on_event(event: "Event") -> None:
+            losses = "  ".join(f"{name} {value:.4f}" for name, value in event.values.items())
+            show(event.phase, event.done, event.total, losses)
+
+        yield on_event
+
+
+@contextmanager
+def _counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    with _bar() as show:
+        yield lambda done, total: show(what, done, max(total, 1), "")

@@ -1,0 +1,172 @@
+"""The verbs: one public function per command, for programs as well as for the command line."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from flawtrace.config import load_config
+from flawtrace.data import EXTENSIONS, read_category
+from flawtrace.detector import Detector, Prediction
+from flawtrace.errors import FlawtraceError, NoImagesError
+from flawtrace.evaluation import Evaluation
+from flawtrace.evaluation import evaluate as evaluate_detector
+from flawtrace.files import write_json, write_text
+from flawtrace.images import overlay, read_image, write_map, write_mask, write_picture
+from flawtrace.inspection import Inspection
+from flawtrace.inspection import inspect as inspect_folder
+from flawtrace.progress import Event
+from flawtrace.report import write_report
+from flawtrace.synthetic import make_dataset
+from flawtrace.training import Trained
+from flawtrace.training import train as training
+
+METRICS_NAME = "metrics.json"
+
+DEMO_SETTINGS: dict[str, Any] = {"labels": 4, "cycles": 8, "predictor.steps": 200}
+"""What the demo changes in `light`, to be over within three minutes on two cores."""
+
+Counting = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What `predict` found in one image, or why it could not look."""
+
+    image: str
+    score: float | None
+    verdict: str
+    """OK, DEFECT or ERROR."""
+    defective_share: float | None
+    """Of the image's pixels."""
+    error: str | None = None
+
+
+def inspect(folder: Path | str, progress: Counting | None = None) -> Inspection:
+    """What a folder of images holds and what is wrong with it; reads every file, writes nothing."""
+    return inspect_folder(Path(folder), progress)
+
+
+def train(
+    folder: Path | str,
+    out: Path | str,
+    *,
+    preset: str = "light",
+    settings: Mapping[str, Any] | None = None,
+    settings_file: Path | None = None,
+    resume: bool = False,
+    device: str = "cpu",
+    progress: Callable[[Event], None] | None = None,
+) -> Trained:
+    """Train a detector on the images in `folder`, and leave it with a log and a report in `out`.
+
+    `settings` are dotted names, such as {"labels": 3, "sampler.kind": "uniform"}.
+    """
+    config = load_config(preset, settings_file, settings)
+    for event in training(read_category(Path(folder)), config, Path(out), resume, device):
+        if isinstance(event, Trained):
+            write_report(Path(out))
+            return event
+        if progress:
+            progress(event)
+    raise AssertionError("training ends with a detector")
+
+
+def evaluate(
+    run: Path | str, folder: Path | str, *, device: str = "cpu", progress: Counting | None = None
+) -> Evaluation:
+    """Score the run's detector on the images in `folder` that it was not trained on.
+
+    Leaves `metrics.json` and the full report in the folder `run`.
+    """
+    category = read_category(Path(folder))
+    evaluation = evaluate_detector(Detector.load(Path(run)).to(device), category, progress)
+    write_json(Path(run) / METRICS_NAME, evaluation.to_json())
+    write_report(Path(run), evaluation)
+    return evaluation
+
+
+def predict(
+    run: Path | str, images: Iterable[Path | str], out: Path | str | None = None, *, device: str = "cpu"
+) -> Iterator[Row]:
+    """Look for defects in image files and in folders of them, one row after the other.
+
+    With `out`, every image leaves a float map (TIFF), a mask and an overlay (PNG) there, and all rows together
+    `predictions.csv`. An image that cannot be read gives a row that says why; the others are not lost.
+    """
+    detector = Detector.load(Path(run)).to(device)
+    files = list(_image_files(Path(path) for path in images))
+    names = _distinct(file.stem for file in files)
+    rows = []
+    for file, name in zip(files, names, strict=True):
+        rows.append(_look(detector, file, Path(out) if out else None, name))
+        yield rows[-1]
+    if out:
+        write_text(Path(out) / "predictions.csv", _table(rows))
+
+
+def demo(
+    out: Path | str, *, seed: int = 0, progress: Callable[[Event], None] | None = None
+) -> tuple[Trained, Evaluation]:
+    """Make a small data set, train on it, evaluate on images kept back, and write a report in `out`/run."""
+    images, run = Path(out) / "images", Path(out) / "run"
+    make_dataset(images, seed=seed)
+    settings = DEMO_SETTINGS | {"seed": seed}
+    trained = train(images, run, settings=settings, resume=True, progress=progress)
+    return trained, evaluate(run, images)
+
+
+def _look(detector: Detector, file: Path, out: Path | None, name: str) -> Row:
+    try:
+        image = read_image(file)
+    except FlawtraceError as error:
+        return Row(str(file), None, "ERROR", None, str(error))
+    found = detector.predict(image)
+    if out:
+        write_map(out / "maps" / f"{name}.tiff", found.anomaly_map)
+        write_mask(out / "masks" / f"{name}.png", found.mask)
+        write_picture(
+            out / "overlays" / f"{name}.png", overlay(image, found.anomaly_map, detector.threshold)
+        )
+    return _row(file, found)
+
+
+def _row(file: Path, found: Prediction) -> Row:
+    verdict = "DEFECT" if found.anomalous else "OK"
+    return Row(str(file), round(found.score, 6), verdict, round(float(found.mask.float().mean()), 6))
+
+
+def _image_files(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in EXTENSIONS)
+        if not inside:
+            raise NoImagesError(path)
+        yield from inside
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """The names, with a number after those that came before.
+
+    >>> _distinct(["a", "b", "a"])
+    ['a', 'b', 'a-2']
+    """
+    taken: dict[str, None] = {}
+    for name in names:
+        candidate, number = name, 2
+        while candidate in taken:
+            candidate, number = f"{name}-{number}", number + 1
+        taken[candidate] = None
+    return list(taken)
+
+
+def _table(rows: list[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(asdict(rows[0])), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    return text.getvalue()

@@ -1,0 +1,138 @@
+"""The command line as scripts see it: output, exit codes, messages."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from flawtrace import cli
+
+
+def call(arguments: list[object], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of one command."""
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    return int(stopped.value.code or 0), printed.out, printed.err
+
+
+@pytest.mark.parametrize("verb", ["inspect", "train", "evaluate", "predict", "demo", "settings"])
+def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call([verb, "--help"], capsys)
+    assert code == 0
+    assert f"flawtrace {verb}" in out
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    script = "import sys; from flawtrace import cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_misspelt_verb_gets_a_suggestion_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = call(["trian", "parts"], capsys)
+    assert code == 2
+    assert "train" in out + err
+
+
+@pytest.mark.parametrize(("typo", "meant"), [("--sampler.strid", "--sampler.stride"), ("--sede", "--seed")])
+def test_a_misspelt_option_gets_a_suggestion(
+    typo: str, meant: str, category: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = call(["train", category, "-o", tmp_path / "run", typo, "8"], capsys)
+    assert code == 1
+    assert f"Did you mean {meant}?" in err
+
+
+def test_inspect_tells_what_it_sees(category: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(["inspect", category], capsys)
+    assert code == 0
+    assert "9 for training, 3 kept for testing" in out
+    assert "4 images, 4 with a mask" in out
+
+
+def test_inspect_exits_with_1_where_training_would_stop(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = call(["inspect", tmp_path, "--json"], capsys)
+    assert code == 1
+    assert json.loads(out)["problems"]
+
+
+def test_evaluate_prints_json(run: Path, category: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(["evaluate", run, category, "--json"], capsys)
+    assert code == 0
+    assert 0 <= json.loads(out)["metrics"]["pixel_auroc"] <= 1
+
+
+def test_predict_leaves_maps_masks_overlays_and_a_table(
+    run: Path, category: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = call(["predict", run, category / "test/hole", "-o", tmp_path, "--json"], capsys)
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert len(rows) == 4
+    assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 5
+    for row in rows:
+        name = Path(row["image"]).stem
+        anomaly_map = tifffile.imread(tmp_path / f"maps/{name}.tiff")
+        mask = np.array(Image.open(tmp_path / f"masks/{name}.png"))
+        assert anomaly_map.dtype == np.float32
+        assert anomaly_map.shape == mask.shape == (64, 64)
+        assert row["verdict"] == ("DEFECT" if mask.any() else "OK")
+        assert row["score"] == pytest.approx(float(anomaly_map.max()), abs=1e-5)
+        assert (tmp_path / f"overlays/{name}.png").exists()
+
+
+def test_an_unreadable_image_is_reported_and_the_others_go_on(
+    run: Path, category: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.png").write_text("no image")
+    good = next((category / "test/good").iterdir())
+    code, out, err = call(["predict", run, tmp_path / "broken.png", good], capsys)
+    assert code == 1
+    assert str(good) in out
+    assert "broken.png" in err
+
+
+def test_a_script_can_ask_for_an_exit_code(
+    run: Path, category: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = call(["predict", run, category / "test/hole", "--exit-code"], capsys)
+    assert code == (3 if "DEFECT" in out else 0)
+
+
+def test_predict_without_images_says_what_to_give(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = call(["predict", run], capsys)
+    assert code == 1
+    assert "flawtrace predict run/ new-images/" in err
+
+
+def test_an_error_is_one_message_without_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = call(["train", tmp_path / "nowhere", "-o", tmp_path / "run"], capsys)
+    assert code == 1
+    assert "nowhere" in err
+    assert "Traceback" not in err
+
+
+def test_an_output_that_cannot_be_written_is_named(
+    category: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, err = call(["train", category, "-o", tmp_path / "file" / "run", "--encoder", "pixels"], capsys)
+    assert code == 1
+    assert "Cannot write" in err
+
+
+def test_settings_lists_names_values_and_meanings(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(["settings"], capsys)
+    assert code == 0
+    assert "sampler.stride" in out
+    code, out, _ = call(["settings", "--preset", "paper", "--json"], capsys)
+    assert json.loads(out)["autoencoder"]["bottleneck"] == 200

@@ -1,0 +1,82 @@
+"""Settings: where they come from, and which are refused."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from flawtrace.config import Config, load_config, setting_help, setting_names
+from flawtrace.errors import SettingsError, UnknownSettingError
+
+
+def test_the_paper_preset_has_the_published_sizes() -> None:
+    paper = load_config("paper")
+    assert (paper.cell, paper.updates, paper.profile.length, paper.copies, paper.labels) == (1, 20, 10, 6, 5)
+    assert (paper.sampler.patch_side, paper.sampler.crop_side, paper.sampler.stride) == (64, 128, 24)
+    assert paper.encoder == "pixels"
+    assert paper.predictor.inputs == "profile"
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("seed = 7\n[sampler]\nstride = 16\n")
+    config = load_config("light", file, {"seed": 8})
+    assert (config.seed, config.sampler.stride, config.labels) == (8, 16, 5)
+
+
+@pytest.mark.parametrize(
+    ("typo", "meant"),
+    [("sampler.strid", "sampler.stride"), ("label", "labels"), ("predictor.step", "predictor.steps"), ("lr", "lr")],
+)
+def test_an_unknown_setting_names_the_nearest(typo: str, meant: str) -> None:
+    with pytest.raises(UnknownSettingError, match=meant):
+        load_config(settings={typo: 1})
+
+
+def test_an_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(UnknownSettingError, match="Did you mean light"):
+        load_config("lihgt")
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"sampler.stride": 64}, "gaps"),
+        ({"image_side": 250}, "multiple of cell"),
+        ({"updates": 5}, "fewer than profile.length"),
+        ({"predictor.members": 5}, "leaves one fold out"),
+        ({"labels": "many"}, "integer"),
+        ({"cell": 2}, "stride 4"),
+    ],
+)
+def test_a_setting_that_cannot_work_says_why(settings: dict[str, object], reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        load_config(settings=settings)
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("seed = = 3")
+    with pytest.raises(SettingsError, match=r"settings\.toml"):
+        load_config(file=file)
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        Config().seed = 3  # type: ignore[misc]
+
+
+def test_every_setting_has_a_name_a_value_and_most_a_meaning() -> None:
+    rows = list(setting_help(Config()))
+    assert [name for name, _, _ in rows] == setting_names()
+    assert sum(bool(meaning) for _, _, meaning in rows) > len(rows) * 0.6
+
+
+def test_the_settings_survive_json() -> None:
+    config = load_config("paper")
+    assert Config.model_validate(config.model_dump(mode="json")) == config
+
+
+def test_light_may_reconstruct_pixels_without_any_weights() -> None:
+    config = load_config(settings={"encoder": "pixels"})
+    assert (config.cell, config.autoencoder.stages) == (2, 3)

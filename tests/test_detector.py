@@ -1,0 +1,132 @@
+"""The one artefact: what it promises about maps, masks and scores, and which files it refuses."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flawtrace.config import load_config
+from flawtrace.data import draw_split, read_category
+from flawtrace.detector import Detector, Facts, resized
+from flawtrace.encoder import build
+from flawtrace.environment import Cycle
+from flawtrace.errors import DamagedDetectorError, ForeignDetectorError
+from flawtrace.images import fit, read_image
+from flawtrace.material import Prepared, encode, prepare
+
+
+@pytest.fixture(scope="module")
+def detector(run: Path) -> Detector:
+    return Detector.load(run)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (16, 200), (301, 97)])
+def test_a_map_has_the_size_of_its_image(detector: Detector, size: tuple[int, int]) -> None:
+    found = detector.predict(torch.rand(3, *size))
+    assert found.anomaly_map.shape == found.mask.shape == size
+
+
+def test_mask_score_and_verdict_agree(detector: Detector) -> None:
+    found = detector.predict(torch.rand(3, 80, 50))
+    assert found.score == float(found.anomaly_map.max())
+    assert found.anomalous == bool(found.mask.any()) == (found.score >= detector.threshold)
+
+
+def test_a_map_is_a_probability(detector: Detector) -> None:
+    anomaly_map = detector.predict(torch.rand(3, 64, 64)).anomaly_map
+    assert anomaly_map.min() >= 0
+    assert anomaly_map.max() <= 1
+
+
+def test_predicting_changes_nothing(detector: Detector) -> None:
+    image = torch.rand(3, 64, 64)
+    first = detector.predict(image).anomaly_map
+    detector.predict(torch.rand(3, 64, 64))
+    assert torch.equal(detector.predict(image).anomaly_map, first)
+
+
+def test_an_image_is_judged_alone(detector: Detector) -> None:
+    images = torch.rand(3, 3, 64, 64)
+    together = detector.anomaly_maps(images)
+    alone = torch.cat([detector.anomaly_maps(image[None]) for image in images])
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("diversity", ["reset", "bottleneck_dropout"])
+def test_the_profile_of_a_training_image_equals_the_one_that_training_saw(
+    category: Path, tiny: dict[str, Any], diversity: str
+) -> None:
+    config = load_config(settings=tiny | {"autoencoder.diversity": diversity})
+    split, frozen = draw_split(read_category(category), 2, 0), build(config)
+    *_, prepared = prepare(split, frozen, config.image_side, config.copies, seed=1)
+    assert isinstance(prepared, Prepared)
+    cycle = Cycle(prepared.material, torch.zeros_like(prepared.material.coverage), config)
+    while not cycle.over:
+        cycle.advance(cycle.walkers.anywhere(cycle.rng))
+    snapshots = cycle.history.snapshots(cycle.autoencoder.network)
+    detector = Detector(config, Facts(0.5, {}, (), "", {}), frozen, snapshots, [cycle.predictor.network])
+    images = torch.stack([fit(read_image(sample.image), config.image_side) for sample in split.labelled])
+    seen = {int(index): row for row, index in enumerate(cycle.tracked) if index < len(images)}
+    read = detector.loss_profiles(encode(frozen, images))
+    trained = cycle.history.profiles()
+    assert seen
+    assert all(torch.allclose(read[index], trained[row], atol=1e-6) for index, row in seen.items())
+
+
+def test_a_detector_survives_its_file(detector: Detector, tmp_path: Path) -> None:
+    detector.save(tmp_path / "copy.safetensors")
+    image = torch.rand(3, 64, 64)
+    again = Detector.load(tmp_path / "copy.safetensors")
+    assert torch.equal(again.predict(image).anomaly_map, detector.predict(image).anomaly_map)
+    assert again.facts == detector.facts
+
+
+def test_the_header_tells_settings_versions_threshold_and_data(detector: Detector) -> None:
+    assert detector.config.labels == 2
+    assert {"flawtrace", "torch"} <= set(detector.facts.versions)
+    assert 0 < detector.threshold <= 1
+    assert len(detector.facts.digests) == 9 + 2 * 3
+    assert detector.facts.fingerprint
+
+
+@given(cut=st.integers(1, 99))
+def test_a_truncated_detector_is_refused(run: Path, tmp_path_factory: Any, cut: int) -> None:
+    whole = (run / "detector.safetensors").read_bytes()
+    broken = tmp_path_factory.mktemp("broken") / "detector.safetensors"
+    broken.write_bytes(whole[: len(whole) * cut // 100])
+    with pytest.raises(DamagedDetectorError, match="damaged"):
+        Detector.load(broken)
+
+
+def test_somebody_elses_file_is_refused(tmp_path: Path) -> None:
+    foreign = tmp_path / "model.safetensors"
+    foreign.write_bytes(safetensors.torch.save({"weight": torch.ones(3)}))
+    with pytest.raises(ForeignDetectorError, match="not a detector"):
+        Detector.load(foreign)
+
+
+def test_a_missing_detector_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ForeignDetectorError, match="no such file"):
+        Detector.load(tmp_path)
+
+
+def test_a_weight_that_is_no_number_is_refused(run: Path, tmp_path: Path) -> None:
+    detector = Detector.load(run)
+    next(detector.members.parameters()).data.fill_(float("nan"))
+    detector.save(tmp_path / "nan.safetensors")
+    with pytest.raises(DamagedDetectorError, match="finite"):
+        Detector.load(tmp_path / "nan.safetensors")
+
+
+def test_resizing_to_a_coarser_grid_keeps_the_mean() -> None:
+    maps = torch.rand(2, 64, 64)
+    assert torch.allclose(resized(maps, 16, 16).mean(), maps.mean(), atol=1e-2)
+
+
+def test_resizing_to_the_same_size_changes_nothing() -> None:
+    maps = torch.rand(2, 20, 30)
+    assert torch.equal(resized(maps, 20, 30), maps)

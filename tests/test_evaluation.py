@@ -1,0 +1,66 @@
+"""Held-out numbers: what is scored, what is left out, and what the numbers are."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from flawtrace import verbs
+from flawtrace.data import draw_split, read_category
+from flawtrace.detector import Detector
+from flawtrace.errors import NothingToEvaluateError
+from flawtrace.evaluation import Evaluation, evaluate
+
+
+@pytest.fixture(scope="module")
+def evaluation(run: Path, category: Path) -> Evaluation:
+    return evaluate(Detector.load(run), read_category(category))
+
+
+def test_no_image_of_the_training_is_scored(evaluation: Evaluation, category: Path) -> None:
+    split = draw_split(read_category(category), 2, 42)
+    scored = {case.sample.image for case in evaluation.cases}
+    assert scored == {sample.image for sample in split.test}
+    assert evaluation.num_left_out == len(split.normal) + len(split.labelled)
+
+
+def test_training_images_are_known_by_content_not_by_name(
+    evaluation: Evaluation, run: Path, category: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "renamed"
+    shutil.copytree(category, copy)
+    for file in sorted((copy / "train/good").iterdir()):
+        Image.open(file).save(file.with_name(f"other-{file.stem}.bmp"))
+        file.unlink()
+    assert evaluate(Detector.load(run), read_category(copy)).num_left_out == evaluation.num_left_out
+
+
+def test_every_metric_is_there_over_all_and_per_type(evaluation: Evaluation) -> None:
+    names = ["pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_aupro", "image_auroc", "image_ap", "pixel_f1"]
+    assert sorted(evaluation.metrics) == sorted(names)
+    assert set(evaluation.per_type) == {"hole", "scratch", "stain"}
+    assert all(sorted(metrics) == sorted(names) for metrics in evaluation.per_type.values())
+
+
+def test_f1_at_the_stored_threshold_is_at_most_the_best(evaluation: Evaluation) -> None:
+    assert evaluation.metrics["pixel_f1"] <= evaluation.metrics["pixel_f1_max"]
+
+
+def test_a_folder_of_nothing_but_training_images_is_refused(run: Path, category: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "known"
+    shutil.copytree(category, copy)
+    for sample in draw_split(read_category(copy), 2, 42).test:
+        sample.image.unlink()
+        if sample.mask:
+            sample.mask.unlink()
+    with pytest.raises(NothingToEvaluateError, match="did not see"):
+        evaluate(Detector.load(run), read_category(copy))
+
+
+def test_the_verb_leaves_metrics_and_a_report(run: Path, category: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    evaluation = verbs.evaluate(copy, category)
+    assert '"pixel_aupro"' in (copy / "metrics.json").read_text()
+    assert evaluation.cases[0].sample.image.name in (copy / "report.html").read_text()

@@ -1,0 +1,135 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from flawtrace.data import draw_split, read_category
+from flawtrace.encoder import Pixels
+from flawtrace.material import Loading, Material, Prepared, augment, covered, prepare
+from flawtrace.synthetic import make_dataset
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> list[Loading | Prepared]:
+    """Of preparing nine normal and three labelled images with two copies each, at 16 x 16 cells."""
+    root = make_dataset(
+        tmp_path_factory.mktemp("data"), side=64, num_normal=9, num_test_normal=1, num_per_type=2
+    )
+    return list(prepare(draw_split(read_category(root), 1, seed=0), Pixels(4), side=64, copies=2, seed=1))
+
+
+@pytest.fixture
+def prepared(events: list[Loading | Prepared]) -> Prepared:
+    assert isinstance(events[-1], Prepared)
+    return events[-1]
+
+
+def square() -> tuple[torch.Tensor, torch.Tensor]:
+    """An image whose bright square is its mask."""
+    mask = torch.zeros(1, 64, 64, dtype=torch.bool)
+    mask[:, 16:40, 24:52] = True
+    return mask[:, None].float().expand(-1, 3, -1, -1), mask
+
+
+def test_a_copys_mask_moves_with_its_image() -> None:
+    images, masks = augment(*square(), copies=10, seed=3)
+    bright = images.mean(dim=1) > 0.5
+    overlap = (bright & masks).sum(dim=(1, 2)) / (bright | masks).sum(dim=(1, 2))
+    assert overlap.min() > 0.9
+
+
+def test_copies_differ_from_each_other_and_from_their_image() -> None:
+    images, masks = square()
+    _, copies = augment(images, masks, copies=5, seed=3)
+    assert len({tuple(copy.flatten().tolist()) for copy in [*copies, *masks]}) == 6
+
+
+def test_copies_of_the_first_image_come_first() -> None:
+    levels = torch.tensor([0.2, 0.8])[:, None, None, None].expand(-1, 3, 32, 32)
+    images, _ = augment(levels, torch.zeros(2, 32, 32, dtype=torch.bool), copies=3, seed=0)
+    assert images[:, 0, 16, 16].tolist() == pytest.approx([0.2] * 3 + [0.8] * 3, abs=1e-4)
+
+
+def test_what_comes_in_from_outside_is_black_and_normal() -> None:
+    white, everywhere = torch.ones(1, 3, 32, 32), torch.ones(1, 32, 32, dtype=torch.bool)
+    images, masks = augment(white, everywhere, copies=5, seed=0)
+    assert not images[~masks[:, None].expand(-1, 3, -1, -1)].gt(0.5).any()
+    assert not masks.all()
+
+
+def test_the_same_seed_gives_the_same_copies() -> None:
+    one, other = (augment(*square(), copies=3, seed=5) for _ in range(2))
+    assert one[0].equal(other[0])
+    assert one[1].equal(other[1])
+
+
+def test_another_seed_gives_other_copies() -> None:
+    assert not augment(*square(), copies=3, seed=5)[0].equal(augment(*square(), copies=3, seed=6)[0])
+
+
+def test_no_copies_are_none() -> None:
+    images, masks = augment(*square(), copies=0, seed=5)
+    assert (len(images), len(masks)) == (0, 0)
+
+
+def test_augmenting_leaves_the_global_generator_as_it_was() -> None:
+    before = torch.get_rng_state()
+    augment(*square(), copies=2, seed=5)
+    assert torch.get_rng_state().equal(before)
+
+
+def test_coverage_is_the_share_of_each_cell() -> None:
+    mask = torch.zeros(1, 4, 4, dtype=torch.bool)
+    mask[0, 0, 0] = mask[0, 2:, 2:] = True
+    assert covered(mask, 2).tolist() == [[[0.25, 0.0], [0.0, 1.0]]]
+
+
+@pytest.mark.parametrize(("indices", "rows"), [([], []), ([1], [1, 5, 6]), ([0, 2], [0, 2, 3, 4, 7, 8])])
+def test_with_copies_come_the_rows_of_the_copies(
+    material: Material, indices: list[int], rows: list[int]
+) -> None:
+    three_each = replace(
+        material,
+        labelled=material.labelled.repeat(2, 1, 1, 1)[:9],
+        labelled_coverage=material.labelled_coverage.repeat(2, 1, 1)[:9],
+    )
+    assert three_each.with_copies(indices) == rows
+
+
+def test_preparing_tells_how_far_it_is(events: list[Loading | Prepared]) -> None:
+    done = [event.done for event in events if isinstance(event, Loading)]
+    assert done == sorted(done)
+    assert done[-1] == 9 + 3 * 3
+
+
+def test_canvases_are_normal_images_then_labelled_ones(prepared: Prepared) -> None:
+    material = prepared.material
+    assert (material.num_normal, material.num_labelled) == (9, 3)
+    assert material.canvases[9:].equal(material.labelled[:3])
+    assert len(material.normal) == 9
+
+
+def test_only_labelled_images_are_covered(prepared: Prepared) -> None:
+    covered_images = prepared.material.coverage.flatten(1).any(dim=1)
+    assert covered_images.tolist() == [False] * 9 + [True] * 3
+
+
+def test_canvases_are_in_half_precision(prepared: Prepared) -> None:
+    assert prepared.material.canvases.dtype == prepared.material.labelled.dtype == torch.half
+
+
+def test_every_training_image_has_its_digest(prepared: Prepared) -> None:
+    assert len(set(prepared.digests)) == 12
+
+
+def test_pictures_have_one_pixel_per_cell(prepared: Prepared) -> None:
+    assert prepared.material.images.shape == (12, 3, 16, 16)
+    assert prepared.material.images.allclose(prepared.material.canvases.float(), atol=1e-3)
+
+
+def test_the_data_folder_is_left_alone(tmp_path: Path) -> None:
+    root = make_dataset(tmp_path, side=64, num_normal=2, num_test_normal=1, num_per_type=1)
+    before = {path: path.read_bytes() for path in root.rglob("*.png")}
+    list(prepare(draw_split(read_category(root), 1, seed=0), Pixels(4), side=64, copies=1, seed=1))
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before

@@ -1,0 +1,241 @@
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from flawtrace import autoencoder, predictor
+from flawtrace.autoencoder import Bottleneck, reconstruction_loss
+from flawtrace.config import AutoencoderConfig, PredictorConfig, load_config
+from flawtrace.learner import Learner, derive, seeded
+from flawtrace.predictor import normal_weight, prediction_loss
+from flawtrace.sampler import Policy
+from flawtrace.shapes import Scalar
+
+PAPER = load_config("paper")
+Case = tuple[nn.Module, Callable[[], Scalar]]
+
+
+def count(network: nn.Module) -> int:
+    return sum(weight.numel() for weight in network.parameters())
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def reconstructing(network: nn.Module, channels: int, side: int) -> Case:
+    coarse = torch.rand(4, channels, 4, 4, generator=generator()) - 0.5
+    batch = F.interpolate(coarse, size=side, mode="bilinear")
+    return network, lambda: reconstruction_loss(batch, network(batch))
+
+
+def predicting(network: nn.Module) -> Case:
+    profiles, canvases = torch.rand(2, 10, 16, 16, generator=generator()), torch.rand(2, 3, 16, 16)
+    coverage = (profiles.mean(dim=1) > 0.55).float()
+    return network, lambda: prediction_loss(network(profiles, canvases), coverage, dice_weight=0.5)
+
+
+def deciding(policy: Policy, crop: int) -> Case:
+    observations = torch.rand(6, 6, crop, crop, generator=generator())
+    actions, returns = torch.tensor([0, 3, 8, 1, 5, 2]), torch.tensor([0.5, -1.0, 2.0, 0.0, 1.0, -2.0])
+
+    def loss() -> Scalar:
+        distribution, values = policy(observations)
+        return -distribution.log_prob(actions).mean() + (values - returns).square().mean()
+
+    return policy, loss
+
+
+@pytest.fixture(
+    params=[
+        "compact autoencoder",
+        pytest.param("published autoencoder", marks=pytest.mark.slow),
+        "compact predictor",
+        "published predictor",
+        "light policy",
+        "published policy",
+    ]
+)
+def case(request: pytest.FixtureRequest) -> Case:
+    """A network and its loss on one batch."""
+    with seeded(1):
+        match request.param:
+            case "compact autoencoder":
+                return reconstructing(autoencoder.Compact(5, width=16, bottleneck=8, stages=2), 5, 16)
+            case "published autoencoder":
+                return reconstructing(autoencoder.Published(bottleneck=20), 3, 64)
+            case "compact predictor":
+                return predicting(predictor.Compact(10, 3, PredictorConfig(width=8)))
+            case "published predictor":
+                return predicting(predictor.Published())
+            case "light policy":
+                return deciding(Policy(16, load_config("light").policy), 16)
+            case _:
+                return deciding(Policy(64, PAPER.policy), 64)
+
+
+def test_the_published_autoencoder_has_the_published_size() -> None:
+    assert count(autoencoder.build(PAPER.autoencoder, channels=3)) == 5_951_499
+
+
+def test_the_published_predictor_has_the_published_size() -> None:
+    assert count(predictor.build(PAPER.predictor, length=10, channels=3)) == 9_113
+
+
+def test_the_published_actor_has_the_published_size() -> None:
+    policy = Policy(crop=128, config=PAPER.policy)
+    assert count(policy) - count(policy.critic) == 335_321
+
+
+def test_each_network_overfits_one_batch(case: Case) -> None:
+    network, loss = case
+    learner = Learner(network, lr=5e-3)
+    enough = 0.3 * loss().item()
+    assert any(learner.step(loss()) < enough for _ in range(300))
+
+
+def test_every_weight_feels_its_loss(case: Case) -> None:
+    network, loss = case
+    network.eval()  # a batch norm in training takes the bias before it away
+    loss().backward()
+    assert [name for name, weight in network.named_parameters() if not weight.grad.any()] == []
+
+
+@pytest.mark.parametrize("stages", [1, 2, 3])
+def test_the_compact_autoencoder_keeps_sizes(stages: int) -> None:
+    canvases = torch.rand(2, 5, 16, 32)
+    assert autoencoder.Compact(5, width=4, bottleneck=2, stages=stages)(canvases).shape == canvases.shape
+
+
+def test_the_published_autoencoder_keeps_sizes() -> None:
+    images = torch.rand(1, 3, 64, 128)
+    assert autoencoder.Published().eval()(images).shape == images.shape
+
+
+def test_a_predictor_gives_one_number_per_cell() -> None:
+    profiles, canvases = torch.rand(2, 10, 16, 24), torch.rand(2, 3, 16, 24)
+    for network in (predictor.Published(), predictor.Compact(10, 3, PredictorConfig())):
+        assert network(profiles, canvases).shape == (2, 16, 24)
+
+
+@pytest.mark.parametrize(("inputs", "felt"), [("profile", [True, False]), ("canvas", [False, True])])
+def test_a_predictor_sees_only_its_inputs(inputs: str, felt: list[bool]) -> None:
+    network = predictor.build(PredictorConfig(inputs=inputs), length=4, channels=3).eval()
+    profiles, canvases = torch.rand(1, 4, 8, 8), torch.rand(1, 3, 8, 8)
+    plain = network(profiles, canvases)
+    changed = [network(profiles + 1, canvases), network(profiles, canvases + 1)]
+    assert [not logits.equal(plain) for logits in changed] == felt
+
+
+def test_the_published_predictor_sees_15_cells_far() -> None:
+    network = predictor.Published().eval()
+    profiles = torch.rand(1, 10, 40, 40, requires_grad=True)
+    network(profiles)[0, 20, 20].backward()
+    rows = profiles.grad[0].abs().sum(dim=(0, 2)).nonzero()
+    assert (int(rows.min()), int(rows.max())) == (5, 35)
+
+
+def test_a_policy_of_zero_preference_takes_each_action_equally() -> None:
+    policy = Policy(16, load_config("light").policy)
+    nn.init.zeros_(policy.actor.weight)
+    nn.init.zeros_(policy.actor.bias)
+    assert policy(torch.rand(2, 6, 16, 16))[0].probs.allclose(torch.full((2, 9), 1 / 9))
+
+
+def test_a_bottleneck_keeps_all_channels_at_rate_0(rng: torch.Generator) -> None:
+    bottleneck = Bottleneck(8)
+    bottleneck.drop(0.0, rng)
+    codes = torch.rand(2, 8, 3, 3)
+    assert bottleneck(codes).equal(codes)
+
+
+def test_dropped_channels_contribute_nothing(rng: torch.Generator) -> None:
+    network = autoencoder.Compact(3, width=4, bottleneck=8, stages=1)
+    network.bottleneck.drop(0.5, rng)
+    dropped = network.bottleneck.kept[0, :, 0, 0] == 0
+    assert 0 < dropped.sum() < 8
+    codes = torch.rand(1, 8, 4, 4)
+    changed = codes + dropped[:, None, None]
+    assert network.bottleneck(changed).equal(network.bottleneck(codes))
+
+
+def test_kept_channels_make_up_for_dropped_ones(rng: torch.Generator) -> None:
+    bottleneck = Bottleneck(20_000)
+    bottleneck.drop(0.3, rng)
+    assert float(bottleneck.kept.mean()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_the_same_generator_drops_the_same_channels() -> None:
+    one, other = Bottleneck(50), Bottleneck(50)
+    one.drop(0.5, generator(4))
+    other.drop(0.5, generator(4))
+    assert one.kept.equal(other.kept)
+
+
+def test_the_choice_of_channels_is_part_of_the_state(rng: torch.Generator) -> None:
+    bottleneck, other = Bottleneck(50), Bottleneck(50)
+    bottleneck.drop(0.5, rng)
+    other.load_state_dict(bottleneck.state_dict())
+    assert other.kept.equal(bottleneck.kept)
+
+
+def test_the_reconstruction_loss_is_the_mean_squared_error() -> None:
+    patches, rebuilt = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 3.0]]]])
+    assert reconstruction_loss(patches, rebuilt) == 5
+
+
+def test_the_prediction_loss_with_equal_weights_is_the_cross_entropy() -> None:
+    logits, coverage = torch.randn(2, 5, 5), torch.rand(2, 5, 5)
+    expected = F.binary_cross_entropy_with_logits(logits, coverage)
+    assert prediction_loss(logits, coverage).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_the_prediction_loss_weighs_normal_cells_as_by_hand() -> None:
+    logits, coverage = torch.tensor([[[0.0, math.log(3)]]]), torch.tensor([[[1.0, 0.0]]])
+    by_hand = -(math.log(0.5) + 0.2 * math.log(1 - 0.75)) / 2
+    assert prediction_loss(logits, coverage, normal_weight=0.2).item() == pytest.approx(by_hand)
+
+
+def test_the_dice_part_is_as_by_hand() -> None:
+    logits, coverage = torch.tensor([[[0.0, math.log(3)]]]), torch.tensor([[[1.0, 0.0]]])
+    dice = (2 * 0.5 + 1) / (0.5 + 0.75 + 1 + 1)
+    both = prediction_loss(logits, coverage, dice_weight=2.0) - prediction_loss(logits, coverage)
+    assert both.item() == pytest.approx(2 * (1 - dice))
+
+
+def test_a_very_sure_wrong_prediction_has_a_finite_loss() -> None:
+    loss = prediction_loss(torch.full((1, 2, 2), 500.0), torch.zeros(1, 2, 2), dice_weight=1.0)
+    assert loss.isfinite()
+
+
+def test_the_weight_of_normal_cells_falls_to_zero_and_stays_there() -> None:
+    weights = [normal_weight(PAPER.predictor, update) for update in (0, 4500, 9000, 20_000)]
+    assert weights == [1.0, 0.5, 0.0, 0.0]
+
+
+def test_without_decay_normal_cells_keep_their_weight() -> None:
+    assert normal_weight(PredictorConfig(), 1_000_000) == 1.0
+
+
+def test_networks_built_from_the_same_seed_are_equal() -> None:
+    def weights() -> torch.Tensor:
+        with seeded(3):
+            network = autoencoder.build(AutoencoderConfig(), channels=3)
+        return nn.utils.parameters_to_vector(network.parameters())
+
+    assert weights().equal(weights())
+
+
+def test_seeding_leaves_the_global_generator_as_it_was() -> None:
+    before = torch.get_rng_state()
+    with seeded(3):
+        torch.rand(5)
+    assert torch.get_rng_state().equal(before)
+
+
+def test_derived_seeds_do_not_collide() -> None:
+    seeds = {derive(seed, use, index) for seed in range(20) for use in range(8) for index in range(40)}
+    assert len(seeds) == 20 * 8 * 40

@@ -1,0 +1,266 @@
+"""The report: one file that holds everything, says what is known, and trusts no file name."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from flawtrace.config import Config
+from flawtrace.data import Sample
+from flawtrace.errors import DamagedFileError
+from flawtrace.evaluation import Case, Evaluation
+from flawtrace.metrics import pixel_f1, precision_recall_points, roc_points, summary
+from flawtrace.plots import OperatingPoint
+from flawtrace.report import operating_point, write_report
+
+SIDE = 32
+THRESHOLD = 0.6
+TRAINING_SECTIONS = ["training", "profiles", "visits", "learning"]
+TEST_SECTIONS = ["types", "cases", "curves"]
+SUMMARY = {
+    "seconds": 75.0,
+    "peak_memory_mb": 900,
+    "threads": 2,
+    "device": "cpu",
+    "threshold": THRESHOLD,
+    "validation": {"pixel_f1_max": 0.71, "pixel_auroc": 0.9, "pixel_ap": 0.7},
+    "versions": {"flawtrace": "0.1.0"},
+    "num_normal": 12,
+    "labelled": ["a.png", "b.png"],
+    "defect_types": ["scratch", "hole"],
+    "profiles": {
+        "updates": [2, 10, 100],
+        "quantiles": [0.1, 0.5, 0.9],
+        "normal": [[0.3, 0.2, 0.1], [0.4, 0.3, 0.2], [0.5, 0.4, 0.3]],
+        "defective": [[0.5, 0.5, 0.4], [0.6, 0.6, 0.5], [0.7, 0.7, 0.6]],
+    },
+}
+CYCLE = {
+    "kind": "cycle",
+    "return": -20.0,
+    "return_exploration": -20.5,
+    "return_prediction": 0.5,
+    "clone": 0.5,
+    "cover": -0.8,
+    "prediction": 0.01,
+    "defective": 0.02,
+    "reconstruction_loss": 0.8,
+    "prediction_loss": None,
+    "entropy": 2.1,
+    "clipped_fraction": 0.1,
+    "explained_variance": 0.2,
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return trained(tmp_path / "bottle")
+
+
+def trained(folder: Path) -> Path:
+    """What training leaves behind, without the detector."""
+    folder.mkdir()
+    (folder / "settings.json").write_text(json.dumps(Config().model_dump(mode="json")))
+    (folder / "training.json").write_text(json.dumps(SUMMARY))
+    rows = [
+        {**CYCLE, "cycle": 0},
+        {**CYCLE, "cycle": 1, "prediction_loss": 0.9},
+        {"kind": "fit", "member": 0},
+    ]
+    (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    visits = {
+        "periods": torch.ones(4, 8, 8),
+        "labelled": torch.ones(2, 8, 8),
+        "images": torch.rand(2, 3, 8, 8),
+    }
+    safetensors.torch.save_file(visits, folder / "visits.safetensors")
+    return folder
+
+
+def case(name: str, defect_type: str | None, height: float) -> Case:
+    """A square defect that the map rates `height`, or nothing at all with a map of that height."""
+    mask = torch.zeros(SIDE, SIDE).bool()
+    if defect_type:
+        mask[8:16, 8:16] = True
+    anomaly_map = torch.full((SIDE, SIDE), 0.1)
+    anomaly_map[8:20, 8:16] = height
+    f1 = pixel_f1(anomaly_map[None].numpy(), mask[None].numpy(), THRESHOLD)
+    image = torch.full((3, SIDE, SIDE), 0.5)
+    return Case(Sample(Path("images") / name, None, defect_type), image, mask, anomaly_map, height, f1)
+
+
+def evaluation_of(*cases: Case) -> Evaluation:
+    maps = torch.stack([case.anomaly_map for case in cases]).numpy()
+    masks = torch.stack([case.mask for case in cases]).numpy()
+    metrics = summary(maps, masks, np.array([case.score for case in cases]), THRESHOLD)
+    types = sorted({case.sample.defect_type for case in cases if case.sample.defect_type})
+    num_anomalous = sum(case.sample.anomalous for case in cases)
+    return Evaluation(
+        metrics=metrics,
+        per_type=dict.fromkeys(types, metrics),
+        threshold=THRESHOLD,
+        num_normal=len(cases) - num_anomalous,
+        num_anomalous=num_anomalous,
+        num_left_out=4,
+        cases=cases,
+        roc=roc_points(maps, masks),
+        precision_recall=precision_recall_points(maps, masks),
+    )
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a run with one image of each fate."""
+    evaluation = evaluation_of(
+        case("found.png", "scratch", 0.9),
+        case("missed.png", "hole", 0.3),
+        case("quiet.png", None, 0.2),
+        case("alarm.png", None, 0.8),
+    )
+    return write_report(trained(tmp_path_factory.mktemp("runs") / "bottle"), evaluation)
+
+
+class Page(HTMLParser):
+    """What a browser would make of the file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags = [""]
+        self.sections: list[str] = []
+        self.sources: list[str] = []
+        self.words = ""
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        values = dict(attrs)
+        self.sections += [str(values["id"])] if tag == "section" else []
+        self.sources += [str(values[name]) for name in ("src", "href") if name in values]
+
+    def handle_data(self, data: str) -> None:
+        self.words += f" {data.strip()}" if self.tags[-1] != "style" else ""
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", self.words)
+
+
+def test_the_file_needs_no_other(report: Path) -> None:
+    page = Page(report)
+    assert report.name == "report.html"
+    assert "http" not in report.read_text()
+    assert "url(" not in report.read_text()
+    assert page.sources
+    assert all(source.startswith("data:image/") for source in page.sources)
+    assert not {"script", "link", "iframe"} & set(page.tags)
+
+
+def test_an_evaluated_run_has_every_section_in_order(report: Path) -> None:
+    assert Page(report).sections == [*TRAINING_SECTIONS[:1], *TEST_SECTIONS, *TRAINING_SECTIONS[1:]]
+
+
+def test_without_an_evaluation_the_scores_are_called_validation(run: Path) -> None:
+    page = Page(write_report(run))
+    assert page.sections == TRAINING_SECTIONS
+    assert "Validation scores, not a test" in page.text
+    assert "0.710 Validation pixel F1_max" in page.text
+
+
+def test_the_header_counts_what_the_stored_threshold_finds(report: Path) -> None:
+    text = Page(report).text
+    assert "finds 1 of 2 defect images and raises a false alarm on 1 of 2 normal images" in text
+
+
+def test_cases_say_what_went_wrong(report: Path) -> None:
+    text = Page(report).text
+    assert "missed.png hole score 0.300 F1 0.000 not found" in text
+    assert "alarm.png normal score 0.800 false alarm" in text
+    assert "quiet.png normal score 0.200 no alarm" in text
+
+
+def test_an_image_is_shown_once_however_few_there_are(run: Path) -> None:
+    evaluation = evaluation_of(case("only.png", "scratch", 0.9), case("quiet.png", None, 0.2))
+    assert Page(write_report(run, evaluation)).text.count("only.png") == 1
+
+
+def test_metrics_that_are_not_defined_are_dashes(run: Path) -> None:
+    evaluation = evaluation_of(case("found.png", "scratch", 0.9))
+    text = Page(write_report(run, evaluation)).text
+    assert evaluation.metrics["image_auroc"] is None
+    assert "– Image AUROC" in text
+    assert "no normal image was there" in text
+
+
+def test_names_are_text_and_never_markup(run: Path) -> None:
+    name = "<script>alert(1)<"
+    (run / "training.json").write_text(json.dumps({**SUMMARY, "labelled": [name, "b.png"]}))
+    evaluation = evaluation_of(case(name, "<b>hole", 0.9), case("quiet.png", None, 0.2))
+    path = write_report(run, evaluation)
+    assert "<script" not in path.read_text()
+    assert "<b>hole" not in path.read_text()
+    assert Page(path).text.count(name) == 3
+
+
+def test_a_name_that_utf8_cannot_hold_does_no_harm(run: Path) -> None:
+    evaluation = evaluation_of(case("bad\udcff.png", "scratch", 0.9), case("quiet.png", None, 0.2))
+    assert "bad?.png" in Page(write_report(run, evaluation)).text
+
+
+@pytest.mark.parametrize(("file", "section"), [("visits.safetensors", "visits"), ("log.jsonl", "learning")])
+def test_what_was_not_stored_is_left_out(run: Path, file: str, section: str) -> None:
+    (run / file).unlink()
+    assert Page(write_report(run)).sections == [name for name in TRAINING_SECTIONS if name != section]
+
+
+def test_the_summary_of_an_old_training_is_enough(run: Path) -> None:
+    (run / "settings.json").write_text("{}")
+    (run / "training.json").write_text("{}")
+    assert Page(write_report(run)).sections == ["training", "visits", "learning"]
+
+
+def test_visits_without_images_still_show_the_quarters(run: Path) -> None:
+    periods = torch.ones(4, 8, 8)
+    periods[1] = 0
+    safetensors.torch.save_file({"periods": periods}, run / "visits.safetensors")
+    text = Page(write_report(run)).text
+    assert "quarter 1 quarter 3 quarter 4" in text
+    assert "labelled images" not in text.partition("Where the sampler went")[2]
+
+
+def test_a_fixed_sampler_has_no_policy_to_show(run: Path) -> None:
+    row = {name: value for name, value in CYCLE.items() if name not in ("entropy", "clipped_fraction")}
+    del row["explained_variance"]
+    (run / "log.jsonl").write_text(json.dumps({**row, "cycle": 0}) + "\n")
+    text = Page(write_report(run)).text
+    assert "Return and its two terms" in text
+    assert "Entropy of the policy" not in text
+
+
+@pytest.mark.parametrize("file", ["settings.json", "training.json"])
+def test_a_run_without_its_facts_is_a_named_error(run: Path, file: str) -> None:
+    (run / file).unlink()
+    with pytest.raises(DamagedFileError, match=file):
+        write_report(run)
+
+
+def test_damaged_visits_are_a_named_error(run: Path) -> None:
+    (run / "visits.safetensors").write_bytes(b"not a tensor")
+    with pytest.raises(DamagedFileError, match=r"visits\.safetensors"):
+        write_report(run)
+
+
+def test_the_operating_point_agrees_with_a_count_by_hand() -> None:
+    evaluation = evaluation_of(case("found.png", "scratch", 0.9), case("quiet.png", None, 0.2))
+    assert operating_point(evaluation) == OperatingPoint(
+        recall=1.0, precision=64 / 96, false_positive_rate=32 / (2 * SIDE * SIDE - 64)
+    )
+
+
+def test_the_same_run_gives_the_same_file(run: Path) -> None:
+    first = write_report(run).read_bytes()
+    assert write_report(run).read_bytes() == first

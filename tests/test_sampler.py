@@ -1,0 +1,305 @@
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from flawtrace import sampler
+from flawtrace.config import PolicyConfig
+from flawtrace.learner import seeded
+from flawtrace.sampler import (
+    Learned,
+    Policy,
+    clipped_policy_loss,
+    explained_variance,
+    generalized_advantages,
+    random_walk,
+    sample,
+    standardized,
+)
+from flawtrace.walkers import Geometry, Walkers
+
+CONFIG = PolicyConfig(widths=(4,), hidden=16, lr=1e-2, discount=0.0, minibatch=64)
+KINDS = ["learned", "random-walk", "uniform", "edge-guided"]
+CPU = torch.device("cpu")
+PAID = 5
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def learned(config: PolicyConfig = CONFIG, crop: int = 16) -> Learned:
+    with seeded(1):
+        return Learned(Policy(crop, config), config)
+
+
+def weights(chooser: Learned) -> torch.Tensor:
+    return nn.utils.parameters_to_vector(chooser.policy.parameters()).detach().clone()
+
+
+def steps(chooser: Learned, walkers: Walkers, rng: torch.Generator, count: int = 4) -> None:
+    for _ in range(count):
+        places = chooser.place(walkers, rng)
+        walkers.go(places)
+        chooser.credit(places.centers.float().mean(dim=1))
+
+
+def discounted(rewards: list[float], discount: float) -> list[float]:
+    return [sum(discount**k * r for k, r in enumerate(rewards[t:])) for t in range(len(rewards))]
+
+
+rewards_and_values = st.integers(1, 8).flatmap(
+    lambda t: st.tuples(*[st.lists(st.floats(-3, 3, width=32), min_size=t, max_size=t)] * 2)
+)
+
+
+@given(rewards_and_values, st.floats(0, 1))
+def test_with_full_trace_advantages_are_returns_minus_values(
+    drawn: tuple[list[float], list[float]], discount: float
+) -> None:
+    rewards, values = drawn
+    expected = torch.tensor(discounted(rewards, discount)) - torch.tensor(values)
+    advantages = generalized_advantages(
+        torch.tensor(rewards)[:, None], torch.tensor(values)[:, None], discount, 1.0
+    )
+    assert advantages[:, 0].allclose(expected, atol=1e-4)
+
+
+@given(rewards_and_values, st.floats(0, 1))
+def test_without_trace_advantages_are_one_step_errors(
+    drawn: tuple[list[float], list[float]], discount: float
+) -> None:
+    rewards, values = map(torch.tensor, drawn)
+    deltas = rewards + discount * torch.cat([values[1:], torch.zeros(1)]) - values
+    advantages = generalized_advantages(rewards[:, None], values[:, None], discount, 0.0)
+    assert advantages[:, 0].allclose(deltas, atol=1e-5)
+
+
+def test_advantages_between_are_as_by_hand() -> None:
+    rewards, values = torch.tensor([[1.0], [0.0], [2.0]]), torch.tensor([[0.5], [1.0], [0.0]])
+    last, middle, first = 2.0, -1.0, 1 + 0.9 - 0.5
+    by_hand = [first + 0.45 * (middle + 0.45 * last), middle + 0.45 * last, last]
+    assert generalized_advantages(rewards, values, 0.9, 0.5)[:, 0].tolist() == pytest.approx(by_hand)
+
+
+def test_each_walker_has_its_own_advantages() -> None:
+    rewards, values = torch.rand(5, 3), torch.rand(5, 3)
+    alone = [generalized_advantages(rewards[:, [n]], values[:, [n]], 0.9, 0.8) for n in range(3)]
+    assert generalized_advantages(rewards, values, 0.9, 0.8).equal(torch.cat(alone, dim=1))
+
+
+def test_the_policy_loss_is_as_by_hand() -> None:
+    ratios, advantages = torch.tensor([1.5, 0.5, 1.5, 0.5]), torch.tensor([1.0, 1.0, -1.0, -1.0])
+    by_hand = -(1.2 + 0.5 - 1.5 - 0.8) / 4
+    assert clipped_policy_loss(ratios, advantages, 0.2).item() == pytest.approx(by_hand)
+
+
+def test_a_clipped_ratio_has_no_gradient_when_it_is_already_enough() -> None:
+    ratios = torch.tensor([1.5, 0.5, 1.5, 0.5], requires_grad=True)
+    clipped_policy_loss(ratios, torch.tensor([1.0, 1.0, -1.0, -1.0]), 0.2).backward()
+    assert (ratios.grad != 0).tolist() == [False, True, True, False]
+
+
+def test_advantages_carry_no_gradient() -> None:
+    ratios, advantages = torch.ones(3, requires_grad=True), torch.rand(3, requires_grad=True)
+    clipped_policy_loss(ratios, advantages, 0.2).backward()
+    assert advantages.grad is None
+
+
+def test_standardized_values_have_mean_0_and_deviation_1() -> None:
+    values = standardized(torch.rand(50, generator=generator()) * 9 + 4)
+    assert values.mean().item() == pytest.approx(0, abs=1e-5)
+    assert values.std(correction=0).item() == pytest.approx(1, abs=1e-5)
+
+
+def test_standardized_constants_are_0() -> None:
+    assert standardized(torch.full((4,), 3.0)).tolist() == [0, 0, 0, 0]
+
+
+def test_a_perfect_critic_explains_everything_and_a_constant_one_nothing() -> None:
+    returns = torch.tensor([1.0, 2.0, 4.0])
+    assert explained_variance(returns, returns) == 1
+    assert explained_variance(returns, torch.zeros(3)) == 0
+    assert explained_variance(torch.ones(3), torch.zeros(3)) == 0
+
+
+def test_actions_are_drawn_as_often_as_they_are_likely(rng: torch.Generator) -> None:
+    logits = torch.tensor([0.7, 0.2, 0.1]).log().expand(20_000, 3)
+    actions = sample(torch.distributions.Categorical(logits=logits), rng)
+    assert (actions.bincount() / 20_000).allclose(torch.tensor([0.7, 0.2, 0.1]), atol=0.015)
+
+
+def rate_of_the_best(chooser: Any, walkers: Walkers, best: Callable[[torch.Tensor], torch.Tensor]) -> float:
+    """Train for some cycles, pay 1 for the best action of each observation; how often is it taken at last?"""
+    rng, rate = generator(3), 0.0
+    for _ in range(30):
+        walkers.begin(rng)
+        hits = []
+        for _ in range(8):
+            wanted = best(walkers.observe())
+            moves = _recorded(chooser, walkers, rng)
+            hits.append((moves == wanted).float())
+            chooser.credit(hits[-1])
+        chooser.learn(rng)
+        rate = float(torch.stack(hits).mean())
+    return rate
+
+
+def _recorded(chooser: Any, walkers: Walkers, rng: torch.Generator) -> torch.Tensor:
+    """The actions that `chooser` takes; the walkers go where they lead."""
+    taken: list[torch.Tensor] = []
+
+    class Watched(Walkers):
+        def moved(self, actions: torch.Tensor, rng: torch.Generator) -> Any:
+            taken.append(actions)
+            return super().moved(actions, rng)
+
+    walkers.__class__ = Watched
+    walkers.go(chooser.place(walkers, rng))
+    walkers.__class__ = Walkers
+    return taken[0]
+
+
+def half_bright() -> Walkers:
+    """Images that are bright on the left or on the right, and walkers that see one of them whole."""
+    images = torch.zeros(12, 3, 16, 16)
+    images[:6, :, :, :8] = 1
+    images[6:, :, :, 8:] = 1
+    return Walkers(images, torch.zeros(12, 16, 16), Geometry(walkers=12, patch=16, crop=16, stride=4))
+
+
+def bright_side(observations: torch.Tensor) -> torch.Tensor:
+    """The action that shifts towards the bright half."""
+    left, right = observations[:, 0, :, :8].mean(dim=(1, 2)), observations[:, 0, :, 8:].mean(dim=(1, 2))
+    return torch.where(left > right, 1, 2)
+
+
+def always_paid(observations: torch.Tensor) -> torch.Tensor:
+    return torch.full((len(observations),), PAID)
+
+
+def test_the_policy_finds_the_paid_action() -> None:
+    assert rate_of_the_best(learned(), half_bright(), always_paid) > 0.9
+
+
+def test_the_policy_finds_the_paid_action_with_batch_norm() -> None:
+    config = CONFIG.model_copy(update={"batch_norm": True})
+    assert rate_of_the_best(learned(config), half_bright(), always_paid) > 0.9
+
+
+def test_the_policy_learns_to_look_where_the_paid_action_lies() -> None:
+    assert rate_of_the_best(learned(), half_bright(), bright_side) > 0.9
+
+
+def test_the_random_walk_takes_the_paid_action_one_time_in_nine(rng: torch.Generator) -> None:
+    walkers = half_bright()
+    walkers.begin(rng)
+    chooser = sampler.build("random-walk", 16, CONFIG, 0, CPU)
+    hits = torch.stack([_recorded(chooser, walkers, rng) == PAID for _ in range(200)])
+    assert hits.float().mean().item() == pytest.approx(1 / 9, abs=0.02)
+
+
+def test_learning_changes_the_policy(walkers: Walkers, rng: torch.Generator) -> None:
+    chooser = learned()
+    before = weights(chooser)
+    walkers.begin(rng)
+    steps(chooser, walkers, rng)
+    assert chooser.learn(rng) is not None
+    assert not weights(chooser).equal(before)
+
+
+def test_a_frozen_policy_does_not_change(walkers: Walkers, rng: torch.Generator) -> None:
+    chooser = learned()
+    before = weights(chooser)
+    walkers.begin(rng)
+    chooser.freeze()
+    steps(chooser, walkers, rng)
+    assert chooser.learn(rng) is None
+    assert weights(chooser).equal(before)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_the_first_step_of_learning_clips_nothing(
+    walkers: Walkers, rng: torch.Generator, batch_norm: bool
+) -> None:
+    chooser = learned(CONFIG.model_copy(update={"batch_norm": batch_norm, "epochs": 1}))
+    walkers.begin(rng)
+    steps(chooser, walkers, rng)
+    stats = chooser.learn(rng)
+    assert stats is not None
+    assert stats.clipped_fraction == 0
+
+
+def test_the_policy_learns_from_the_steps_it_is_told_to(walkers: Walkers, rng: torch.Generator) -> None:
+    chooser = learned(CONFIG.model_copy(update={"learns_from": 3}))
+    walkers.begin(rng)
+    steps(chooser, walkers, rng, count=5)
+    assert [len(part) for part in chooser.state()["rollout"]] == [2] * 5
+
+
+def test_the_policy_does_not_depend_on_who_else_is_in_the_batch() -> None:
+    chooser = learned(CONFIG.model_copy(update={"batch_norm": True}))
+    observations = torch.rand(5, 6, 16, 16)
+    together = chooser.policy(observations)[0].probs
+    assert together[:1].allclose(chooser.policy(observations[:1])[0].probs, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_sampler_loaded_in_mid_rollout_goes_on_as_if_never_stopped(
+    walkers: Walkers, saved: Callable[[dict[str, Any]], dict[str, Any]], batch_norm: bool
+) -> None:
+    config = CONFIG.model_copy(update={"batch_norm": batch_norm})
+    chooser, other = learned(config), Learned(Policy(16, config), config)
+    rng = generator()
+    for _ in range(2):
+        walkers.begin(rng)
+        steps(chooser, walkers, rng)
+        chooser.learn(rng)
+    steps(chooser, walkers, rng, count=2)
+    other.load(saved(chooser.state()))
+    for each, its_walkers in ((chooser, deepcopy(walkers)), (other, walkers)):
+        rng = generator(8)
+        steps(each, its_walkers, rng)
+        each.learn(rng)
+    assert weights(other).equal(weights(chooser))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_sampler_places_patches_in_the_grid(kind: Any, walkers: Walkers, rng: torch.Generator) -> None:
+    chooser = sampler.build(kind, 16, CONFIG, 0, CPU)
+    walkers.begin(rng)
+    for _ in range(30):
+        walkers.go(chooser.place(walkers, rng))
+        assert walkers.places.centers.min() >= 4
+        assert walkers.places.centers.max() <= 28
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_builds_the_same_sampler(kind: Any, walkers: Walkers) -> None:
+    def placed() -> torch.Tensor:
+        walkers.begin(generator())
+        return sampler.build(kind, 16, CONFIG, 5, CPU).place(walkers, generator(1)).centers
+
+    assert placed().equal(placed())
+
+
+def test_edge_guided_patches_prefer_a_high_static_map(walkers: Walkers, rng: torch.Generator) -> None:
+    walkers.statics[:] = 0.01
+    walkers.statics[:, 16:20, 16:20] = 1
+    chooser = sampler.build("edge-guided", 16, CONFIG, 0, CPU)
+    centers = torch.cat([chooser.place(walkers, rng).centers for _ in range(100)])
+    inside = ((centers >= 16) & (centers < 20)).all(dim=1).float().mean()
+    assert inside.item() == pytest.approx(16 / (16 + 0.01 * (32**2 - 16)), abs=0.1)
+
+
+def test_the_random_walk_moves_by_whole_strides(walkers: Walkers, rng: torch.Generator) -> None:
+    walkers.begin(rng)
+    before = walkers.places
+    after = random_walk(walkers, rng)
+    stayed = after.images == before.images
+    assert ((after.centers - before.centers)[stayed].abs() <= 4).all()

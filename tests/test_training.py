@@ -1,0 +1,163 @@
+"""A whole training: what it leaves, that it repeats, and that nothing stops it for good."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+
+from flawtrace import verbs
+from flawtrace.config import load_config
+from flawtrace.data import read_category
+from flawtrace.detector import Detector
+from flawtrace.errors import DataChangedError, DivergedError, RunExistsError, TooFewLabelsError
+from flawtrace.files import read_jsonl
+from flawtrace.progress import Event
+from flawtrace.study import CHECKPOINT_NAME, checked
+from flawtrace.training import Trained, train
+
+SCRIPT = """
+import sys, json
+from flawtrace import checkpoint, verbs
+checkpoint.INTERVAL = 0.0
+out, settings, stop = sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4])
+seen = 0
+def count(event):
+    global seen
+    seen += 1
+    if seen == stop:
+        import os, signal
+        os.kill(os.getpid(), signal.SIGKILL)
+verbs.train(sys.argv[1], out, settings=settings, resume=True, progress=count)
+"""
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(run / "detector.safetensors")
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def log(run: Path) -> list[dict[str, Any]]:
+    return list(read_jsonl(run / "log.jsonl"))
+
+
+def test_a_run_leaves_a_detector_a_log_a_summary_and_a_report(run: Path) -> None:
+    names = {path.name for path in run.iterdir()}
+    assert {"detector.safetensors", "log.jsonl", "training.json", "settings.json", "report.html"} <= names
+    assert CHECKPOINT_NAME not in names
+
+
+def test_the_log_tells_the_parts_of_the_reward_and_how_the_policy_learned(run: Path) -> None:
+    first = log(run)[0]
+    assert {"clone", "cover", "prediction", "return", "entropy", "clipped_fraction", "value_error"} <= set(first)
+    assert 0 <= first["defective"] <= 1
+    assert first["return"] == pytest.approx(first["return_exploration"] + first["return_prediction"])
+
+
+def test_the_same_seed_gives_the_same_bits(
+    category: Path, run: Path, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    verbs.train(category, tmp_path / "again", settings=tiny)
+    assert same(weights(run), weights(tmp_path / "again"))
+    assert log(run) == log(tmp_path / "again")
+
+
+def test_another_seed_gives_another_detector(
+    category: Path, run: Path, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    verbs.train(category, tmp_path / "other", settings=tiny | {"seed": 43})
+    assert not same(weights(run), weights(tmp_path / "other"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("diversity", ["reset", "bottleneck_dropout"])
+def test_a_killed_run_goes_on_to_the_same_bits(
+    category: Path, tiny: dict[str, Any], tmp_path: Path, diversity: str
+) -> None:
+    settings = tiny | {"autoencoder.diversity": diversity}
+    verbs.train(category, tmp_path / "whole", settings=settings)
+    stopped = tmp_path / "stopped"
+    command = [sys.executable, "-c", SCRIPT, str(category), str(stopped), json.dumps(settings)]
+    for events in (9, 19, 20, 0):  # in the first cycle, in the last one, in a last fit, never
+        environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+        done = subprocess.run([*command, str(events)], env=environment, check=False)
+        assert done.returncode == (-signal.SIGKILL if events else 0)
+    assert same(weights(tmp_path / "whole"), weights(stopped))
+    assert log(tmp_path / "whole") == log(stopped)
+
+
+def test_a_finished_run_is_not_trained_again(
+    category: Path, run: Path, tiny: dict[str, Any]
+) -> None:
+    before = (run / "detector.safetensors").stat().st_mtime_ns
+    (event,) = train(read_category(category), load_config(settings=tiny), run, resume=True)
+    assert isinstance(event, Trained)
+    assert (run / "detector.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_run_is_not_overwritten_by_accident(category: Path, run: Path, tiny: dict[str, Any]) -> None:
+    with pytest.raises(RunExistsError, match="--resume"):
+        verbs.train(category, run, settings=tiny)
+
+
+def test_a_run_does_not_go_on_with_other_settings(
+    category: Path, run: Path, tiny: dict[str, Any]
+) -> None:
+    with pytest.raises(RunExistsError, match="other settings"):
+        verbs.train(category, run, settings=tiny | {"cycles": 3}, resume=True)
+
+
+def test_a_run_does_not_go_on_with_other_images(
+    category: Path, tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flawtrace.checkpoint.INTERVAL", 0.0)
+    events = train(read_category(category), load_config(settings=tiny), tmp_path)
+    while not (tmp_path / CHECKPOINT_NAME).exists():
+        next(events)
+    monkeypatch.setattr("flawtrace.study.fingerprint", lambda _: "another")
+    with pytest.raises(DataChangedError, match="byte for byte"):
+        list(train(read_category(category), load_config(settings=tiny), tmp_path, resume=True))
+
+
+def test_progress_never_goes_back(category: Path, tiny: dict[str, Any], tmp_path: Path) -> None:
+    events = list(train(read_category(category), load_config(settings=tiny), tmp_path))
+    done = [event.done / event.total for event in events if isinstance(event, Event)]
+    assert done == sorted(done)
+    assert done[-1] == pytest.approx(1)
+
+
+def test_one_label_cannot_be_both_learnt_from_and_held_out(tiny: dict[str, Any], tmp_path: Path) -> None:
+    from flawtrace.synthetic import make_dataset
+
+    root = make_dataset(tmp_path / "few", side=64, num_normal=4, num_test_normal=1, num_per_type=1)
+    for kind in ("hole", "stain"):
+        for folder in (root / "test" / kind, root / "ground_truth" / kind):
+            for file in folder.iterdir():
+                file.unlink()
+            folder.rmdir()
+    with pytest.raises(TooFewLabelsError, match="held out"):
+        verbs.train(root, tmp_path / "run", settings=tiny | {"labels": 1})
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_ends_training(loss: float) -> None:
+    with pytest.raises(DivergedError, match="update 7"):
+        checked("reconstruction loss", loss, 7)
+
+
+@pytest.mark.parametrize("sampler", ["random-walk", "uniform", "edge-guided"])
+def test_every_fixed_sampler_trains_a_detector(
+    category: Path, tiny: dict[str, Any], tmp_path: Path, sampler: str
+) -> None:
+    verbs.train(category, tmp_path / "run", settings=tiny | {"sampler.kind": sampler})
+    assert Detector.load(tmp_path / "run").config.sampler.kind == sampler
+    assert "entropy" not in log(tmp_path / "run")[0]
