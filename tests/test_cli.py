@@ -125,7 +125,7 @@ def test_an_output_that_cannot_be_written_is_named(
     category: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
-    code, _, err = call(["train", category, "-o", tmp_path / "file" / "run", "--encoder", "pixels"], capsys)
+    code, _, err = call(["train", category, "-o", tmp_path / "file" / "run", "--labels", "2"], capsys)
     assert code == 1
     assert "Cannot write" in err
 

@@ -434,4 +434,4 @@ def _events() -> "Iterator[Callable[[Event], None]]":
 @contextmanager
 def _counting(what: str) -> Iterator[Callable[[int, int], None]]:
     with _bar() as show:
-        yield lambda done, total: show(what, done, max(total, 1), "")
+        yield lambda done, total: show(what, float(done), float(max(total, 1)), "")
