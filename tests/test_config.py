@@ -26,7 +26,7 @@ def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("typo", "meant"),
-    [("sampler.strid", "sampler.stride"), ("label", "labels"), ("predictor.step", "predictor.steps"), ("lr", "lr")],
+    [("sampler.strid", "sampler.stride"), ("label", "labels"), ("predictor.step", "predictor.steps")],
 )
 def test_an_unknown_setting_names_the_nearest(typo: str, meant: str) -> None:
     with pytest.raises(UnknownSettingError, match=meant):

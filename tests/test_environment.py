@@ -1,6 +1,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import gymnasium
@@ -211,7 +212,7 @@ def test_with_dropout_every_update_drops_other_channels(
     for _ in range(4):
         advanced(cycle, 1)
         kept.append(cycle.autoencoder.network.bottleneck.kept.clone())
-    assert all((a == 0).any() and not a.equal(b) for a, b in zip(kept, kept[1:], strict=False))
+    assert all((a == 0).any() and not a.equal(b) for a, b in pairwise(kept))
 
 
 def test_the_predictor_goes_on_from_cycle_to_cycle(cycle: Cycle) -> None:

@@ -47,7 +47,7 @@ def test_f1_at_the_stored_threshold_is_at_most_the_best(evaluation: Evaluation) 
     assert evaluation.metrics["pixel_f1"] <= evaluation.metrics["pixel_f1_max"]
 
 
-def test_a_folder_of_nothing_but_training_images_is_refused(run: Path, category: Path, tmp_path: Path) -> None:
+def test_a_folder_of_known_images_is_refused(run: Path, category: Path, tmp_path: Path) -> None:
     copy = tmp_path / "known"
     shutil.copytree(category, copy)
     for sample in draw_split(read_category(copy), 2, 42).test:

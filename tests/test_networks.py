@@ -52,7 +52,7 @@ def deciding(policy: Policy, crop: int) -> Case:
 @pytest.fixture(
     params=[
         "compact autoencoder",
-        pytest.param("published autoencoder", marks=pytest.mark.slow),
+        "published autoencoder",
         "compact predictor",
         "published predictor",
         "light policy",

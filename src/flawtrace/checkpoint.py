@@ -93,5 +93,5 @@ def _channels_last(tensor: Tensor) -> bool:
 
 
 def _laid_out(tensor: Tensor, channels_last: bool) -> Tensor:
-    """In memory as it was: convolutions add up in another order, to other last bits, if the layout differs."""
+    """In memory as it was: in another layout, convolutions add up in another order, to other last bits."""
     return tensor.contiguous(memory_format=torch.channels_last) if channels_last else tensor

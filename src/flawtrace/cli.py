@@ -159,7 +159,8 @@ def train(
     out_console.print(
         f"Detector: {trained.summary['detector']}  ({trained.summary['seconds']:.0f} s, "
         f"{trained.summary['peak_memory_mb']} MB)\n"
-        f"On held-out labels: pixel F1 {held_out['pixel_f1_max']:.3f} at threshold {trained.summary['threshold']:.3f}\n"
+        f"On held-out labels: pixel F1 {held_out['pixel_f1_max']:.3f} "
+        f"at threshold {trained.summary['threshold']:.3f}\n"
         f"Report:   {out / 'report.html'}\n"
         f"Next:     flawtrace evaluate {out} {folder}"
     )
@@ -209,8 +210,8 @@ def predict(
 ) -> int:
     """Look for defects in images.
 
-    With OUT, each image leaves maps/NAME.tiff (probability per pixel), masks/NAME.png and overlays/NAME.png there,
-    and all of them predictions.csv. An image that cannot be read is reported, and the others go on.
+    With OUT, each image leaves maps/NAME.tiff (probability per pixel), masks/NAME.png and overlays/NAME.png
+    there, and all of them predictions.csv. An image that cannot be read is reported, and the others go on.
 
     **Examples**
 
@@ -357,10 +358,10 @@ def _print_inspection(inspection: "Inspection") -> None:
     table.add_row("normal", f"{found['normal']} for training, {found['test_normal']} kept for testing")
     for name, count in inspection.defects.items():
         table.add_row(name, f"{count.images} images, {count.labelled} with a mask")
-    for size, count in inspection.sizes.most_common(5):
-        table.add_row("size", f"{size[1]} x {size[0]} pixels: {count} images")
-    for kind, count in inspection.kinds.items():
-        table.add_row("kind", f"{kind}: {count} images")
+    for size, number in inspection.sizes.most_common(5):
+        table.add_row("size", f"{size[1]} x {size[0]} pixels: {number} images")
+    for kind, number in inspection.kinds.items():
+        table.add_row("kind", f"{kind}: {number} images")
     out_console.print(table)
     for label, style, lines in (
         ("ignored", "dim", inspection.ignored),
@@ -370,7 +371,8 @@ def _print_inspection(inspection: "Inspection") -> None:
         for line in lines:
             out_console.print(f"[{style}]{label}:[/]", end=" ")
             out_console.print(line, markup=False)
-    out_console.print("Ready to train." if inspection.ok else f"{len(inspection.problems)} problems to mend first.")
+    verdict = "Ready to train." if inspection.ok else f"{len(inspection.problems)} problems to mend first."
+    out_console.print(verdict)
 
 
 def _print_evaluation(evaluation: "Evaluation") -> None:
@@ -394,9 +396,10 @@ def _bar() -> Iterator[Callable[[str, float, float, str], None]]:
     if not err_console.is_terminal:
         yield _lines()
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("[dim]{task.fields[losses]}"))
-    with Progress(*columns, *clocks, console=err_console, transient=True) as bars:
+    bar = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    losses = TextColumn("[dim]{task.fields[losses]}")
+    with Progress(*bar, *clocks, losses, console=err_console, transient=True) as bars:
         task = bars.add_task("starting", losses="")
 
         def show(phase: str, done: float, total: float, losses: str) -> None:

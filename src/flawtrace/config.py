@@ -75,13 +75,13 @@ class RewardConfig(Settings):
     clone: NonNegativeFloat = 1.0
     """Weight of R_clone, the texture under the patch."""
     standardized_texture: bool = True
-    """Measure texture in deviations from the mean patch: the raw mean hardly moves its sigmoid (0.60 +- 0.01 on grid)."""
+    """Measure texture in deviations from the mean patch: a raw mean hardly moves its sigmoid."""
     cover: NonNegativeFloat = 1.0
     """Weight of R_cover, which pays for ground not yet visited."""
     prediction: NonNegativeFloat = 1.0
     """Weight of R_pred, which pays when the predictor does well on the profiles that result."""
     prediction_as: Literal["value", "decrease"] = "decrease"
-    """R_pred is minus the predictor's loss (the paper), or what the loss fell by since it was last measured."""
+    """R_pred is minus the predictor's loss (the paper), or what it fell by since the last measurement."""
     decay: PositiveInt = 5000
     """Autoencoder updates over which beta falls from 1 to 0."""
 
@@ -141,7 +141,7 @@ class PredictorConfig(Settings):
 
     @model_validator(mode="after")
     def every_member_has_its_fold(self) -> "PredictorConfig":
-        if not 2 <= self.folds or self.members > self.folds:
+        if self.folds < 2 or self.members > self.folds:
             raise ValueError(
                 f"folds ({self.folds}) must be at least 2 and members ({self.members}) at most folds: "
                 "each predictor leaves one fold out"
@@ -187,7 +187,7 @@ class Config(Settings):
             if pixels % self.cell:
                 raise ValueError(f"{name} ({pixels}) must be a multiple of cell ({self.cell})")
         if self.encoder == "features" and self.cell != 4:
-            raise ValueError(f"cell ({self.cell}) must be 4 with encoder = features, whose finest grid has stride 4")
+            raise ValueError(f"cell ({self.cell}) must be 4 with encoder = features, whose stride is 4")
         if not sampler.patch_side <= sampler.crop_side <= self.image_side:
             raise ValueError(
                 f"sampler.patch_side ({sampler.patch_side}), sampler.crop_side ({sampler.crop_side}) and "

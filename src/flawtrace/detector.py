@@ -143,9 +143,7 @@ class Detector(nn.Module):
         return detector
 
 
-def resized(
-    maps: Float[Tensor, "b _h _w"], height: int, width: int
-) -> Float[Tensor, "b {height} {width}"]:
+def resized(maps: Float[Tensor, "b _h _w"], height: int, width: int) -> Float[Tensor, "b {height} {width}"]:
     """Maps at another size, linearly between cells, averaged where the target is coarser."""
     if maps.shape[1:] == (height, width):
         return maps
@@ -166,7 +164,7 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     try:
         with safetensors.safe_open(file, framework="pt") as opened:
             metadata = opened.metadata() or {}
-            state = {name: opened.get_tensor(name) for name in opened.keys()}
+            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, safetensors.SafetensorError) as error:
         raise DamagedDetectorError(file, str(error)) from error
     if "flawtrace" not in metadata:

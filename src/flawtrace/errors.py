@@ -211,7 +211,7 @@ class ForeignDetectorError(FlawtraceError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
             f"{path} is not a detector: {reason}.\n"
-            "Expected the file detector.safetensors that `flawtrace train` writes, or the folder of its run.\n"
+            "Expected the file detector.safetensors that `flawtrace train` writes, or its run's folder.\n"
             "Check the path; if training was stopped, finish it with `flawtrace train ... --resume`."
         )
 
@@ -238,7 +238,7 @@ class DivergedError(FlawtraceError):
 class TooFewLabelsError(FlawtraceError):
     def __init__(self, count: int) -> None:
         super().__init__(
-            f"{count} labelled image is too few: one part of the labels is held out to choose the threshold.\n"
+            f"{count} labelled image is too few: part of the labels is held out to choose the threshold.\n"
             "Expected at least 2 labelled images in all.\n"
             "Add a defect image with its mask, or raise --labels."
         )

@@ -96,7 +96,7 @@ def prepare(
     copied, copied_masks = augment(labelled, masks, copies, seed)
     canvases = torch.cat([part.canvases for part in parts])
     followed = [canvases[len(split.normal) :]]
-    for images in copied.split(BATCH):
+    for images in torch.split(copied, BATCH):
         followed.append(encode(encoder, images.to(device)))
         yield Loading(len(digests) + sum(map(len, followed[1:])), total)
 

@@ -33,12 +33,12 @@ PERIODS = 4
 class Study:
     """Everything a run is in the middle of: what a checkpoint holds."""
 
-    def __init__(self, prepared: Prepared, statics: Tensor, config: Config) -> None:
+    def __init__(self, prepared: Prepared, statics: Tensor, config: Config, started: float) -> None:
         self.prepared = prepared
         self.material = prepared.material
         self.config = config
         self.device = statics.device
-        self._started = time.monotonic()
+        self._started = started
         self.cycle = Cycle(self.material, statics, config)
         self.sampler = sampler.build(
             config.sampler.kind,

@@ -4,7 +4,8 @@ The paper's algorithm is `learn_together`; one update of it is `Cycle.advance`.
 """
 
 import resource
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ def train(
         DataChangedError: the images are not those with which the stopped run began.
         DivergedError: a loss is no longer a finite number.
     """
+    started = time.monotonic()
     split = draw_split(category, config.labels, config.seed)
     config = _with_folds_for(config, len(split.labelled))
     if (finished := _open_run(run, config, resume)) is not None:
@@ -77,13 +79,17 @@ def train(
     plan = Plan.of(config, split)
     frozen = encoder.build(config).to(torch.device(device))
     prepared = yield from _prepare(split, frozen, config, plan)
-    study = Study(prepared, scout(prepared.material, config), config)
+    study = Study(prepared, scout(prepared.material, config), config, started)
     journal = Journal(run, study, resume)
     yield from learn_together(study, journal, plan)
     snapshots = study.cycle.history.snapshots(study.cycle.autoencoder.network)
     exam = _exam(snapshots, study.material, split, config)
     yield from fit_members(study, exam, journal, plan)
-    yield _finish(study, snapshots, frozen, exam, split, run)
+    threshold, validation = _judge(study, exam)
+    facts = Facts(threshold, validation, prepared.digests, fingerprint(prepared), versions())
+    detector = Detector(config, facts, frozen, snapshots, study.members)
+    detector.save(run / FILE_NAME)
+    yield Trained(detector, _conclude(study, exam, split, facts, run))
 
 
 def learn_together(study: Study, journal: Journal, plan: Plan) -> Iterator[Event]:
@@ -124,7 +130,7 @@ def fit_members(study: Study, exam: Exam, journal: Journal, plan: Plan) -> Itera
 
 def _prepare(
     split: Split, frozen: encoder.Pixels | encoder.Features, config: Config, plan: Plan
-) -> Iterator[Event]:
+) -> Generator[Event, None, Prepared]:
     for progress in prepare(split, frozen, config.image_side, config.copies, derive(config.seed, 6)):
         if isinstance(progress, Prepared):
             return progress
@@ -156,22 +162,16 @@ def _exam(snapshots: list[nn.Module], material: Material, split: Split, config: 
     )
 
 
-def _finish(
-    study: Study, snapshots: list[nn.Module], frozen: nn.Module, exam: Exam, split: Split, run: Path
-) -> Trained:
-    """Choose the threshold on held-out labels, and write the detector and what the report needs."""
-    threshold, validation = _judge(study, exam)
-    facts = Facts(threshold, validation, study.prepared.digests, fingerprint(study.prepared), versions())
-    detector = Detector(study.config, facts, frozen, snapshots, study.members)
-    detector.save(run / FILE_NAME)
+def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -> dict[str, Any]:
+    """Write down what the report needs, and clear the checkpoint away; returns the summary."""
     summary = {
         "detector": str(run / FILE_NAME),
         "seconds": round(study.seconds, 1),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "threads": torch.get_num_threads(),
         "device": str(study.device),
-        "threshold": threshold,
-        "validation": validation,
+        "threshold": facts.threshold,
+        "validation": facts.validation,
         "fingerprint": facts.fingerprint,
         "versions": facts.versions,
         "num_normal": study.material.num_normal,
@@ -182,7 +182,7 @@ def _finish(
     _write_visits(study, run / "visits.safetensors")
     write_json(run / SUMMARY_NAME, summary)
     (run / CHECKPOINT_NAME).unlink(missing_ok=True)
-    return Trained(detector, summary)
+    return summary
 
 
 def _judge(study: Study, exam: Exam) -> tuple[float, dict[str, float]]:

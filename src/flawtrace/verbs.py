@@ -93,8 +93,8 @@ def predict(
 ) -> Iterator[Row]:
     """Look for defects in image files and in folders of them, one row after the other.
 
-    With `out`, every image leaves a float map (TIFF), a mask and an overlay (PNG) there, and all rows together
-    `predictions.csv`. An image that cannot be read gives a row that says why; the others are not lost.
+    With `out`, every image leaves a float map (TIFF), a mask and an overlay (PNG) there, and all rows
+    together `predictions.csv`. An image that cannot be read gives a row that says why; the others go on.
     """
     detector = Detector.load(Path(run)).to(device)
     files = list(_image_files(Path(path) for path in images))
@@ -127,9 +127,7 @@ def _look(detector: Detector, file: Path, out: Path | None, name: str) -> Row:
     if out:
         write_map(out / "maps" / f"{name}.tiff", found.anomaly_map)
         write_mask(out / "masks" / f"{name}.png", found.mask)
-        write_picture(
-            out / "overlays" / f"{name}.png", overlay(image, found.anomaly_map, detector.threshold)
-        )
+        write_picture(out / "overlays" / f"{name}.png", overlay(image, found.anomaly_map, detector.threshold))
     return _row(file, found)
 
 
