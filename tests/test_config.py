@@ -46,7 +46,7 @@ def test_an_unknown_preset_names_the_nearest() -> None:
         ({"updates": 5}, "fewer than profile.length"),
         ({"predictor.members": 5}, "leaves one fold out"),
         ({"labels": "many"}, "integer"),
-        ({"cell": 2}, "stride 4"),
+        ({"cell": 2}, "stride is 4"),
     ],
 )
 def test_a_setting_that_cannot_work_says_why(settings: dict[str, object], reason: str) -> None:

@@ -4,11 +4,12 @@ import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -22,6 +23,9 @@ from flawtrace.errors import SettingsError, UnknownSettingError
 Encoder: TypeAlias = Literal["features", "pixels"]
 Preset: TypeAlias = Literal["light", "paper"]
 SamplerName: TypeAlias = Literal["learned", "random-walk", "uniform", "edge-guided"]
+
+
+UnitInterval: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 
 class Settings(BaseModel):
@@ -57,9 +61,9 @@ class PolicyConfig(Settings):
     """Units of the fully connected layer that actor and critic share."""
     batch_norm: bool = False
     lr: PositiveFloat = 1e-3
-    discount: float = 0.9
+    discount: UnitInterval = 0.9
     """gamma: what a reward one step later is worth."""
-    trace: float = 0.9
+    trace: UnitInterval = 0.9
     """lambda of generalized advantage estimation."""
     clip: PositiveFloat = 0.2
     """How far a probability ratio may leave 1 before PPO's objective stops following it."""
@@ -81,7 +85,8 @@ class RewardConfig(Settings):
     prediction: NonNegativeFloat = 1.0
     """Weight of R_pred, which pays when the predictor does well on the profiles that result."""
     prediction_as: Literal["value", "decrease"] = "decrease"
-    """R_pred is minus the predictor's loss (the paper), or what it fell by since the last measurement."""
+    """R_pred is minus the predictor's loss (the paper), or how far the autoencoder alone brought it down: the
+    predictor's loss as it left the last observation, minus the same predictor's on the profiles of now."""
     decay: PositiveInt = 5000
     """Autoencoder updates over which beta falls from 1 to 0."""
 
@@ -96,7 +101,7 @@ class AutoencoderConfig(Settings):
     lr: PositiveFloat = 1e-3
     diversity: Literal["reset", "bottleneck_dropout"] = "reset"
     """A new autoencoder for every cycle, or one that goes on and drops channels of its bottleneck."""
-    dropout: float = 0.2
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Share of bottleneck channels dropped at an update, with `bottleneck_dropout`."""
 
 
@@ -117,10 +122,11 @@ class PredictorConfig(Settings):
     """What it sees: the loss profile, what the autoencoder reconstructs, or both."""
     width: PositiveInt = 32
     lr: PositiveFloat = 3e-3
-    """Learning rate; in the last fit its greatest value, with `one_cycle`."""
+    """Adam's learning rate; in the last fit its greatest value, with `one_cycle`."""
     one_cycle: bool = True
     """Let the learning rate of the last fit rise and fall once, instead of keeping it."""
     weight_decay: NonNegativeFloat = 0.01
+    """Of the last fit, decoupled from the learning rate's steps (AdamW)."""
     turns: bool = True
     """Turn and mirror canvases and profiles at random in the last fit."""
     batch: PositiveInt = 8
@@ -192,6 +198,27 @@ class Config(Settings):
             raise ValueError(
                 f"sampler.patch_side ({sampler.patch_side}), sampler.crop_side ({sampler.crop_side}) and "
                 f"image_side ({self.image_side}) must be in growing order"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def the_autoencoder_fits_its_patches(self) -> "Config":
+        patch = self.sampler.patch_side // self.cell
+        step = 8 if self.autoencoder.kind == "published" else 2**self.autoencoder.stages
+        if patch % step or self.grid % step:
+            raise ValueError(
+                f"the autoencoder makes one code of {step} cells, so a patch ({patch} cells) and the canvas "
+                f"({self.grid} cells) must be multiples of {step}"
+            )
+        if self.autoencoder.kind == "published" and patch < 64:
+            raise ValueError(f"the published autoencoder needs patches of at least 64 cells, not {patch}")
+        return self
+
+    @model_validator(mode="after")
+    def the_policy_has_something_to_learn_from(self) -> "Config":
+        if self.policy.learns_from >= self.updates:
+            raise ValueError(
+                f"policy.learns_from ({self.policy.learns_from}) must be below updates ({self.updates})"
             )
         return self
 

@@ -19,6 +19,7 @@ from flawtrace.config import Config, parse_config
 from flawtrace.errors import DamagedDetectorError, ForeignDetectorError
 from flawtrace.files import write_bytes
 from flawtrace.images import fit
+from flawtrace.learner import seeded
 from flawtrace.profile import loss_profiles
 from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images, LossProfiles, Mask
 
@@ -134,7 +135,8 @@ class Detector(nn.Module):
         header, state = _read(file)
         try:
             facts = Facts(**{**header["facts"], "digests": tuple(header["facts"]["digests"])})
-            detector = cls.untrained(parse_config(header["config"], where=str(file)), facts)
+            with seeded(0):
+                detector = cls.untrained(parse_config(header["config"], where=str(file)), facts)
             detector.load_state_dict(state)
         except (KeyError, TypeError, RuntimeError) as error:
             raise DamagedDetectorError(file, str(error)) from error
@@ -161,6 +163,9 @@ def versions() -> dict[str, str]:
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     if not file.is_file():
         raise ForeignDetectorError(file, "there is no such file")
+    with file.open("rb") as opened_bytes:
+        if opened_bytes.read(9)[8:] != b"{":
+            raise ForeignDetectorError(file, "it does not begin like a safetensors file")
     try:
         with safetensors.safe_open(file, framework="pt") as opened:
             metadata = opened.metadata() or {}
@@ -169,7 +174,10 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         raise DamagedDetectorError(file, str(error)) from error
     if "flawtrace" not in metadata:
         raise ForeignDetectorError(file, "its header does not speak of flawtrace")
-    header = json.loads(metadata["flawtrace"])
+    try:
+        header = json.loads(metadata["flawtrace"])
+    except ValueError as error:
+        raise DamagedDetectorError(file, f"its header is no JSON: {error}") from error
     if header.get("format") != FORMAT:
         raise ForeignDetectorError(file, f"it has format {header.get('format')}, this version reads {FORMAT}")
     return header, state

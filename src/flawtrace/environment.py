@@ -9,6 +9,7 @@ import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,8 +18,8 @@ from flawtrace.config import Config, RewardConfig
 from flawtrace.learner import Learner, derive, generator, seeded
 from flawtrace.material import Material
 from flawtrace.patches import MOVES, crop, mean_under, standardized, static_maps
-from flawtrace.profile import History, error_maps, observe
-from flawtrace.shapes import ErrorMaps, PerWalker
+from flawtrace.profile import BATCH, History, error_maps, observe
+from flawtrace.shapes import ErrorMaps, PerWalker, Scalar
 from flawtrace.walkers import CHANNELS, Geometry, Places, Walkers
 
 Autoencoder = autoencoder.Published | autoencoder.Compact
@@ -82,6 +83,7 @@ class Cycle:
         self.tracked = torch.randperm(len(self.material.labelled), generator=self.rng)[:count]
         self._prediction_loss: float | None = None
         self._prediction_reward = torch.zeros(())
+        self._loss_left: float | None = None
 
     def forget(self) -> None:
         """Be as if no cycle had been: a new predictor, and the decays at their start. Then `begin`."""
@@ -129,6 +131,7 @@ class Cycle:
             "walkers": self.walkers.state(),
             "prediction_loss": self._prediction_loss,
             "prediction_reward": self._prediction_reward,
+            "loss_left": self._loss_left,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -143,6 +146,7 @@ class Cycle:
         self.walkers.load(state["walkers"])
         self._prediction_loss = state["prediction_loss"]
         self._prediction_reward = state["prediction_reward"]
+        self._loss_left = state["loss_left"]
 
     def _new_autoencoder(self, seed: int) -> Learner[Autoencoder]:
         with seeded(seed):
@@ -153,35 +157,43 @@ class Cycle:
         config, canvases = self.config, self.material.canvases
         with seeded(derive(config.seed, 1)):
             network = predictor.build(config.predictor, config.profile.length, canvases.shape[1])
-        return Learner(network.to(canvases.device), lr=1e-3)
+        return Learner(network.to(canvases.device), lr=config.predictor.lr)
 
     def _observe(self) -> None:
         """Extend the profiles of the tracked images and, once they are full, train the predictor on them."""
         self.history.observe(self.autoencoder.network, self.material.labelled[self.tracked])
         if not self.history.full:
             return
-        before = self._prediction_loss
-        self._prediction_loss = self._train_predictor()
-        as_value = self.config.reward.prediction_as == "value"
-        earned = (
-            -self._prediction_loss if as_value else (before or self._prediction_loss) - self._prediction_loss
-        )
-        self._prediction_reward = torch.tensor(earned)
+        self._prediction_loss = self._measured()
+        if self.config.reward.prediction_as == "value":
+            self._prediction_reward = torch.tensor(-self._prediction_loss)
+        elif self._loss_left is not None:
+            self._prediction_reward = torch.tensor(self._loss_left - self._prediction_loss)
+        self._train_predictor()
+        self._loss_left = self._measured()
 
-    def _train_predictor(self) -> float:
-        """The predictor's loss on all tracked profiles as it met them, then its steps on batches of them."""
-        config = self.config.predictor
-        profiles, canvases = self.history.profiles(), self.material.labelled[self.tracked]
-        coverage = self.material.labelled_coverage[self.tracked]
-        losses = []
+    @torch.no_grad()
+    def _measured(self) -> float:
+        """The predictor's loss on all tracked profiles as they are now."""
+        network = self.predictor.network.eval()
+        total = 0.0
+        for chosen in torch.split(torch.arange(len(self.tracked)), BATCH):
+            total += len(chosen) * float(self._loss(network, chosen))
+        return total / len(self.tracked)
+
+    def _train_predictor(self) -> None:
+        """A few steps on random batches of the tracked profiles."""
+        config, network = self.config.predictor, self.predictor.network.train()
         for _ in range(config.steps_per_observation):
-            chosen = torch.randperm(len(profiles), generator=self.rng)[: config.batch]
-            self.predictor.network.train()
-            logits = self.predictor.network(profiles[chosen], canvases[chosen].float())
-            weight = predictor.normal_weight(config, self.updates_before + self.update)
-            loss = predictor.prediction_loss(logits, coverage[chosen], weight, config.dice_weight)
-            losses.append(self.predictor.step(loss))
-        return losses[0]
+            chosen = torch.randperm(len(self.tracked), generator=self.rng)[: config.batch]
+            self.predictor.step(self._loss(network, chosen))
+
+    def _loss(self, network: Predictor, chosen: Int[Tensor, " m"]) -> Scalar:
+        config, rows = self.config.predictor, self.tracked[chosen]
+        logits = network(self.history.profiles()[chosen], self.material.labelled[rows].float())
+        weight = predictor.normal_weight(config, self.updates_before + self.update)
+        coverage = self.material.labelled_coverage[rows]
+        return predictor.prediction_loss(logits, coverage, weight, config.dice_weight)
 
     def _reward(
         self, places: Places, visits: PerWalker, reconstruction_loss: float

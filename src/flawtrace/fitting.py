@@ -80,16 +80,12 @@ class Fit:
 def folds(types: Sequence[str], count: int) -> list[int]:
     """The fold of each labelled image, given its defect type: every type is spread over all folds.
 
-    >>> folds(["bent", "bent", "bent", "glue", "glue", "glue"], 3)
-    [0, 1, 2, 1, 2, 0]
+    >>> folds(["bent", "bent", "bent", "bent", "glue", "glue"], 3)
+    [0, 1, 2, 0, 1, 2]
     """
-    order = sorted(set(types))
-    met = dict.fromkeys(order, 0)
-    assigned = []
-    for kind in types:
-        assigned.append((order.index(kind) + met[kind]) % count)
-        met[kind] += 1
-    return assigned
+    by_type = sorted(range(len(types)), key=lambda index: types[index])
+    turn = {index: position % count for position, index in enumerate(by_type)}
+    return [turn[index] for index in range(len(types))]
 
 
 def turned(batch: Examples, way: int) -> Examples:
