@@ -13,9 +13,10 @@ from torch.nn import functional as F
 
 from flawtrace import verbs
 from flawtrace.checkpoint import pack, unpack
-from flawtrace.config import Config, load_config
+from flawtrace.config import Config
 from flawtrace.material import Material, covered
 from flawtrace.patches import edges
+from flawtrace.presets import load_config
 from flawtrace.synthetic import make_dataset
 from flawtrace.walkers import Geometry, Walkers
 

@@ -9,7 +9,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flawtrace.config import load_config
 from flawtrace.data import draw_split, read_category
 from flawtrace.detector import Detector, Facts, resized
 from flawtrace.encoder import build
@@ -17,6 +16,7 @@ from flawtrace.environment import Cycle
 from flawtrace.errors import DamagedDetectorError, ForeignDetectorError
 from flawtrace.images import fit, read_image
 from flawtrace.material import Prepared, encode, prepare
+from flawtrace.presets import load_config
 
 
 @pytest.fixture(scope="module")

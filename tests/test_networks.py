@@ -8,9 +8,10 @@ from torch.nn import functional as F
 
 from flawtrace import autoencoder, predictor
 from flawtrace.autoencoder import Bottleneck, reconstruction_loss
-from flawtrace.config import AutoencoderConfig, PredictorConfig, load_config
+from flawtrace.config import AutoencoderConfig, PredictorConfig
 from flawtrace.learner import Learner, derive, seeded
 from flawtrace.predictor import normal_weight, prediction_loss
+from flawtrace.presets import load_config
 from flawtrace.sampler import Policy
 from flawtrace.shapes import Scalar
 

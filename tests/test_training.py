@@ -13,11 +13,11 @@ import safetensors.torch
 import torch
 
 from flawtrace import verbs
-from flawtrace.config import load_config
 from flawtrace.data import read_category
 from flawtrace.detector import Detector
 from flawtrace.errors import DataChangedError, DivergedError, RunExistsError, TooFewLabelsError
 from flawtrace.files import read_jsonl
+from flawtrace.presets import load_config
 from flawtrace.progress import Event
 from flawtrace.study import CHECKPOINT_NAME, checked
 from flawtrace.synthetic import make_dataset

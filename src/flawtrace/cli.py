@@ -6,26 +6,27 @@ Exit codes: 0 fine, 1 an error that the message explains, 2 the command was not 
 
 import json as jsonlib
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 import flawtrace
-from flawtrace.config import Encoder, Preset, SamplerName, load_config, nearest, setting_help, setting_names
+from flawtrace.config import Encoder, Preset, SamplerName
+from flawtrace.console import (
+    counting,
+    err_console,
+    events,
+    out_console,
+    print_evaluation,
+    print_inspection,
+    print_json,
+)
 from flawtrace.errors import FlawtraceError, MissingImagesError, UnknownSettingError
-
-if TYPE_CHECKING:
-    from flawtrace.evaluation import Evaluation
-    from flawtrace.inspection import Inspection
-    from flawtrace.progress import Event
+from flawtrace.presets import load_config, nearest, setting_help, setting_names
 
 app = App(
     name="flawtrace",
@@ -36,9 +37,6 @@ app = App(
     exit_on_error=True,
 )
 
-out_console = Console(soft_wrap=True, highlight=False)
-err_console = Console(stderr=True, highlight=False)
-
 Out = Annotated[Path, Parameter(name=["--out", "-o"])]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 Flag = Annotated[bool, Parameter(negative="")]
@@ -46,7 +44,6 @@ Device = Literal["cpu", "cuda"]
 MoreSettings = Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]
 
 FLAGS = ("preset", "sampler", "encoder", "labels", "seed", "settings", "resume", "device", "out", "json")
-SECONDS_BETWEEN_LINES = 10.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -83,12 +80,12 @@ def inspect(folder: Path, /, *, json: Json = False) -> int:
     json
         Print one JSON document.
     """
-    with _counting("reading images") as progress:
+    with counting("reading images") as progress:
         inspection = flawtrace.inspect(folder, progress)
     if json:
-        _print_json(inspection.to_json())
+        print_json(inspection.to_json())
     else:
-        _print_inspection(inspection)
+        print_inspection(inspection)
     return 0 if inspection.ok else 1
 
 
@@ -147,13 +144,13 @@ def train(
     """
     shorthands = {"labels": labels, "sampler.kind": sampler, "encoder": encoder, "seed": seed}
     chosen = {name: value for name, value in shorthands.items() if value is not None} | _parsed(more)
-    with _events() as progress:
+    with events() as progress:
         trained = flawtrace.train(
             folder, out, preset=preset, settings=chosen, settings_file=settings,
             resume=resume, device=device, progress=progress,
         )  # fmt: skip
     if json:
-        _print_json(trained.summary)
+        print_json(trained.summary)
         return
     held_out = trained.summary["validation"]
     out_console.print(
@@ -189,12 +186,12 @@ def evaluate(run: Path, folder: Path, /, *, device: Device = "cpu", json: Json =
     json
         Print one JSON document.
     """
-    with _counting("looking at images") as progress:
+    with counting("looking at images") as progress:
         evaluation = flawtrace.evaluate(run, folder, device=device, progress=progress)
     if json:
-        _print_json(evaluation.to_json())
+        print_json(evaluation.to_json())
     else:
-        _print_evaluation(evaluation)
+        print_evaluation(evaluation)
         out_console.print(f"Report: {run / 'report.html'}")
 
 
@@ -272,12 +269,12 @@ def demo(*, out: Out = Path("flawtrace-demo"), seed: int = 0, json: Json = False
     json
         Print one JSON document.
     """
-    with _events() as progress:
+    with events() as progress:
         trained, evaluation = flawtrace.demo(out, seed=seed, progress=progress)
     if json:
-        _print_json({"training": trained.summary, "evaluation": evaluation.to_json()})
+        print_json({"training": trained.summary, "evaluation": evaluation.to_json()})
         return
-    _print_evaluation(evaluation)
+    print_evaluation(evaluation)
     out_console.print(
         f"Report: {out / 'run' / 'report.html'}\n"
         f"Try:    flawtrace predict {out / 'run'} {out / 'images' / 'test' / 'scratch'} -o {out / 'found'}"
@@ -306,7 +303,7 @@ def settings(
     """
     config = load_config(preset, settings=({"encoder": encoder} if encoder else {}) | _parsed(more))
     if json:
-        _print_json(config.model_dump(mode="json"))
+        print_json(config.model_dump(mode="json"))
         return
     table = Table(box=None, header_style="bold")
     for heading in ("setting", "value", "meaning"):
@@ -345,96 +342,3 @@ def _value(text: str) -> Any:
         return jsonlib.loads(text)
     except ValueError:
         return text
-
-
-def _print_json(document: Any) -> None:
-    sys.stdout.write(jsonlib.dumps(document, indent=2) + "\n")
-
-
-def _print_inspection(inspection: "Inspection") -> None:
-    found = inspection.to_json()
-    table = Table(box=None, show_header=False)
-    table.add_row("layout", str(found["layout"] or "not recognised"))
-    table.add_row("normal", f"{found['normal']} for training, {found['test_normal']} kept for testing")
-    for name, count in inspection.defects.items():
-        table.add_row(name, f"{count.images} images, {count.labelled} with a mask")
-    for size, number in inspection.sizes.most_common(5):
-        table.add_row("size", f"{size[1]} x {size[0]} pixels: {number} images")
-    for kind, number in inspection.kinds.items():
-        table.add_row("kind", f"{kind}: {number} images")
-    out_console.print(table)
-    for label, style, lines in (
-        ("ignored", "dim", inspection.ignored),
-        ("warning", "yellow", inspection.warnings),
-        ("problem", "bold red", inspection.problems),
-    ):
-        for line in lines:
-            out_console.print(f"[{style}]{label}:[/]", end=" ")
-            out_console.print(line, markup=False)
-    verdict = "Ready to train." if inspection.ok else f"{len(inspection.problems)} problems to mend first."
-    out_console.print(verdict)
-
-
-def _print_evaluation(evaluation: "Evaluation") -> None:
-    table = Table(box=None, header_style="bold")
-    table.add_column("")
-    rows = {"all": evaluation.metrics, **evaluation.per_type}
-    for name in evaluation.metrics:
-        table.add_column(name.replace("_", " "), justify="right")
-    for name, metrics in rows.items():
-        table.add_row(name, *("-" if value is None else f"{value:.3f}" for value in metrics.values()))
-    out_console.print(table)
-    out_console.print(
-        f"{evaluation.num_anomalous} defect and {evaluation.num_normal} normal images scored; "
-        f"{evaluation.num_left_out} left out because the detector was trained on them."
-    )
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[str, float, float, str], None]]:
-    """A progress bar on a terminal, a line every few seconds elsewhere."""
-    if not err_console.is_terminal:
-        yield _lines()
-        return
-    bar = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    losses = TextColumn("[dim]{task.fields[losses]}")
-    with Progress(*bar, *clocks, losses, console=err_console, transient=True) as bars:
-        task = bars.add_task("starting", losses="")
-
-        def show(phase: str, done: float, total: float, losses: str) -> None:
-            bars.update(task, description=phase, completed=done, total=total, losses=losses)
-
-        yield show
-
-
-def _lines() -> Callable[[str, float, float, str], None]:
-    begun = time.monotonic()
-    last = begun - SECONDS_BETWEEN_LINES
-
-    def show(phase: str, done: float, total: float, losses: str) -> None:
-        nonlocal last
-        if (now := time.monotonic()) - last < SECONDS_BETWEEN_LINES:
-            return
-        last, share = now, done / total
-        left = f", {(now - begun) * (1 - share) / share:.0f} s left" if share > 0.02 else ""
-        err_console.print(f"{share:4.0%} {phase}{left}  {losses}", soft_wrap=True)
-
-    return show
-
-
-@contextmanager
-def _events() -> "Iterator[Callable[[Event], None]]":
-    with _bar() as show:
-
-        def on_event(event: "Event") -> None:
-            losses = "  ".join(f"{name} {value:.4f}" for name, value in event.values.items())
-            show(event.phase, event.done, event.total, losses)
-
-        yield on_event
-
-
-@contextmanager
-def _counting(what: str) -> Iterator[Callable[[int, int], None]]:
-    with _bar() as show:
-        yield lambda done, total: show(what, float(done), float(max(total, 1)), "")

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flawtrace import autoencoder, encoder, predictor
-from flawtrace.config import Config, parse_config
+from flawtrace.config import Config
 from flawtrace.errors import DamagedDetectorError, ForeignDetectorError
 from flawtrace.files import write_bytes
 from flawtrace.images import fit
 from flawtrace.learner import seeded
+from flawtrace.presets import parse_config
 from flawtrace.profile import loss_profiles
 from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images, LossProfiles, Mask
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flawtrace.config import load_config
 from flawtrace.data import EXTENSIONS, read_category
 from flawtrace.detector import Detector, Prediction
 from flawtrace.errors import FlawtraceError, NoImagesError
@@ -17,6 +16,7 @@ from flawtrace.files import write_json, write_text
 from flawtrace.images import overlay, read_image, write_map, write_mask, write_picture
 from flawtrace.inspection import Inspection
 from flawtrace.inspection import inspect as inspect_folder
+from flawtrace.presets import load_config
 from flawtrace.progress import Event
 from flawtrace.report import write_report
 from flawtrace.synthetic import make_dataset
