@@ -24,9 +24,8 @@ def last_tenth(run: Path) -> dict[str, float]:
 
 
 def main(learned: list[Path], others: list[Path]) -> None:
-    print(
-        "| part | learned | other | difference | standard error | in standard errors |\n|---|---|---|---|---|---|"
-    )
+    heads = ("part", "learned", "other", "difference", "standard error", "in standard errors")
+    print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
     ours, theirs = [last_tenth(run) for run in learned], [last_tenth(run) for run in others]
     for part in PARTS:
         gains = [one[part] - other[part] for one, other in zip(ours, theirs, strict=True)]
