@@ -162,7 +162,7 @@ def score_histogram(normal: list[float], anomalous: list[float], threshold: floa
     axes.axvline(threshold, color=INK, linestyle="--", label=f"threshold {threshold:.3f}")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="score of the image", ylabel="images")
-    axes.legend(loc="upper center")
+    _legend_above(axes, 3)
     return _svg(axes)
 
 
@@ -198,10 +198,12 @@ def learning_curve(rows: Sequence[Mapping[str, Any]], lines: Sequence[Line], yla
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="cycle", ylabel=ylabel)
     if len(lines) > 1:
-        axes.legend(
-            loc="lower left", bbox_to_anchor=(0, 1), ncols=len(lines), borderaxespad=0, columnspacing=1.2
-        )
+        _legend_above(axes, len(lines))
     return _svg(axes)
+
+
+def _legend_above(axes: Axes, columns: int) -> None:
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0, columnspacing=1.2)
 
 
 def picture(image: Image) -> str:
