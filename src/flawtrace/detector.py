@@ -125,14 +125,14 @@ class Detector(nn.Module):
         write_bytes(path, safetensors.torch.save(state, metadata={"flawtrace": json.dumps(header)}))
 
     @classmethod
-    def load(cls, path: Path) -> "Detector":
+    def load(cls, path: Path | str) -> "Detector":
         """Read a detector, from its file or from the folder of the run that made it.
 
         Raises:
             ForeignDetectorError: the file is not a detector of flawtrace.
             DamagedDetectorError: it was one, and is not whole.
         """
-        file = path / FILE_NAME if path.is_dir() else path
+        file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
         header, state = _read(file)
         try:
             facts = Facts(**{**header["facts"], "digests": tuple(header["facts"]["digests"])})
