@@ -2,20 +2,29 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 
 from flawtrace import verbs
 from flawtrace.data import read_category
 from flawtrace.detector import Detector
-from flawtrace.errors import DataChangedError, DivergedError, RunExistsError, TooFewLabelsError
+from flawtrace.errors import (
+    DataChangedError,
+    DivergedError,
+    RunExistsError,
+    TooFewLabelsError,
+    VanishedDefectError,
+)
 from flawtrace.files import read_jsonl
 from flawtrace.presets import load_config
 from flawtrace.progress import Event
@@ -157,3 +166,17 @@ def test_every_fixed_sampler_trains_a_detector(
     verbs.train(category, tmp_path / "run", settings=tiny | {"sampler.kind": sampler})
     assert Detector.load(tmp_path / "run").config.sampler.kind == sampler
     assert "entropy" not in log(tmp_path / "run")[0]
+
+
+def test_a_defect_that_vanishes_at_working_size_is_named(
+    category: Path, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    root = tmp_path / "parts"
+    shutil.copytree(category, root)
+    for file in (root / "ground_truth/hole").iterdir():
+        speck = np.zeros((640, 640), np.uint8)
+        speck[0, 0] = 255
+        Image.fromarray(speck).save(file)
+        Image.new("RGB", (640, 640), "grey").save(root / "test/hole" / file.name.replace("_mask", ""))
+    with pytest.raises(VanishedDefectError, match="64 x 64"):
+        verbs.train(root, tmp_path / "run", settings=tiny)

@@ -297,3 +297,12 @@ class MissingImagesError(FlawtraceError):
             "Expected image files or folders after the run.\n"
             "For example: flawtrace predict run/ new-images/"
         )
+
+
+class VanishedDefectError(DataError):
+    def __init__(self, mask: Path, side: int) -> None:
+        super().__init__(
+            f"The defect in {mask} vanishes when the image is resized to {side} x {side} pixels.\n"
+            "Expected at least one defective pixel at that size.\n"
+            "Crop the images to the part that matters, or take this one out of the defects."
+        )

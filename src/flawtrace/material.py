@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,10 +11,11 @@ from torch.nn import functional as F
 
 from flawtrace.data import Sample, Split
 from flawtrace.encoder import Features, Pixels
+from flawtrace.errors import VanishedDefectError
 from flawtrace.images import digest, fit, fit_mask, read_image, read_mask
 from flawtrace.learner import seeded
 from flawtrace.patches import edges
-from flawtrace.shapes import Canvases, Images, Masks
+from flawtrace.shapes import Canvases, Images, Mask, Masks
 
 BATCH = 8
 """Images that are read and encoded at once."""
@@ -92,7 +92,7 @@ def prepare(
         yield Loading(len(digests), total)
 
     labelled, _ = _read(split.labelled, side)
-    masks = torch.stack([fit_mask(read_mask(_mask_of(sample)), side) for sample in split.labelled])
+    masks = torch.stack([_mask(sample, side) for sample in split.labelled])
     copied, copied_masks = augment(labelled, masks, copies, seed)
     canvases = torch.cat([part.canvases for part in parts])
     followed = [canvases[len(split.normal) :]]
@@ -177,6 +177,10 @@ def _batches(samples: Sequence[Sample]) -> Iterator[Sequence[Sample]]:
         yield samples[start : start + BATCH]
 
 
-def _mask_of(sample: Sample) -> Path:
+def _mask(sample: Sample, side: int) -> Mask:
+    """The sample's mask at working size."""
     assert sample.mask is not None, f"{sample.image} is labelled and has no mask"
-    return sample.mask
+    mask = fit_mask(read_mask(sample.mask), side)
+    if not mask.any():
+        raise VanishedDefectError(sample.mask, side)
+    return mask

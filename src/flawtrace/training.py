@@ -12,20 +12,18 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flawtrace import encoder
 from flawtrace.config import Config
 from flawtrace.data import Category, Split, draw_split
-from flawtrace.detector import FILE_NAME, Detector, Facts, resized, versions
+from flawtrace.detector import FILE_NAME, Detector, Facts, versions
 from flawtrace.environment import scout
 from flawtrace.errors import RunExistsError, TooFewLabelsError
+from flawtrace.exam import Exam, examine, judge
 from flawtrace.files import read_json, write_bytes, write_json
-from flawtrace.fitting import Examples, folds, predict
-from flawtrace.learner import derive, generator
-from flawtrace.material import Material, Prepared, prepare
-from flawtrace.metrics import best_threshold, pixel_ap, pixel_auroc
-from flawtrace.profile import loss_profiles
+from flawtrace.learner import derive
+from flawtrace.material import Prepared, prepare
 from flawtrace.progress import Event, Plan
 from flawtrace.study import CHECKPOINT_NAME, Journal, Study, checked, fingerprint
 
@@ -42,19 +40,6 @@ class Trained:
 
     detector: Detector
     summary: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Exam:
-    """Examples of the last fit, row by row: whose they are, and what they are for."""
-
-    examples: Examples
-    learnt: list[list[int]]
-    """Rows that each member learns from."""
-    held_out: list[list[int]]
-    """Rows of the labelled images that each member never sees."""
-    normal: list[list[int]]
-    """Rows of normal images that no member sees, divided among them."""
 
 
 def train(
@@ -78,14 +63,14 @@ def train(
         return
     plan = Plan.of(config, split)
     frozen = encoder.build(config).to(torch.device(device))
-    prepared = yield from _prepare(split, frozen, config, plan)
+    prepared = yield from read_images(split, frozen, config, plan)
     study = Study(prepared, scout(prepared.material, config), config, started)
     journal = Journal(run, study, resume)
     yield from learn_together(study, journal, plan)
     snapshots = study.cycle.history.snapshots(study.cycle.autoencoder.network)
-    exam = _exam(snapshots, study.material, split, config)
+    exam = examine(snapshots, study.material, split, config)
     yield from fit_members(study, exam, journal, plan)
-    threshold, validation = _judge(study, exam)
+    threshold, validation = judge(study.members, exam, study.material, config)
     facts = Facts(threshold, validation, prepared.digests, fingerprint(prepared), versions())
     detector = Detector(config, facts, frozen, snapshots, study.members)
     detector.save(run / FILE_NAME)
@@ -128,7 +113,7 @@ def fit_members(study: Study, exam: Exam, journal: Journal, plan: Plan) -> Itera
         study.fit = None
 
 
-def _prepare(
+def read_images(
     split: Split, frozen: encoder.Pixels | encoder.Features, config: Config, plan: Plan
 ) -> Generator[Event, None, Prepared]:
     for progress in prepare(split, frozen, config.image_side, config.copies, derive(config.seed, 6)):
@@ -136,30 +121,6 @@ def _prepare(
             return progress
         yield plan.loading_event(progress.done, progress.total)
     raise AssertionError("prepare ends with what it prepared")
-
-
-def _exam(snapshots: list[nn.Module], material: Material, split: Split, config: Config) -> Exam:
-    """Profiles of all labelled images and copies, then of the normal images that the last fit needs."""
-    members, num_labelled = config.predictor.members, len(material.labelled)
-    order = torch.randperm(material.num_normal, generator=generator(derive(config.seed, 5)))
-    num_shown = min(config.predictor.normal_images, material.num_normal // 2)
-    num_kept = min(material.num_labelled, material.num_normal // 4)
-    normal = material.normal[order[: num_shown + num_kept]]
-    canvases = torch.cat([material.labelled, normal])
-    none = material.labelled_coverage.new_zeros(len(normal), *material.labelled_coverage.shape[1:])
-    examples = Examples(
-        loss_profiles(snapshots, canvases), canvases, torch.cat([material.labelled_coverage, none])
-    )
-    fold = folds([str(sample.defect_type) for sample in split.labelled], config.predictor.folds)
-    shown = list(range(num_labelled, num_labelled + num_shown))
-    kept = list(range(num_labelled + num_shown, len(canvases)))
-    seen = [[i for i, f in enumerate(fold) if f != member] for member in range(members)]
-    return Exam(
-        examples,
-        learnt=[material.with_copies(images) + shown for images in seen],
-        held_out=[[i for i, f in enumerate(fold) if f == member] for member in range(members)],
-        normal=[kept[member::members] for member in range(members)],
-    )
 
 
 def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -> dict[str, Any]:
@@ -183,21 +144,6 @@ def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -
     write_json(run / SUMMARY_NAME, summary)
     (run / CHECKPOINT_NAME).unlink(missing_ok=True)
     return summary
-
-
-def _judge(study: Study, exam: Exam) -> tuple[float, dict[str, float]]:
-    """The threshold of the best F1 on images that the judged member never saw, and the scores there."""
-    side, material = study.config.image_side, study.material
-    maps, masks = [], []
-    for member, network in enumerate(study.members):
-        labelled, normal = exam.held_out[member], exam.normal[member]
-        coarse = predict(network, exam.examples[torch.tensor(labelled + normal)])
-        maps.append(resized(coarse, side, side).cpu())
-        masks.append(torch.cat([material.masks[labelled], torch.zeros(len(normal), side, side).bool()]))
-    pooled, truth = torch.cat(maps).numpy(), torch.cat(masks).numpy()
-    f1, threshold = best_threshold(pooled, truth) or (0.0, 0.5)
-    scores = {"pixel_auroc": pixel_auroc(pooled, truth), "pixel_ap": pixel_ap(pooled, truth)}
-    return threshold, {"pixel_f1_max": f1, **{name: score or 0.0 for name, score in scores.items()}}
 
 
 def _profile_quantiles(study: Study, exam: Exam) -> dict[str, Any]:
