@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from flawtrace.detector import Detector
 from flawtrace.errors import (
     DataChangedError,
     DivergedError,
+    OutputError,
     RunExistsError,
     TooFewLabelsError,
     VanishedDefectError,
@@ -180,3 +182,30 @@ def test_a_defect_that_vanishes_at_working_size_is_named(
         Image.new("RGB", (640, 640), "grey").save(root / "test/hole" / file.name.replace("_mask", ""))
     with pytest.raises(VanishedDefectError, match="64 x 64"):
         verbs.train(root, tmp_path / "run", settings=tiny)
+
+
+def test_a_full_disk_is_named_and_leaves_nothing_half_written(
+    category: Path, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # no file may grow beyond 4 kB
+    try:
+        with pytest.raises(OutputError, match="Free some space"):
+            verbs.train(category, tmp_path / "run", settings=tiny)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / "run/detector.safetensors").exists()
+    assert not [file for file in (tmp_path / "run").iterdir() if file.name.startswith(".")]
+    verbs.train(category, tmp_path / "run", settings=tiny, resume=True)
+    assert Detector.load(tmp_path / "run")
+
+
+def test_the_plain_layout_trains_and_evaluates(category: Path, tiny: dict[str, Any], tmp_path: Path) -> None:
+    shutil.copytree(category / "train/good", tmp_path / "parts/normal")
+    for kind in ("hole", "stain"):
+        shutil.copytree(category / "test" / kind, tmp_path / "parts/defects" / kind)
+        shutil.copytree(category / "ground_truth" / kind, tmp_path / "parts/masks" / kind)
+    verbs.train(tmp_path / "parts", tmp_path / "run", settings=tiny)
+    evaluation = verbs.evaluate(tmp_path / "run", tmp_path / "parts")
+    assert evaluation.num_anomalous == 4
+    assert evaluation.num_normal > 0

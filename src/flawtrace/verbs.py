@@ -25,7 +25,7 @@ from flawtrace.training import train as training
 
 METRICS_NAME = "metrics.json"
 
-DEMO_SETTINGS: dict[str, Any] = {"labels": 4, "cycles": 8, "predictor.steps": 200}
+DEMO_SETTINGS: dict[str, Any] = {"labels": 4, "cycles": 6, "predictor.steps": 160}
 """What the demo changes in `light`, to be over within three minutes on two cores."""
 
 Counting = Callable[[int, int], None]
