@@ -190,7 +190,7 @@ class Learned:
 
     @torch.no_grad()
     def _refreshed(self, observations: Observations, actions: Actions, log_probs: PerWalker) -> PerWalker:
-        """Log-probabilities under this cycle's batch statistics, so that every ratio starts from 1."""
+        """Log-probabilities under the refreshed running statistics, so that every ratio starts from 1."""
         if not self._config.batch_norm:
             return log_probs
         self.policy.train()
