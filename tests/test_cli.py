@@ -91,12 +91,14 @@ def test_predict_leaves_maps_masks_overlays_and_a_table(
 def test_an_unreadable_image_is_reported_and_the_others_go_on(
     run: Path, category: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "broken.png").write_text("no image")
+    broken = tmp_path / ("long" * 40) / "[red]broken.png"
+    broken.parent.mkdir()
+    broken.write_text("no image")
     good = next((category / "test/good").iterdir())
-    code, out, err = call(["predict", run, tmp_path / "broken.png", good], capsys)
+    code, out, err = call(["predict", run, broken, good], capsys)
     assert code == 1
     assert str(good) in out
-    assert "broken.png" in err
+    assert str(broken) in err
 
 
 def test_a_script_can_ask_for_an_exit_code(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
+from rich.markup import escape
 from rich.table import Table
 
 import flawtrace
@@ -240,10 +241,10 @@ def predict(
         if json:
             out_console.print(jsonlib.dumps(asdict(row)), markup=False)
         elif row.error:
-            err_console.print(f"[red]ERROR [/]         {row.image}: {row.error}")
+            err_console.print(f"[red]ERROR [/]         {escape(row.image)}: {escape(row.error)}")
         else:
             style = "bold red" if row.verdict == "DEFECT" else "green"
-            out_console.print(f"[{style}]{row.verdict:<6}[/] {row.score:.4f}  {row.image}")
+            out_console.print(f"[{style}]{row.verdict:<6}[/] {row.score:.4f}  {escape(row.image)}")
     if "ERROR" in verdicts:
         return 1
     return 3 if exit_code and "DEFECT" in verdicts else 0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flawtrace.progress import Event
 
 out_console = Console(soft_wrap=True, highlight=False)
-err_console = Console(stderr=True, highlight=False)
+err_console = Console(stderr=True, soft_wrap=True, highlight=False)
 
 SECONDS_BETWEEN_LINES = 10.0
 

@@ -167,7 +167,9 @@ class Cycle:
         self._prediction_loss = self._measured()
         if self.config.reward.prediction_as == "value":
             self._prediction_reward = torch.tensor(-self._prediction_loss)
-        elif self._loss_left is not None:
+            self._train_predictor()
+            return
+        if self._loss_left is not None:
             self._prediction_reward = torch.tensor(self._loss_left - self._prediction_loss)
         self._train_predictor()
         self._loss_left = self._measured()
