@@ -160,7 +160,8 @@ def train(
         f"On held-out labels: pixel F1 {held_out['pixel_f1_max']:.3f} "
         f"at threshold {trained.summary['threshold']:.3f}\n"
         f"Report:   {out / 'report.html'}\n"
-        f"Next:     flawtrace evaluate {out} {folder}"
+        f"Next:     flawtrace evaluate {out} {folder}",
+        markup=False,
     )
 
 
@@ -193,7 +194,7 @@ def evaluate(run: Path, folder: Path, /, *, device: Device = "cpu", json: Json =
         print_json(evaluation.to_json())
     else:
         print_evaluation(evaluation)
-        out_console.print(f"Report: {run / 'report.html'}")
+        out_console.print(f"Report: {run / 'report.html'}", markup=False)
 
 
 @app.command
@@ -278,7 +279,8 @@ def demo(*, out: Out = Path("flawtrace-demo"), seed: int = 0, json: Json = False
     print_evaluation(evaluation)
     out_console.print(
         f"Report: {out / 'run' / 'report.html'}\n"
-        f"Try:    flawtrace predict {out / 'run'} {out / 'images' / 'test' / 'scratch'} -o {out / 'found'}"
+        f"Try:    flawtrace predict {out / 'run'} {out / 'images' / 'test' / 'scratch'} -o {out / 'found'}",
+        markup=False,
     )
 
 

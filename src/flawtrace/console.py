@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -32,7 +33,7 @@ def print_inspection(inspection: "Inspection") -> None:
     table.add_row("layout", str(found["layout"] or "not recognised"))
     table.add_row("normal", f"{found['normal']} for training, {found['test_normal']} kept for testing")
     for name, count in inspection.defects.items():
-        table.add_row(name, f"{count.images} images, {count.labelled} with a mask")
+        table.add_row(escape(name), f"{count.images} images, {count.labelled} with a mask")
     for size, number in inspection.sizes.most_common(5):
         table.add_row("size", f"{size[1]} x {size[0]} pixels: {number} images")
     for kind, number in inspection.kinds.items():
@@ -57,7 +58,7 @@ def print_evaluation(evaluation: "Evaluation") -> None:
     for name in evaluation.metrics:
         table.add_column(name.replace("_", " "), justify="right")
     for name, metrics in rows.items():
-        table.add_row(name, *("-" if value is None else f"{value:.3f}" for value in metrics.values()))
+        table.add_row(escape(name), *("-" if value is None else f"{value:.3f}" for value in metrics.values()))
     out_console.print(table)
     out_console.print(
         f"{evaluation.num_anomalous} defect and {evaluation.num_normal} normal images scored; "
