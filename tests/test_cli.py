@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import Image
 
-from flawtrace import cli
+from flawtrace import cli, verbs
 
 
 def call(arguments: list[object], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -138,3 +139,24 @@ def test_settings_lists_names_values_and_meanings(capsys: pytest.CaptureFixture[
     assert "sampler.stride" in out
     code, out, _ = call(["settings", "--preset", "paper", "--json"], capsys)
     assert json.loads(out)["autoencoder"]["bottleneck"] == 200
+
+
+def test_a_reader_that_stops_early_still_finds_the_table(run: Path, category: Path, tmp_path: Path) -> None:
+    rows = verbs.predict(run, [category / "test/hole"], tmp_path)
+    next(rows)
+    rows.close()
+    assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_named(
+    run: Path, category: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in (
+        ["train", category, "-o", tmp_path],
+        ["evaluate", run, category],
+        ["predict", run, category],
+    ):
+        code, _, err = call([*arguments, "--device", "cuda"], capsys)
+        assert code == 1
+        assert "--device cpu" in err

@@ -306,3 +306,12 @@ class VanishedDefectError(DataError):
             "Expected at least one defective pixel at that size.\n"
             "Crop the images to the part that matters, or take this one out of the defects."
         )
+
+
+class MissingDeviceError(FlawtraceError):
+    def __init__(self, device: str) -> None:
+        super().__init__(
+            f"This torch finds no device {device!r}.\n"
+            "Expected an NVIDIA GPU with its driver, and a build of torch with CUDA.\n"
+            "Use --device cpu, or install such a build."
+        )

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from flawtrace.data import EXTENSIONS, read_category
 from flawtrace.detector import Detector, Prediction
-from flawtrace.errors import FlawtraceError, NoImagesError
+from flawtrace.errors import FlawtraceError, MissingDeviceError, NoImagesError
 from flawtrace.evaluation import Evaluation
 from flawtrace.evaluation import evaluate as evaluate_detector
 from flawtrace.files import write_json, write_text
@@ -65,7 +67,7 @@ def train(
     `settings` are dotted names, such as {"labels": 3, "sampler.kind": "uniform"}.
     """
     config = load_config(preset, settings_file, settings)
-    for event in training(read_category(Path(folder)), config, Path(out), resume, device):
+    for event in training(read_category(Path(folder)), config, Path(out), resume, _present(device)):
         if isinstance(event, Trained):
             write_report(Path(out))
             return event
@@ -82,7 +84,7 @@ def evaluate(
     Leaves `metrics.json` and the full report in the folder `run`.
     """
     category = read_category(Path(folder))
-    evaluation = evaluate_detector(Detector.load(Path(run)).to(device), category, progress)
+    evaluation = evaluate_detector(_detector(run, device), category, progress)
     write_json(Path(run) / METRICS_NAME, evaluation.to_json())
     write_report(Path(run), evaluation)
     return evaluation
@@ -96,15 +98,17 @@ def predict(
     With `out`, every image leaves a float map (TIFF), a mask and an overlay (PNG) there, and all rows
     together `predictions.csv`. An image that cannot be read gives a row that says why; the others go on.
     """
-    detector = Detector.load(Path(run)).to(device)
+    detector = _detector(run, device)
     files = list(_image_files(Path(path) for path in images))
     names = _distinct(file.stem for file in files)
-    rows = []
-    for file, name in zip(files, names, strict=True):
-        rows.append(_look(detector, file, Path(out) if out else None, name))
-        yield rows[-1]
-    if out:
-        write_text(Path(out) / "predictions.csv", _table(rows))
+    rows: list[Row] = []
+    try:
+        for file, name in zip(files, names, strict=True):
+            rows.append(_look(detector, file, Path(out) if out else None, name))
+            yield rows[-1]
+    finally:
+        if out and rows:
+            write_text(Path(out) / "predictions.csv", _table(rows))
 
 
 def demo(
@@ -116,6 +120,16 @@ def demo(
     settings = DEMO_SETTINGS | {"seed": seed}
     trained = train(images, run, settings=settings, resume=True, progress=progress)
     return trained, evaluate(run, images)
+
+
+def _present(device: str) -> str:
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise MissingDeviceError(device)
+    return device
+
+
+def _detector(run: Path | str, device: str) -> Detector:
+    return Detector.load(run).to(_present(device))
 
 
 def _look(detector: Detector, file: Path, out: Path | None, name: str) -> Row:
