@@ -78,7 +78,7 @@ class Detector(nn.Module):
     @classmethod
     def untrained(cls, config: Config, facts: Facts) -> "Detector":
         """All parts in place, with weights yet to be loaded."""
-        frozen, length = encoder.build(config), config.profile.length
+        frozen, length = encoder.build(config, pretrained=False), config.profile.length
         snapshots = [autoencoder.build(config.autoencoder, frozen.channels) for _ in range(length)]
         members = [
             predictor.build(config.predictor, length, frozen.channels)

@@ -46,9 +46,10 @@ class Features(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, pretrained: bool = True) -> None:
+        """Without `pretrained`, the weights are yet to be loaded, from a detector's file."""
         super().__init__()
-        self.network = _truncated()
+        self.network = _truncated(pretrained)
         self.register_buffer("mean", torch.zeros(self.channels, 1, 1))
         self.register_buffer("std", torch.ones(self.channels, 1, 1))
 
@@ -90,8 +91,8 @@ class _Trunk(nn.Module):
         return maps
 
 
-def build(config: Config) -> Pixels | Features:
-    return Features() if config.encoder == "features" else Pixels(config.cell)
+def build(config: Config, pretrained: bool = True) -> Pixels | Features:
+    return Features(pretrained) if config.encoder == "features" else Pixels(config.cell)
 
 
 def rounded(canvases: Images) -> Images:
@@ -99,9 +100,10 @@ def rounded(canvases: Images) -> Images:
     return canvases.half().float()
 
 
-def _truncated() -> _Trunk:
+def _truncated(pretrained: bool) -> _Trunk:
     network = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(_weights())
+    if pretrained:
+        network.load_state_dict(_weights())
     return _Trunk(network).eval().requires_grad_(False)
 
 

@@ -19,7 +19,7 @@ from flawtrace.learner import Learner, derive, generator, seeded
 from flawtrace.material import Material
 from flawtrace.patches import MOVES, crop, mean_under, standardized, static_maps
 from flawtrace.profile import BATCH, History, error_maps, observe
-from flawtrace.shapes import ErrorMaps, PerWalker, Scalar
+from flawtrace.shapes import ErrorMaps, LossProfiles, PerWalker, Scalar
 from flawtrace.walkers import CHANNELS, Geometry, Places, Walkers
 
 Autoencoder = autoencoder.Published | autoencoder.Compact
@@ -59,6 +59,7 @@ class Cycle:
         )
         self.walkers = Walkers(material.images, statics, geometry)
         self.history = History(config.profile.length)
+        self._observed = frozenset(config.observed_updates)
         self.updates_before = 0
         """Autoencoder updates of earlier cycles: j of the decays is these plus this cycle's."""
         self.update = 0
@@ -103,7 +104,7 @@ class Cycle:
         visits = self.walkers.visits_under(places)
         reconstruction_loss = self.reconstruct(places)
         self.update += 1
-        if self.update in self.config.observed_updates:
+        if self.update in self._observed:
             self._observe()
         return self._reward(places, visits, reconstruction_loss)
 
@@ -164,35 +165,36 @@ class Cycle:
         self.history.observe(self.autoencoder.network, self.material.labelled[self.tracked])
         if not self.history.full:
             return
-        self._prediction_loss = self._measured()
+        profiles = self.history.profiles()
+        self._prediction_loss = self._measured(profiles)
         if self.config.reward.prediction_as == "value":
             self._prediction_reward = torch.tensor(-self._prediction_loss)
-            self._train_predictor()
+            self._train_predictor(profiles)
             return
         if self._loss_left is not None:
             self._prediction_reward = torch.tensor(self._loss_left - self._prediction_loss)
-        self._train_predictor()
-        self._loss_left = self._measured()
+        self._train_predictor(profiles)
+        self._loss_left = self._measured(profiles)
 
     @torch.no_grad()
-    def _measured(self) -> float:
-        """The predictor's loss on all tracked profiles as they are now."""
+    def _measured(self, profiles: LossProfiles) -> float:
+        """The predictor's loss on the profiles of all tracked images."""
         network = self.predictor.network.eval()
         total = 0.0
-        for chosen in torch.split(torch.arange(len(self.tracked)), BATCH):
-            total += len(chosen) * float(self._loss(network, chosen))
-        return total / len(self.tracked)
+        for chosen in torch.split(torch.arange(len(profiles)), BATCH):
+            total += len(chosen) * float(self._loss(network, profiles, chosen))
+        return total / len(profiles)
 
-    def _train_predictor(self) -> None:
-        """A few steps on random batches of the tracked profiles."""
+    def _train_predictor(self, profiles: LossProfiles) -> None:
+        """A few steps on random batches of the tracked images."""
         config, network = self.config.predictor, self.predictor.network.train()
         for _ in range(config.steps_per_observation):
-            chosen = torch.randperm(len(self.tracked), generator=self.rng)[: config.batch]
-            self.predictor.step(self._loss(network, chosen))
+            chosen = torch.randperm(len(profiles), generator=self.rng)[: config.batch]
+            self.predictor.step(self._loss(network, profiles, chosen))
 
-    def _loss(self, network: Predictor, chosen: Int[Tensor, " m"]) -> Scalar:
+    def _loss(self, network: Predictor, profiles: LossProfiles, chosen: Int[Tensor, " m"]) -> Scalar:
         config, rows = self.config.predictor, self.tracked[chosen]
-        logits = network(self.history.profiles()[chosen], self.material.labelled[rows].float())
+        logits = network(profiles[chosen], self.material.labelled[rows].float())
         weight = predictor.normal_weight(config, self.updates_before + self.update)
         coverage = self.material.labelled_coverage[rows]
         return predictor.prediction_loss(logits, coverage, weight, config.dice_weight)

@@ -11,9 +11,8 @@ from torch.optim import AdamW
 from flawtrace import predictor
 from flawtrace.config import Config
 from flawtrace.learner import Learner, derive, generator, seeded
+from flawtrace.profile import BATCH
 from flawtrace.shapes import Coverage, Images, LossProfiles
-
-BATCH = 16
 
 
 @dataclass(frozen=True)

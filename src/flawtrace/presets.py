@@ -62,8 +62,8 @@ def load_config(
         raise UnknownSettingError(preset, nearest(preset, get_args(Preset)), "preset")
     changes: dict[str, Any] = {}
     for name, value in [*_flatten(_read_toml(file) if file else {}), *_flatten(settings or {})]:
-        if name not in _names(Config):
-            raise UnknownSettingError(name, nearest(name, _names(Config)))
+        if name not in setting_names():
+            raise UnknownSettingError(name, nearest(name, setting_names()))
         changes[name] = value
     base = dict(_flatten(_base(preset, changes.get("encoder"))))
     return parse_config(_nest(base | changes), where=str(file) if file else "the settings")
@@ -91,21 +91,24 @@ def nearest(name: str, names: "tuple[str, ...] | list[str]") -> str | None:
     return close[0] if close else by_leaf[leaf[0]] if leaf else None
 
 
-def setting_names() -> list[str]:
+def setting_names(model: type[BaseModel] = Config, prefix: str = "") -> list[str]:
     """Every setting's dotted name, in the order of the documentation."""
-    return _names(Config)
+    names = []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names += setting_names(kind, f"{prefix}{name}.")
+        else:
+            names.append(prefix + name)
+    return names
 
 
-def setting_help(config: Config) -> Iterator[tuple[str, Any, str]]:
+def setting_help(settings: Settings, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
     """Each setting's dotted name, value and meaning."""
-    yield from _help(config)
-
-
-def _help(settings: Settings, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         if isinstance(value, Settings):
-            yield from _help(value, f"{prefix}{name}.")
+            yield from setting_help(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value, field.description or ""
 
@@ -114,17 +117,6 @@ def _base(preset: str, encoder: Any) -> dict[str, Any]:
     if preset == "paper":
         return PAPER
     return LIGHT_PIXELS if encoder == "pixels" else {}
-
-
-def _names(model: type[BaseModel], prefix: str = "") -> list[str]:
-    names = []
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            names += _names(kind, f"{prefix}{name}.")
-        else:
-            names.append(prefix + name)
-    return names
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -31,10 +31,8 @@ class Plan:
     @classmethod
     def of(cls, config: Config, split: Split) -> "Plan":
         num_images = len(split.normal) + len(split.labelled) * (1 + config.copies)
-        updates, steps = (
-            (config.cycles + 1) * config.updates,
-            config.predictor.members * config.predictor.steps,
-        )
+        updates = (config.cycles + 1) * config.updates
+        steps = config.predictor.members * config.predictor.steps
         return cls(0.1 * num_images, 0.06 * updates, 0.1 * steps, config)
 
     @property

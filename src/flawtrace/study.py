@@ -36,6 +36,7 @@ class Study:
     def __init__(self, prepared: Prepared, statics: Tensor, config: Config, started: float) -> None:
         self.prepared = prepared
         self.material = prepared.material
+        self.fingerprint = fingerprint(prepared)
         self.config = config
         self.device = statics.device
         self._started = started
@@ -79,7 +80,7 @@ class Study:
 
     def state(self) -> dict[str, Any]:
         return {
-            "fingerprint": fingerprint(self.prepared),
+            "fingerprint": self.fingerprint,
             "seconds": self.seconds,
             "cycle": self.cycle.state(),
             "sampler": self.sampler.state(),
@@ -120,7 +121,7 @@ class Journal:
         self._checkpoint = Checkpoint(run / CHECKPOINT_NAME)
         self._rows = 0
         if resume and (saved := self._checkpoint.read()) is not None:
-            if saved["study"]["fingerprint"] != fingerprint(study.prepared):
+            if saved["study"]["fingerprint"] != study.fingerprint:
                 raise DataChangedError(run)
             study.load(saved["study"])
             self._rows = saved["rows"]

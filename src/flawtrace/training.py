@@ -25,7 +25,7 @@ from flawtrace.files import read_json, write_bytes, write_json
 from flawtrace.learner import derive
 from flawtrace.material import Prepared, prepare
 from flawtrace.progress import Event, Plan
-from flawtrace.study import CHECKPOINT_NAME, Journal, Study, checked, fingerprint
+from flawtrace.study import CHECKPOINT_NAME, Journal, Study, checked
 
 SETTINGS_NAME = "settings.json"
 SUMMARY_NAME = "training.json"
@@ -71,7 +71,7 @@ def train(
     exam = examine(snapshots, study.material, split, config)
     yield from fit_members(study, exam, journal, plan)
     threshold, validation = judge(study.members, exam, study.material, config)
-    facts = Facts(threshold, validation, prepared.digests, fingerprint(prepared), versions())
+    facts = Facts(threshold, validation, prepared.digests, study.fingerprint, versions())
     detector = Detector(config, facts, frozen, snapshots, study.members)
     detector.save(run / FILE_NAME)
     yield Trained(detector, _conclude(study, exam, split, facts, run))
