@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from flawtrace.data import read_category
+from flawtrace.data import draw_split, read_category
 from flawtrace.presets import load_config
 from flawtrace.progress import Event
 from flawtrace.training import train
@@ -20,7 +20,7 @@ def main(preset: str, folder: Path, out: Path) -> None:
     config = load_config(preset)
     print(json.dumps({"preset": preset, "threads": torch.get_num_threads(), "updates": config.updates}))
     last = time.perf_counter()
-    for event in train(read_category(folder), config, out):
+    for event in train(draw_split(read_category(folder), config.labels, config.seed), config, out):
         if not isinstance(event, Event) or event.phase.startswith("cycle 2/"):
             break
         now = time.perf_counter()

@@ -31,7 +31,7 @@ def refit(run: Path, category: Category, inputs: str) -> tuple[float, dict[str, 
     exam = examine(list(trained.snapshots), prepared.material, split, config)
     members = []
     for member, rows in enumerate(exam.learnt):
-        fit = Fit(member, config, trained.encoder.channels, trained.device)
+        fit = Fit(member, config, prepared.material)
         examples = exam.examples[torch.tensor(rows)]
         while not fit.over:
             fit.advance(examples)
@@ -39,7 +39,7 @@ def refit(run: Path, category: Category, inputs: str) -> tuple[float, dict[str, 
     threshold, validation = judge(members, exam, prepared.material, config)
     facts = Facts(threshold, validation, prepared.digests, "", {})
     detector = Detector(config, facts, trained.encoder, list(trained.snapshots), members)
-    return validation["pixel_f1_max"], evaluate(detector, category).metrics
+    return validation["pixel_f1_max"], evaluate(detector, category.samples).metrics
 
 
 def main(run: Path, folder: Path) -> None:

@@ -43,6 +43,7 @@ SMALL: dict[str, Any] = {
     "encoder": "pixels",
     "image_side": 64,
     "updates": 8,
+    "last_updates": 12,
     "sampler": {"walkers": 6, "patch_side": 16, "crop_side": 32, "stride": 8},
     "policy": {"widths": (4, 4), "hidden": 8},
     "reward": {"decay": 20},
@@ -84,6 +85,7 @@ def material() -> Material:
         labelled=encode(torch.cat([images[5:], copies])).half(),
         labelled_coverage=coverage,
         masks=masks,
+        scales=(3,),
         num_normal=5,
         num_labelled=3,
     )

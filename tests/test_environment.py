@@ -240,7 +240,7 @@ def test_the_snapshots_give_the_profiles_that_the_cycle_saw(
         advanced(cycle, 8)
     snapshots = cycle.history.snapshots(cycle.autoencoder.network)
     tracked = material.labelled[cycle.tracked]
-    assert loss_profiles(snapshots, tracked).equal(cycle.history.profiles())
+    assert loss_profiles(snapshots, tracked, material.scales).equal(cycle.history.profiles())
 
 
 @pytest.mark.parametrize("diversity", ["reset", "bottleneck_dropout"])

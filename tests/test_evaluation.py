@@ -15,7 +15,7 @@ from flawtrace.evaluation import Evaluation, evaluate
 
 @pytest.fixture(scope="module")
 def evaluation(run: Path, category: Path) -> Evaluation:
-    return evaluate(Detector.load(run), read_category(category))
+    return evaluate(Detector.load(run), read_category(category).samples)
 
 
 def test_no_image_of_the_training_is_scored(evaluation: Evaluation, category: Path) -> None:
@@ -33,7 +33,7 @@ def test_training_images_are_known_by_content_not_by_name(
     for file in sorted((copy / "train/good").iterdir()):
         Image.open(file).save(file.with_name(f"other-{file.stem}.bmp"))
         file.unlink()
-    assert evaluate(Detector.load(run), read_category(copy)).num_left_out == evaluation.num_left_out
+    assert evaluate(Detector.load(run), read_category(copy).samples).num_left_out == evaluation.num_left_out
 
 
 def test_every_metric_is_there_over_all_and_per_type(evaluation: Evaluation) -> None:
@@ -55,7 +55,7 @@ def test_a_folder_of_known_images_is_refused(run: Path, category: Path, tmp_path
         if sample.mask:
             sample.mask.unlink()
     with pytest.raises(NothingToEvaluateError, match="did not see"):
-        evaluate(Detector.load(run), read_category(copy))
+        evaluate(Detector.load(run), read_category(copy).samples)
 
 
 def test_the_verb_leaves_metrics_and_a_report(run: Path, category: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 
 from flawtrace.config import Config
 from flawtrace.fitting import Examples, Fit, folds, one_cycle, predict, turned
+from flawtrace.material import Material
 from flawtrace.predictor import Published
 
 CPU = torch.device("cpu")
@@ -84,25 +85,28 @@ def test_the_learning_rate_has_the_shape_of_torchs_one_cycle() -> None:
     assert [one_cycle(peak, share) for share in progress] == pytest.approx(theirs, rel=1e-6)
 
 
-def test_a_fit_takes_as_many_steps_as_it_is_told(small: Callable[..., Config]) -> None:
-    fit, taken = Fit(0, small(predictor__steps=3), 3, CPU), 0
+def test_a_fit_takes_as_many_steps_as_it_is_told(material: Material, small: Callable[..., Config]) -> None:
+    fit, taken = Fit(0, small(predictor__steps=3), material), 0
     while not fit.over:
         fit.advance(examples())
         taken += 1
     assert taken == 3
 
 
-def test_a_fit_learns_its_examples(small: Callable[..., Config]) -> None:
-    fit = Fit(0, small(predictor__steps=150, predictor__width=8, predictor__batch=6), 3, CPU)
+def test_a_fit_learns_its_examples(material: Material, small: Callable[..., Config]) -> None:
+    fit = Fit(0, small(predictor__steps=150, predictor__width=8, predictor__batch=6), material)
     losses = [fit.advance(examples()) for _ in range(150)]
     assert losses[-1] < 0.6 * losses[0]
 
 
 @pytest.mark.parametrize("stop", [1, 4])
 def test_a_fit_loaded_in_the_middle_goes_on_to_the_same_bits(
-    small: Callable[..., Config], saved: Callable[[dict[str, Any]], dict[str, Any]], stop: int
+    material: Material,
+    small: Callable[..., Config],
+    saved: Callable[[dict[str, Any]], dict[str, Any]],
+    stop: int,
 ) -> None:
-    whole, rest = Fit(1, small(), 3, CPU), Fit(1, small(), 3, CPU)
+    whole, rest = Fit(1, small(), material), Fit(1, small(), material)
     for _ in range(stop):
         whole.advance(examples())
     rest.load(saved(whole.state()))
@@ -112,12 +116,12 @@ def test_a_fit_loaded_in_the_middle_goes_on_to_the_same_bits(
     assert weights(rest).equal(weights(whole))
 
 
-def test_members_begin_and_learn_differently(small: Callable[..., Config]) -> None:
-    assert not weights(Fit(0, small(), 3, CPU)).equal(weights(Fit(1, small(), 3, CPU)))
+def test_members_begin_and_learn_differently(material: Material, small: Callable[..., Config]) -> None:
+    assert not weights(Fit(0, small(), material)).equal(weights(Fit(1, small(), material)))
 
 
-def test_the_same_member_learns_the_same(small: Callable[..., Config]) -> None:
-    one, other = Fit(0, small(), 3, CPU), Fit(0, small(), 3, CPU)
+def test_the_same_member_learns_the_same(material: Material, small: Callable[..., Config]) -> None:
+    one, other = Fit(0, small(), material), Fit(0, small(), material)
     assert [one.advance(examples()) for _ in range(3)] == [other.advance(examples()) for _ in range(3)]
 
 

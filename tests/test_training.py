@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from flawtrace import verbs
-from flawtrace.data import read_category
+from flawtrace.data import Split, draw_split, read_category
 from flawtrace.detector import Detector
 from flawtrace.errors import (
     DataChangedError,
@@ -48,6 +48,11 @@ def count(event):
         os.kill(os.getpid(), signal.SIGKILL)
 verbs.train(sys.argv[1], out, settings=settings, resume=True, progress=count)
 """
+
+
+def drawn(category: Path, settings: dict[str, Any]) -> Split:
+    config = load_config(settings=settings)
+    return draw_split(read_category(category), config.labels, config.seed)
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -110,7 +115,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(
 
 def test_a_finished_run_is_not_trained_again(category: Path, run: Path, tiny: dict[str, Any]) -> None:
     before = (run / "detector.safetensors").stat().st_mtime_ns
-    (event,) = train(read_category(category), load_config(settings=tiny), run, resume=True)
+    (event,) = train(drawn(category, tiny), load_config(settings=tiny), run, resume=True)
     assert isinstance(event, Trained)
     assert (run / "detector.safetensors").stat().st_mtime_ns == before
 
@@ -129,16 +134,16 @@ def test_a_run_does_not_go_on_with_other_images(
     category: Path, tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("flawtrace.checkpoint.INTERVAL", 0.0)
-    events = train(read_category(category), load_config(settings=tiny), tmp_path)
+    events = train(drawn(category, tiny), load_config(settings=tiny), tmp_path)
     while not (tmp_path / CHECKPOINT_NAME).exists():
         next(events)
     monkeypatch.setattr("flawtrace.study.fingerprint", lambda _: "another")
     with pytest.raises(DataChangedError, match="byte for byte"):
-        list(train(read_category(category), load_config(settings=tiny), tmp_path, resume=True))
+        list(train(drawn(category, tiny), load_config(settings=tiny), tmp_path, resume=True))
 
 
 def test_progress_never_goes_back(category: Path, tiny: dict[str, Any], tmp_path: Path) -> None:
-    events = list(train(read_category(category), load_config(settings=tiny), tmp_path))
+    events = list(train(drawn(category, tiny), load_config(settings=tiny), tmp_path))
     done = [event.done / event.total for event in events if isinstance(event, Event)]
     assert done == sorted(done)
     assert done[-1] == pytest.approx(1)

@@ -16,17 +16,25 @@ from rich.markup import escape
 from rich.table import Table
 
 import flawtrace
-from flawtrace.config import Encoder, Preset, SamplerName
+from flawtrace.config import Encoder, Preset, ProtocolName, SamplerName
 from flawtrace.console import (
+    cells,
     counting,
     err_console,
     events,
     out_console,
+    print_benchmark,
     print_evaluation,
     print_inspection,
     print_json,
 )
-from flawtrace.errors import FlawtraceError, MissingImagesError, UnknownSettingError
+from flawtrace.errors import (
+    FlawtraceError,
+    MissingFoldersError,
+    MissingImagesError,
+    SettingsError,
+    UnknownSettingError,
+)
 from flawtrace.presets import load_config, nearest, setting_help, setting_names
 
 app = App(
@@ -252,6 +260,70 @@ def predict(
 
 
 @app.command
+def benchmark(
+    *folders: Path,
+    out: Out,
+    methods: Path | None = None,
+    method: tuple[str, ...] = (),
+    protocol: tuple[ProtocolName, ...] = ("five-per-type",),
+    seeds: str = "42-46",
+    jobs: int = 1,
+    rows: Path | None = None,
+    peers: Path | None = None,
+    retry: Flag = False,
+    json: Json = False,
+) -> int:
+    """Compare methods on the same held-out images: every category, protocol and seed, cell by cell.
+
+    A cell that has a row is never run again, so the same command goes on where it was stopped. Writes a row
+    per cell, every split by name, tables (Markdown, CSV, LaTeX) and a page.
+
+    **Examples**
+
+        flawtrace benchmark data/ -o bench/
+        flawtrace benchmark data/grid -o bench/ --protocol unseen-type --seeds 42,43
+        flawtrace benchmark data/ -o bench/ --methods benchmarks/sampler.toml --jobs 2
+
+    Parameters
+    ----------
+    folders
+        Categories, or folders that hold categories.
+    out
+        Folder for splits, tables, page and logs.
+    methods
+        A TOML file with methods. [default: light with features, light with pixels]
+    method
+        Only the methods of these names.
+    protocol
+        Which images are labelled: five-per-type, k-per-type, one-third, unseen-type.
+    seeds
+        Seeds of the splits and of training, such as 42-46 or 42,44.
+    jobs
+        Cells that run at the same time; each needs about 3 GB.
+    rows
+        The file with a row per cell. [default: OUT/rows.jsonl]
+    peers
+        Virtual environment of other programs. [default: OUT/peers]
+    retry
+        Run those cells again that ended with an error.
+    json
+        Print one JSON document with all rows.
+    """
+    if not folders:
+        raise MissingFoldersError
+    with cells() as progress:
+        compared = flawtrace.benchmark(
+            folders, out, methods=methods, names=method, protocols=protocol, seeds=_seeds(seeds),
+            jobs=jobs, rows=rows, peers=peers, retry=retry, progress=progress,
+        )  # fmt: skip
+    if json:
+        print_json({"rows": compared.rows, "skipped": compared.skipped})
+    else:
+        print_benchmark(compared)
+    return 1 if any("error" in row for row in compared.rows) else 0
+
+
+@app.command
 def demo(*, out: Out = Path("flawtrace-demo"), seed: int = 0, json: Json = False) -> None:
     """Show everything on made-up data: photographed bricks with rendered scratches, holes and stains.
 
@@ -333,6 +405,23 @@ def _parsed(tokens: tuple[str, ...]) -> dict[str, Any]:
             raise UnknownSettingError(name, None, "value of the option")
         chosen[leaf] = _value(value if given else rest.pop(0))
     return chosen
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    """Numbers and ranges of them.
+
+    >>> _seeds("42-44,7")
+    (42, 43, 44, 7)
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise SettingsError(
+                "the command line", "--seeds", f"{part!r} is no number and no range like 42-46"
+            )
+        seeds += range(int(first), int(last if dash else first) + 1)
+    return tuple(dict.fromkeys(seeds))
 
 
 def _nearest_flag(name: str) -> str | None:

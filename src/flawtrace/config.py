@@ -16,6 +16,7 @@ from pydantic import (
 Encoder: TypeAlias = Literal["features", "pixels"]
 Preset: TypeAlias = Literal["light", "paper"]
 SamplerName: TypeAlias = Literal["learned", "random-walk", "uniform", "edge-guided"]
+ProtocolName: TypeAlias = Literal["five-per-type", "k-per-type", "one-third", "unseen-type"]
 
 
 UnitInterval: TypeAlias = Annotated[float, Field(ge=0, le=1)]
@@ -105,6 +106,8 @@ class ProfileConfig(Settings):
     """Error maps after every update, or after updates in geometric progression."""
     observations: PositiveInt = 16
     """Updates of a cycle after which error maps are taken, with `logarithmic`."""
+    by_scale: bool = True
+    """Keep the errors of each scale of the features apart: each observation has a map per scale."""
     tracked: PositiveInt = 12
     """Labelled images (copies count) whose profiles are followed during a cycle."""
 
@@ -167,6 +170,8 @@ class Config(Settings):
     """Cycles over which policy and predictor learn, before the one that makes the detector."""
     updates: PositiveInt = 100
     """Autoencoder updates of a cycle."""
+    last_updates: PositiveInt = 1000
+    """Autoencoder updates of the last cycle, which makes the detector."""
     sampler: SamplerConfig = SamplerConfig()
     policy: PolicyConfig = PolicyConfig()
     reward: RewardConfig = RewardConfig()
@@ -217,11 +222,12 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def a_cycle_fills_the_profile(self) -> "Config":
-        if len(self.observed_updates) < self.profile.length:
-            raise ValueError(
-                f"a cycle of {self.updates} updates has {len(self.observed_updates)} observations, "
-                f"fewer than profile.length ({self.profile.length}): raise updates or profile.observations"
-            )
+        for name, updates in (("updates", self.updates), ("last_updates", self.last_updates)):
+            if (count := len(self.observed(updates))) < self.profile.length:
+                raise ValueError(
+                    f"a cycle of {updates} updates has {count} observations, fewer than profile.length "
+                    f"({self.profile.length}): raise {name} or profile.observations"
+                )
         return self
 
     @property
@@ -229,14 +235,13 @@ class Config(Settings):
         """Cells along the canvas."""
         return self.image_side // self.cell
 
-    @property
-    def observed_updates(self) -> tuple[int, ...]:
-        """Updates of a cycle, counted from 1, after which error maps are taken.
+    def observed(self, updates: int) -> tuple[int, ...]:
+        """Updates of a cycle of `updates`, counted from 1, after which error maps are taken.
 
-        >>> Config().observed_updates[:4], Config().observed_updates[-1]
-        ((2, 3, 4, 6), 100)
+        >>> Config().observed(100)[:4], Config().observed(1000)[-3:]
+        ((2, 3, 4, 6), (437, 661, 1000))
         """
         if self.profile.spacing == "consecutive":
-            return tuple(range(1, self.updates + 1))
-        ratio = (self.updates / 2) ** (1 / max(1, self.profile.observations - 1))
+            return tuple(range(1, updates + 1))
+        ratio = (updates / 2) ** (1 / max(1, self.profile.observations - 1))
         return tuple(sorted({round(2 * ratio**power) for power in range(self.profile.observations)}))

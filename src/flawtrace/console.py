@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from flawtrace.bench import Benchmark, Plan, Row, Told
     from flawtrace.evaluation import Evaluation
     from flawtrace.inspection import Inspection
     from flawtrace.progress import Event
@@ -66,6 +67,16 @@ def print_evaluation(evaluation: "Evaluation") -> None:
     )
 
 
+def print_benchmark(benchmark: "Benchmark") -> None:
+    for reason in benchmark.skipped:
+        err_console.print("[yellow]left out:[/]", end=" ")
+        err_console.print(reason, markup=False)
+    failed = sum("error" in row for row in benchmark.rows)
+    out_console.print(f"{len(benchmark.rows)} cells, {failed} of them with an error.")
+    if benchmark.board:
+        out_console.print(f"Page: {benchmark.board}", markup=False)
+
+
 @contextmanager
 def _bar() -> Iterator[Callable[[str, float, float, str], None]]:
     """A progress bar on a terminal, a line every few seconds elsewhere."""
@@ -108,6 +119,34 @@ def events() -> "Iterator[Callable[[Event], None]]":
             show(event.phase, event.done, event.total, losses)
 
         yield on_event
+
+
+@contextmanager
+def cells() -> "Iterator[Callable[[Plan, Told | Row], None]]":
+    """The whole benchmark in one bar (or line), with the cell that was heard of last."""
+    finished = 0
+    with _bar() as show:
+
+        def on_message(plan: "Plan", message: "Told | Row") -> None:
+            nonlocal finished
+            if isinstance(message, dict):
+                finished += 1
+                err_console.print(
+                    f"{message['trial']} {message['method']}: {_outcome(message)}", markup=False
+                )
+                return
+            cell = f"{message.trial} {message.method}: {message.phase}"
+            show(f"{finished}/{plan.num_left} cells", finished + message.share, plan.num_left, cell)
+
+        yield on_message
+
+
+def _outcome(row: "Row") -> str:
+    cell = f"{row['trial']} {row['method']}"
+    if "error" in row:
+        return f"{cell}: {str(row['error']).partition(chr(10))[0]}"
+    f1 = row["metrics"]["pixel_f1_max"]
+    return f"{cell}: F1_max {'-' if f1 is None else format(f1, '.3f')}"
 
 
 @contextmanager

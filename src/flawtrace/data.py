@@ -62,6 +62,11 @@ class Category:
     anomalous: tuple[Sample, ...]
 
     @property
+    def samples(self) -> tuple[Sample, ...]:
+        """All of them, those that only serve for testing first."""
+        return self.test_normal + self.anomalous + self.normal
+
+    @property
     def defect_types(self) -> dict[str, tuple[Sample, ...]]:
         """The anomalous samples by type, types and samples in natural order."""
         types: dict[str, list[Sample]] = defaultdict(list)
@@ -97,8 +102,7 @@ def read_category(root: Path) -> Category:
     """
     found = survey(root)
     category = found.category
-    samples = category.normal + category.test_normal + category.anomalous
-    problems = [*found.problems, *filter(None, map(sample_problem, samples))]
+    problems = [*found.problems, *filter(None, map(sample_problem, category.samples))]
     if problems:
         raise _first(problems, root)
     return category
@@ -298,8 +302,7 @@ def _image_problems(mask: Path, images: list[Path], folder: Path) -> list[Flawtr
 
 
 def _ignored(category: Category) -> tuple[Path, ...]:
-    samples = category.normal + category.test_normal + category.anomalous
-    used = {sample.image for sample in samples} | {sample.mask for sample in samples}
+    used = {sample.image for sample in category.samples} | {sample.mask for sample in category.samples}
     files = (path for path in category.root.rglob("*") if path.is_file() and path not in used)
     return tuple(sorted(files, key=lambda path: natural(str(path))))
 

@@ -21,8 +21,8 @@ from flawtrace.files import write_bytes
 from flawtrace.images import fit
 from flawtrace.learner import seeded
 from flawtrace.presets import parse_config
-from flawtrace.profile import loss_profiles
-from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images, LossProfiles, Mask
+from flawtrace.profile import BATCH, loss_profiles
+from flawtrace.shapes import AnomalyMap, Canvases, ErrorMaps, Image, Images, LossProfiles, Mask
 
 FORMAT = 1
 """Raised when a reader of older files would go wrong."""
@@ -63,7 +63,7 @@ class Detector(nn.Module):
         self,
         config: Config,
         facts: Facts,
-        frozen: nn.Module,
+        frozen: encoder.Pixels | encoder.Features,
         snapshots: Sequence[nn.Module],
         members: Sequence[nn.Module],
     ) -> None:
@@ -81,7 +81,7 @@ class Detector(nn.Module):
         frozen, length = encoder.build(config, pretrained=False), config.profile.length
         snapshots = [autoencoder.build(config.autoencoder, frozen.channels) for _ in range(length)]
         members = [
-            predictor.build(config.predictor, length, frozen.channels)
+            predictor.build(config.predictor, length * len(frozen.scales), frozen.channels)
             for _ in range(config.predictor.members)
         ]
         return cls(config, facts, frozen, snapshots, members)
@@ -95,17 +95,23 @@ class Detector(nn.Module):
         return next(self.snapshots.parameters()).device
 
     def loss_profiles(self, canvases: Images) -> LossProfiles:
-        """Channel k is how badly snapshot k reconstructs each cell."""
-        return loss_profiles(list(self.snapshots), canvases)
+        """How badly each snapshot reconstructs each scale of each cell; oldest snapshot first."""
+        return loss_profiles(list(self.snapshots), canvases, self.encoder.scales)
 
     @torch.no_grad()
     def anomaly_maps(self, images: Images) -> ErrorMaps:
         """Probability of a defect per pixel, of images (b, 3, s, s) with s = config.image_side."""
-        canvases = self.encoder(images)
+        return self.maps_of_canvases(self.encoder(images), images.shape[2])
+
+    @torch.no_grad()
+    def maps_of_canvases(self, canvases: Canvases, side: int) -> Float[Tensor, "_b {side} {side}"]:
+        """The same from what the encoder made of the images, batch by batch; (b, side, side)."""
+        return torch.cat([self._maps(batch.float(), side) for batch in torch.split(canvases, BATCH)])
+
+    def _maps(self, canvases: Images, side: int) -> Float[Tensor, "_b {side} {side}"]:
         profiles = self.loss_profiles(canvases)
         members = [member(profiles, canvases).sigmoid() for member in self.members]
-        coarse = torch.stack(members).mean(dim=0)
-        return resized(coarse, images.shape[2], images.shape[3])
+        return resized(torch.stack(members).mean(dim=0), side, side)
 
     def predict(self, image: Image) -> Prediction:
         """Of one image (3, h, w) in [0, 1], of any size."""

@@ -15,6 +15,9 @@ from flawtrace.shapes import Canvases, Images
 TAPS = {2: 24, 4: 40, 10: 112}
 """Channels of the EfficientNet-Lite0 features that are used, by block; strides 4, 8 and 16."""
 
+BATCH = 4
+"""Images that go through the network at once; more do not fit the processor's cache and are slower."""
+
 LIMIT = 6.0
 """Features further than this many deviations from the mean are cut off there."""
 
@@ -23,6 +26,8 @@ class Pixels(nn.Module):
     """Images (b, 3, s, s) in [0, 1] as canvases of cells, each the mean of its pixels."""
 
     channels = 3
+    scales: tuple[int, ...] = (3,)
+    """Channels of each scale, whose errors a loss profile keeps apart."""
 
     def __init__(self, cell: int) -> None:
         super().__init__()
@@ -46,9 +51,10 @@ class Features(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, pretrained: bool = True) -> None:
+    def __init__(self, by_scale: bool = True, pretrained: bool = True) -> None:
         """Without `pretrained`, the weights are yet to be loaded, from a detector's file."""
         super().__init__()
+        self.scales: tuple[int, ...] = tuple(TAPS.values()) if by_scale else (self.channels,)
         self.network = _truncated(pretrained)
         self.register_buffer("mean", torch.zeros(self.channels, 1, 1))
         self.register_buffer("std", torch.ones(self.channels, 1, 1))
@@ -60,7 +66,7 @@ class Features(nn.Module):
     @torch.no_grad()
     def calibrate(self, images: Images) -> None:
         """Measure each channel's mean and deviation over normal images."""
-        raw = torch.cat([self._raw(images[start : start + 8]) for start in range(0, len(images), 8)])
+        raw = torch.cat([self._raw(batch) for batch in torch.split(images, BATCH)])
         self.mean.copy_(raw.mean(dim=(0, 2, 3))[:, None, None])
         self.std.copy_(raw.std(dim=(0, 2, 3))[:, None, None].clamp_min(1e-6))
 
@@ -68,7 +74,7 @@ class Features(nn.Module):
         return rounded(((self._raw(images) - self.mean) / self.std).clamp(-LIMIT, LIMIT))
 
     def _raw(self, images: Images) -> Canvases:
-        maps = self.network((images * 255 - 127) / 128)
+        maps = self.network(((images * 255 - 127) / 128).contiguous(memory_format=torch.channels_last))
         size = maps[0].shape[2:]
         resized = [F.interpolate(m, size=size, mode="bilinear") for m in maps[1:]]
         return torch.cat([maps[0], *resized], dim=1)
@@ -92,7 +98,9 @@ class _Trunk(nn.Module):
 
 
 def build(config: Config, pretrained: bool = True) -> Pixels | Features:
-    return Features(pretrained) if config.encoder == "features" else Pixels(config.cell)
+    if config.encoder == "pixels":
+        return Pixels(config.cell)
+    return Features(config.profile.by_scale, pretrained)
 
 
 def rounded(canvases: Images) -> Images:
@@ -104,7 +112,8 @@ def _truncated(pretrained: bool) -> _Trunk:
     network = EfficientNet.from_name("efficientnet-lite0")
     if pretrained:
         network.load_state_dict(_weights())
-    return _Trunk(network).eval().requires_grad_(False)
+    trunk = _Trunk(network).eval().requires_grad_(False)
+    return trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 @lru_cache(maxsize=1)

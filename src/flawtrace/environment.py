@@ -58,8 +58,7 @@ class Cycle:
             sampler.walkers, sampler.patch_side // cell, sampler.crop_side // cell, sampler.stride // cell
         )
         self.walkers = Walkers(material.images, statics, geometry)
-        self.history = History(config.profile.length)
-        self._observed = frozenset(config.observed_updates)
+        self.history = History(config.profile.length, material.scales)
         self.updates_before = 0
         """Autoencoder updates of earlier cycles: j of the decays is these plus this cycle's."""
         self.update = 0
@@ -70,15 +69,20 @@ class Cycle:
         )
         self.begin(config.seed)
 
-    def begin(self, seed: int) -> None:
-        """Start over: new walks, an empty history, and (unless dropout gives diversity) a new autoencoder."""
+    def begin(self, seed: int, updates: int | None = None) -> None:
+        """Start over: new walks, an empty history, and (unless dropout gives diversity) a new autoencoder.
+
+        The cycle takes as many updates as the settings say, or `updates`.
+        """
         self.seed = seed
+        self.updates = updates or self.config.updates
+        self._observed = frozenset(self.config.observed(self.updates))
         self.rng = generator(seed)
         self.updates_before += self.update
         first, self.update = self.updates_before == 0, 0
         if first or self.config.autoencoder.diversity == "reset":
             self.autoencoder = self._new_autoencoder(seed)
-        self.history = History(self.config.profile.length)
+        self.history = History(self.config.profile.length, self.material.scales)
         self.walkers.begin(self.rng)
         count = min(self.config.profile.tracked, len(self.material.labelled))
         self.tracked = torch.randperm(len(self.material.labelled), generator=self.rng)[:count]
@@ -93,7 +97,7 @@ class Cycle:
 
     @property
     def over(self) -> bool:
-        return self.update == self.config.updates
+        return self.update == self.updates
 
     def advance(self, places: Places) -> tuple[PerWalker, Feedback]:
         """One update, in the paper's order; returns each walker's reward.
@@ -122,6 +126,7 @@ class Cycle:
     def state(self) -> dict[str, Any]:
         return {
             "seed": self.seed,
+            "updates": self.updates,
             "update": self.update,
             "updates_before": self.updates_before,
             "rng": self.rng.get_state(),
@@ -137,6 +142,8 @@ class Cycle:
 
     def load(self, state: dict[str, Any]) -> None:
         self.seed = state["seed"]
+        self.updates = state["updates"]
+        self._observed = frozenset(self.config.observed(self.updates))
         self.update = state["update"]
         self.updates_before = state["updates_before"]
         self.rng.set_state(state["rng"])
@@ -157,7 +164,8 @@ class Cycle:
     def _new_predictor(self) -> Learner[Predictor]:
         config, canvases = self.config, self.material.canvases
         with seeded(derive(config.seed, 1)):
-            network = predictor.build(config.predictor, config.profile.length, canvases.shape[1])
+            maps = config.profile.length * len(self.material.scales)
+            network = predictor.build(config.predictor, maps, canvases.shape[1])
         return Learner(network.to(canvases.device), lr=config.predictor.lr)
 
     def _observe(self) -> None:
@@ -253,7 +261,8 @@ def scout(material: Material, config: Config) -> ErrorMaps:
     cycle = Cycle(material, torch.zeros_like(material.coverage), config)
     for _ in range(config.updates):
         cycle.reconstruct(cycle.walkers.anywhere(cycle.rng))
-    return static_maps(material.images, observe(cycle.autoencoder.network, material.canvases))
+    errors = observe(cycle.autoencoder.network, material.canvases, (material.canvases.shape[1],))
+    return static_maps(material.images, errors[:, 0])
 
 
 class PatchEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):

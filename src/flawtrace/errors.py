@@ -299,6 +299,11 @@ class MissingImagesError(FlawtraceError):
         )
 
 
+class MissingFoldersError(FlawtraceError):
+    def __init__(self) -> None:
+        super().__init__("No folder was given.\nExpected categories, or folders that hold categories.")
+
+
 class VanishedDefectError(DataError):
     def __init__(self, mask: Path, side: int) -> None:
         super().__init__(
@@ -314,4 +319,67 @@ class MissingDeviceError(FlawtraceError):
             f"This torch finds no device {device!r}.\n"
             "Expected an NVIDIA GPU with its driver, and a build of torch with CUDA.\n"
             "Use --device cpu, or install such a build."
+        )
+
+
+class NoTypeToLeaveOutError(DataError):
+    def __init__(self, root: Path, types: tuple[str, ...]) -> None:
+        found = f"one defect type ({types[0]})" if types else "no defect type"
+        super().__init__(
+            f"{root} has {found}.\n"
+            "Expected at least two: `unseen-type` labels all but one and tests that one.\n"
+            "Sort the defect images into folders by type, or choose another protocol."
+        )
+
+
+class UnknownMethodError(FlawtraceError):
+    def __init__(self, name: str, near: str | None, known: tuple[str, ...]) -> None:
+        hint = f"Did you mean {near}?" if near else f"Known are {', '.join(known)}."
+        super().__init__(f"There is no method {name}. {hint}")
+
+
+class MethodChangedError(FlawtraceError):
+    def __init__(self, file: Path, trial: str, method: str) -> None:
+        super().__init__(
+            f"{file} holds a result of {method} on {trial} with other settings than asked for now.\n"
+            "Expected one meaning for each name of a method.\n"
+            "Give the changed method another name, or take the old rows out of the file."
+        )
+
+
+class SameNameError(DataError):
+    def __init__(self, one: Path, other: Path) -> None:
+        super().__init__(
+            f"Two categories have the same name: {one} and {other}.\n"
+            "Expected different names, by which results are told apart.\n"
+            "Rename one of the folders."
+        )
+
+
+class NoCategoryError(DataError):
+    def __init__(self, root: Path) -> None:
+        super().__init__(
+            f"No category lies in {root}.\n"
+            "Expected a folder with train/good or normal, or folders that hold such folders.\n"
+            "Name the folder of a category, or the one above it."
+        )
+
+
+class MapsError(FlawtraceError):
+    """Another program did not give what it should."""
+
+    def __init__(self, command: str, cause: str, log: Path) -> None:
+        super().__init__(
+            f"`{command}` gave no anomaly maps: {cause}.\n"
+            "Expected a safetensors file with the tensor maps, one map per test image.\n"
+            f"Its output is in {log}."
+        )
+
+
+class WorkerLostError(FlawtraceError):
+    def __init__(self) -> None:
+        super().__init__(
+            "A process of the benchmark was killed, most likely because memory ran out.\n"
+            "Expected about 3 GB for each job.\n"
+            "Run the same command again with fewer --jobs: it goes on with the cells that have no row yet."
         )

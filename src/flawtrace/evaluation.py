@@ -1,20 +1,21 @@
 """Held-out numbers: a detector against images that it was not trained on."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from flawtrace.data import Category, Sample
+from flawtrace.data import Sample
 from flawtrace.detector import Detector
+from flawtrace.encoder import BATCH
 from flawtrace.errors import NothingToEvaluateError
 from flawtrace.images import digest, fit, fit_mask, read_image, read_mask
 from flawtrace.metrics import Curve, pixel_f1, precision_recall_points, roc_points, summary
 from flawtrace.shapes import AnomalyMap, Image, Mask
-
-BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -60,23 +61,23 @@ class Evaluation:
 
 
 def evaluate(
-    detector: Detector, category: Category, progress: Callable[[int, int], None] | None = None
+    detector: Detector, samples: Sequence[Sample], progress: Callable[[int, int], None] | None = None
 ) -> Evaluation:
-    """Score every image of the category with which the detector was not trained, told by content.
+    """Score every image with which the detector was not trained, told by content.
 
     Maps and masks are compared at the detector's working size (256 x 256 in both presets), as the paper does.
 
     Raises:
         NothingToEvaluateError: no image, or no defect image, is left.
     """
-    samples = [*category.test_normal, *category.anomalous, *category.normal]
     cases: list[Case] = []
     for start in range(0, len(samples), BATCH):
         cases += _cases(detector, samples[start : start + BATCH])
         if progress:
             progress(min(start + BATCH, len(samples)), len(samples))
     if not any(case.sample.anomalous for case in cases):
-        raise NothingToEvaluateError(category.root, len(cases), len(samples) - len(cases))
+        folder = Path(os.path.commonpath([sample.image for sample in samples]))
+        raise NothingToEvaluateError(folder, len(cases), len(samples) - len(cases))
     normal = [case for case in cases if not case.sample.anomalous]
     types = {case.sample.defect_type for case in cases if case.sample.anomalous}
     maps, masks = _stacked(cases)

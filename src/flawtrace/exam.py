@@ -40,7 +40,9 @@ def examine(snapshots: Sequence[nn.Module], material: Material, split: Split, co
     canvases = torch.cat([material.labelled, normal])
     none = material.labelled_coverage.new_zeros(len(normal), *material.labelled_coverage.shape[1:])
     examples = Examples(
-        loss_profiles(snapshots, canvases), canvases, torch.cat([material.labelled_coverage, none])
+        loss_profiles(snapshots, canvases, material.scales),
+        canvases,
+        torch.cat([material.labelled_coverage, none]),
     )
     fold = folds([str(sample.defect_type) for sample in split.labelled], config.predictor.folds)
     shown = list(range(num_labelled, num_labelled + num_shown))

@@ -11,6 +11,7 @@ from torch.optim import AdamW
 from flawtrace import predictor
 from flawtrace.config import Config
 from flawtrace.learner import Learner, derive, generator, seeded
+from flawtrace.material import Material
 from flawtrace.profile import BATCH
 from flawtrace.shapes import Coverage, Images, LossProfiles
 
@@ -33,7 +34,7 @@ class Examples:
 class Fit:
     """One predictor's last fit, step by step, so that it can stop anywhere and go on."""
 
-    def __init__(self, member: int, config: Config, channels: int, device: torch.device) -> None:
+    def __init__(self, member: int, config: Config, material: Material) -> None:
         settings = config.predictor
         self.member = member
         self.step = 0
@@ -43,9 +44,10 @@ class Fit:
         seed = derive(config.seed, 3, member)
         self._rng = generator(seed)
         with seeded(seed):
-            network = predictor.build(settings, config.profile.length, channels)
+            maps = config.profile.length * len(material.scales)
+            network = predictor.build(settings, maps, material.canvases.shape[1])
         self.learner: Learner[predictor.Published | predictor.Compact] = Learner(
-            network.to(device),
+            network.to(material.canvases.device),
             make_optimizer=lambda weights: AdamW(weights, lr=settings.lr, weight_decay=settings.weight_decay),
         )
 

@@ -10,15 +10,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flawtrace.data import Sample, Split
-from flawtrace.encoder import Features, Pixels
+from flawtrace.encoder import BATCH, Features, Pixels
 from flawtrace.errors import VanishedDefectError
 from flawtrace.images import digest, fit, fit_mask, read_image, read_mask
 from flawtrace.learner import seeded
 from flawtrace.patches import edges
 from flawtrace.shapes import Canvases, Images, Mask, Masks
-
-BATCH = 8
-"""Images that are read and encoded at once."""
 
 CALIBRATION = 100
 """Normal images from which the encoder takes its statistics."""
@@ -44,6 +41,8 @@ class Material:
     labelled_coverage: Float[Tensor, "followed grid grid"]
     masks: Bool[Tensor, "labels side side"]
     """Of the labelled images, at the side of the images."""
+    scales: tuple[int, ...]
+    """Channels of each scale of the canvases."""
     num_normal: int
     num_labelled: int
 
@@ -74,6 +73,8 @@ class Prepared:
     material: Material
     digests: tuple[str, ...]
     """Content of every training image, by which evaluation knows it again."""
+    encoder: Pixels | Features
+    """Calibrated on the normal images; it made the canvases."""
 
 
 def prepare(
@@ -111,10 +112,11 @@ def prepare(
         labelled=torch.cat(followed),
         labelled_coverage=coverage,
         masks=masks,
+        scales=encoder.scales,
         num_normal=len(split.normal),
         num_labelled=len(labelled),
     )
-    yield Prepared(material, tuple(digests))
+    yield Prepared(material, tuple(digests), encoder)
 
 
 @torch.no_grad()

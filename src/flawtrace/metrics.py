@@ -123,8 +123,8 @@ def image_ap(scores: Scores, anomalous: Labels) -> float | None:
     return None if ranking is None else _average_precision(ranking)
 
 
-def summary(maps: Maps, masks: Masks, scores: Scores, threshold: float) -> dict[str, float | None]:
-    """Every metric of a test set; `threshold` was chosen elsewhere and only `pixel_f1` uses it.
+def summary(maps: Maps, masks: Masks, scores: Scores, threshold: float | None) -> dict[str, float | None]:
+    """Every metric of a test set; `threshold` was chosen elsewhere, or is None, and only `pixel_f1` uses it.
 
     An image is anomalous when its mask has any pixel.
     """
@@ -137,7 +137,7 @@ def summary(maps: Maps, masks: Masks, scores: Scores, threshold: float) -> dict[
         "pixel_aupro": None if ranking is None else _aupro(ranking, limit=0.3),
         "image_auroc": image_auroc(scores, anomalous),
         "image_ap": image_ap(scores, anomalous),
-        "pixel_f1": pixel_f1(maps, masks, threshold),
+        "pixel_f1": None if threshold is None else pixel_f1(maps, masks, threshold),
     }
 
 

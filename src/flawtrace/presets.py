@@ -23,11 +23,12 @@ PAPER: dict[str, Any] = {
     "cell": 1,
     "cycles": 100,
     "updates": 20,
+    "last_updates": 20,
     "sampler": {"walkers": 32, "patch_side": 64, "crop_side": 128, "stride": 24},
     "policy": {"widths": (16, 32, 32, 64, 64), "hidden": 256, "batch_norm": True, "learns_from": 15},
     "reward": {"standardized_texture": False, "prediction_as": "value"},
     "autoencoder": {"kind": "published", "bottleneck": 200},
-    "profile": {"length": 10, "spacing": "consecutive", "tracked": 80},
+    "profile": {"length": 10, "spacing": "consecutive", "by_scale": False, "tracked": 80},
     "predictor": {
         "kind": "published",
         "inputs": "profile",

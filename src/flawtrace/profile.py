@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from flawtrace.shapes import ErrorMaps, Images, LossProfiles
+from flawtrace.shapes import Canvases, ErrorMaps, Images, LossProfiles, ScaleErrors
 
-BATCH = 16
-"""Canvases that go through an autoencoder at once; more is not faster and takes memory."""
+BATCH = 4
+"""Canvases that go through a network at once; more do not fit the processor's cache and are slower."""
 
 
 def error_maps(images: Images, reconstructions: Images) -> ErrorMaps:
@@ -19,9 +19,15 @@ def error_maps(images: Images, reconstructions: Images) -> ErrorMaps:
     return (images - reconstructions).abs().mean(dim=1)
 
 
+def scale_errors(images: Images, reconstructions: Images, scales: Sequence[int]) -> ScaleErrors:
+    """Mean absolute error over the channels of each scale; `scales` says how many channels each has."""
+    differences = (images - reconstructions).abs()
+    return torch.stack([scale.mean(dim=1) for scale in torch.split(differences, list(scales), dim=1)], dim=1)
+
+
 @torch.no_grad()
-def observe(autoencoder: nn.Module, canvases: Images) -> ErrorMaps:
-    """Error maps of whole canvases, of any float type, as float32; leaves the autoencoder's mode as it was.
+def observe(autoencoder: nn.Module, canvases: Images, scales: Sequence[int]) -> ScaleErrors:
+    """Errors on whole canvases, of any float type, as float32; leaves the autoencoder's mode as it was.
 
     The autoencoder is read as in use, with its running statistics: each image's map depends on that
     image alone.
@@ -29,27 +35,29 @@ def observe(autoencoder: nn.Module, canvases: Images) -> ErrorMaps:
     training = autoencoder.training
     autoencoder.eval()
     maps = [
-        _error_maps(autoencoder, canvases[start : start + BATCH]) for start in range(0, len(canvases), BATCH)
+        _errors(autoencoder, canvases[start : start + BATCH], scales)
+        for start in range(0, len(canvases), BATCH)
     ]
     autoencoder.train(training)
     return torch.cat(maps)
 
 
-def loss_profiles(snapshots: Sequence[nn.Module], canvases: Images) -> LossProfiles:
-    """Channel k is how badly snapshot k reconstructs each cell."""
-    return torch.stack([observe(snapshot, canvases) for snapshot in snapshots], dim=1)
+def loss_profiles(snapshots: Sequence[nn.Module], canvases: Canvases, scales: Sequence[int]) -> LossProfiles:
+    """How badly each snapshot reconstructs each cell: all scales of the oldest snapshot, then the next."""
+    return torch.cat([observe(snapshot, canvases, scales) for snapshot in snapshots], dim=1)
 
 
 class History:
-    """The last `length` observations of one autoencoder: error maps, and its weights at that moment."""
+    """The last `length` observations of one autoencoder: its errors, and its weights at that moment."""
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, scales: Sequence[int]) -> None:
         self.length = length
-        self._maps: deque[ErrorMaps] = deque(maxlen=length)
+        self.scales = tuple(scales)
+        self._maps: deque[ScaleErrors] = deque(maxlen=length)
         self._weights: deque[dict[str, Tensor]] = deque(maxlen=length)
 
     def observe(self, autoencoder: nn.Module, canvases: Images) -> None:
-        self._maps.append(observe(autoencoder, canvases))
+        self._maps.append(observe(autoencoder, canvases, self.scales))
         self._weights.append({name: weight.clone() for name, weight in autoencoder.state_dict().items()})
 
     @property
@@ -57,8 +65,8 @@ class History:
         return len(self._maps) == self.length
 
     def profiles(self) -> LossProfiles:
-        """Of the observed canvases, oldest map first."""
-        return torch.stack(tuple(self._maps), dim=1)
+        """Of the observed canvases, oldest errors first."""
+        return torch.cat(tuple(self._maps), dim=1)
 
     def snapshots(self, autoencoder: nn.Module) -> list[nn.Module]:
         """Copies of `autoencoder` with the weights of each observation, oldest first."""
@@ -77,6 +85,6 @@ class History:
         self._weights = deque(state["weights"], maxlen=self.length)
 
 
-def _error_maps(autoencoder: nn.Module, canvases: Images) -> ErrorMaps:
-    canvases = canvases.float()
-    return error_maps(canvases, autoencoder(canvases))
+def _errors(autoencoder: nn.Module, canvases: Images, scales: Sequence[int]) -> ScaleErrors:
+    canvases = canvases.float().contiguous(memory_format=torch.channels_last)
+    return scale_errors(canvases, autoencoder(canvases), scales)

@@ -31,7 +31,7 @@ class Plan:
     @classmethod
     def of(cls, config: Config, split: Split) -> "Plan":
         num_images = len(split.normal) + len(split.labelled) * (1 + config.copies)
-        updates = (config.cycles + 1) * config.updates
+        updates = config.cycles * config.updates + config.last_updates
         steps = config.predictor.members * config.predictor.steps
         return cls(0.1 * num_images, 0.06 * updates, 0.1 * steps, config)
 
@@ -43,7 +43,8 @@ class Plan:
         return Event("reading images", self.loading * done / total, self.total)
 
     def cycle_event(self, study: Study, feedback: Feedback) -> Event:
-        share = (study.index + feedback.update / self.config.updates) / (self.config.cycles + 1)
+        before, config = study.index * self.config.updates, self.config
+        share = (before + feedback.update) / (config.cycles * config.updates + config.last_updates)
         losses = {"reconstruction": feedback.reconstruction_loss, "reward": feedback.reward}
         if feedback.prediction_loss is not None:
             losses["prediction"] = feedback.prediction_loss

@@ -20,6 +20,8 @@ Canvases: TypeAlias = Float[Tensor, "b features grid grid"]
 """What the autoencoder reconstructs, where the images that it shows have other sizes."""
 
 ErrorMaps: TypeAlias = Float[Tensor, "b h w"]
+ScaleErrors: TypeAlias = Float[Tensor, "b scales h w"]
+"""Error maps, one for each scale of what is reconstructed."""
 LossProfiles: TypeAlias = Float[Tensor, "b k h w"]
 Logits: TypeAlias = Float[Tensor, "b h w"]
 AnomalyMap: TypeAlias = Float[Tensor, "h w"]

@@ -30,16 +30,37 @@ PERIODS = 4
 """Quarters of the training whose visit maps are kept apart, for the report."""
 
 
+class Clock:
+    """Time spent on a run so far, earlier sittings included."""
+
+    def __init__(self) -> None:
+        self._started, self._processor_started = time.monotonic(), time.process_time()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    @property
+    def processor_seconds(self) -> float:
+        """Of all cores together; what runs beside does not count."""
+        return time.process_time() - self._processor_started
+
+    def put_forward(self, seconds: float, processor_seconds: float) -> None:
+        """Add the time of an earlier sitting."""
+        self._started -= seconds
+        self._processor_started -= processor_seconds
+
+
 class Study:
     """Everything a run is in the middle of: what a checkpoint holds."""
 
-    def __init__(self, prepared: Prepared, statics: Tensor, config: Config, started: float) -> None:
+    def __init__(self, prepared: Prepared, statics: Tensor, config: Config, clock: Clock) -> None:
         self.prepared = prepared
         self.material = prepared.material
         self.fingerprint = fingerprint(prepared)
         self.config = config
         self.device = statics.device
-        self._started = started
+        self.clock = clock
         self.cycle = Cycle(self.material, statics, config)
         self.sampler = sampler.build(
             config.sampler.kind,
@@ -57,11 +78,6 @@ class Study:
         self.fit: Fit | None = None
         self.members: list[predictor.Published | predictor.Compact] = []
         """Predictors whose last fit is over."""
-
-    @property
-    def seconds(self) -> float:
-        """Time spent on this run so far, earlier sittings included."""
-        return time.monotonic() - self._started
 
     def note(self, feedback: Feedback) -> None:
         """Keep what an update did, for the log; a loss that is not finite ends training."""
@@ -81,7 +97,8 @@ class Study:
     def state(self) -> dict[str, Any]:
         return {
             "fingerprint": self.fingerprint,
-            "seconds": self.seconds,
+            "seconds": self.clock.seconds,
+            "processor_seconds": self.clock.processor_seconds,
             "cycle": self.cycle.state(),
             "sampler": self.sampler.state(),
             "index": self.index,
@@ -93,7 +110,7 @@ class Study:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        self._started -= state["seconds"]
+        self.clock.put_forward(state["seconds"], state["processor_seconds"])
         self.cycle.load(state["cycle"])
         self.sampler.load(state["sampler"])
         self.index = state["index"]
@@ -109,7 +126,7 @@ class Study:
             self.fit.load(state["fit"])
 
     def next_fit(self) -> Fit:
-        return Fit(len(self.members), self.config, self.material.canvases.shape[1], self.device)
+        return Fit(len(self.members), self.config, self.material)
 
 
 class Journal:

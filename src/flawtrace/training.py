@@ -4,7 +4,6 @@ The paper's algorithm is `learn_together`; one update of it is `Cycle.advance`.
 """
 
 import resource
-import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from flawtrace import encoder
 from flawtrace.config import Config
-from flawtrace.data import Category, Split, draw_split
+from flawtrace.data import Split
 from flawtrace.detector import FILE_NAME, Detector, Facts, versions
 from flawtrace.environment import scout
 from flawtrace.errors import RunExistsError, TooFewLabelsError
@@ -25,7 +24,7 @@ from flawtrace.files import read_json, write_bytes, write_json
 from flawtrace.learner import derive
 from flawtrace.material import Prepared, prepare
 from flawtrace.progress import Event, Plan
-from flawtrace.study import CHECKPOINT_NAME, Journal, Study, checked
+from flawtrace.study import CHECKPOINT_NAME, Clock, Journal, Study, checked
 
 SETTINGS_NAME = "settings.json"
 SUMMARY_NAME = "training.json"
@@ -43,28 +42,32 @@ class Trained:
 
 
 def train(
-    category: Category, config: Config, run: Path, resume: bool = False, device: str = "cpu"
+    split: Split,
+    config: Config,
+    run: Path,
+    *,
+    resume: bool = False,
+    device: str = "cpu",
+    prepared: Prepared | None = None,
 ) -> Iterator[Event | Trained]:
-    """Train on one category, yielding after every update; the detector lands in the folder `run`.
+    """Train on a split, yielding after every update; the detector lands in the folder `run`.
 
     A run that was stopped goes on with `resume`, to the same bits as one that never stopped (on the same
-    machine, with the same number of threads).
+    machine, with the same number of threads). Runs on one split share what reading it `prepared`.
 
     Raises:
         RunExistsError: `run` holds a run and `resume` is not set, or it has other settings.
         DataChangedError: the images are not those with which the stopped run began.
         DivergedError: a loss is no longer a finite number.
     """
-    started = time.monotonic()
-    split = draw_split(category, config.labels, config.seed)
+    clock = Clock()
     config = _with_folds_for(config, len(split.labelled))
     if (finished := _open_run(run, config, resume)) is not None:
         yield finished
         return
     plan = Plan.of(config, split)
-    frozen = encoder.build(config).to(torch.device(device))
-    prepared = yield from read_images(split, frozen, config, plan)
-    study = Study(prepared, scout(prepared.material, config), config, started)
+    prepared = prepared or (yield from read_images(split, config, plan, torch.device(device)))
+    study = Study(prepared, scout(prepared.material, config), config, clock)
     journal = Journal(run, study, resume)
     yield from learn_together(study, journal, plan)
     snapshots = study.cycle.history.snapshots(study.cycle.autoencoder.network)
@@ -72,7 +75,7 @@ def train(
     yield from fit_members(study, exam, journal, plan)
     threshold, validation = judge(study.members, exam, study.material, config)
     facts = Facts(threshold, validation, prepared.digests, study.fingerprint, versions())
-    detector = Detector(config, facts, frozen, snapshots, study.members)
+    detector = Detector(config, facts, prepared.encoder, snapshots, study.members)
     detector.save(run / FILE_NAME)
     yield Trained(detector, _conclude(study, exam, split, facts, run))
 
@@ -84,10 +87,12 @@ def learn_together(study: Study, journal: Journal, plan: Plan) -> Iterator[Event
     """
     config, cycle, sampler = study.config, study.cycle, study.sampler
     while study.index <= config.cycles:
-        if study.index == config.cycles:
+        last = study.index == config.cycles
+        if last:
             sampler.freeze()
         if not study.begun:
-            cycle.begin(derive(config.seed, 4, study.index))
+            updates = config.last_updates if last else config.updates
+            cycle.begin(derive(config.seed, 4, study.index), updates)
             study.begun = True
         while not cycle.over:
             places = sampler.place(cycle.walkers, cycle.rng)
@@ -114,8 +119,9 @@ def fit_members(study: Study, exam: Exam, journal: Journal, plan: Plan) -> Itera
 
 
 def read_images(
-    split: Split, frozen: encoder.Pixels | encoder.Features, config: Config, plan: Plan
+    split: Split, config: Config, plan: Plan, device: torch.device
 ) -> Generator[Event, None, Prepared]:
+    frozen = encoder.build(config).to(device)
     for progress in prepare(split, frozen, config.image_side, config.copies, derive(config.seed, 6)):
         if isinstance(progress, Prepared):
             return progress
@@ -127,7 +133,8 @@ def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -
     """Write down what the report needs, and clear the checkpoint away; returns the summary."""
     summary = {
         "detector": str(run / FILE_NAME),
-        "seconds": round(study.seconds, 1),
+        "seconds": round(study.clock.seconds, 1),
+        "processor_seconds": round(study.clock.processor_seconds, 1),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "threads": torch.get_num_threads(),
         "device": str(study.device),
@@ -147,12 +154,16 @@ def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -
 
 
 def _profile_quantiles(study: Study, exam: Exam) -> dict[str, Any]:
-    """Loss profiles of normal and of defective cells of the labelled images: quantiles per snapshot."""
+    """Loss profiles of normal and of defective cells of the labelled images: quantiles per snapshot,
+    means over scales.
+    """
     examples = exam.examples[torch.arange(study.material.num_labelled)]
-    cells = examples.profiles.movedim(1, -1)
+    observed = study.config.observed(study.config.last_updates)[-study.config.profile.length :]
+    scales = len(study.material.scales)
+    by_snapshot = torch.stack(torch.split(examples.profiles, scales, dim=1), dim=1)
+    cells = by_snapshot.mean(dim=2).movedim(1, -1)
     quantiles = torch.tensor(QUANTILES)
     groups = {"normal": examples.coverage == 0, "defective": examples.coverage >= 0.5}
-    observed = study.config.observed_updates[-study.config.profile.length :]
     curves = {
         name: torch.quantile(_at_most(cells[where].cpu(), 50_000), quantiles, dim=0).tolist()
         for name, where in groups.items()

@@ -2,14 +2,18 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from flawtrace.data import EXTENSIONS, read_category
+from flawtrace import bench
+from flawtrace.bench import Benchmark, Told
+from flawtrace.board import write_board
+from flawtrace.config import ProtocolName
+from flawtrace.data import EXTENSIONS, draw_split, read_category
 from flawtrace.detector import Detector, Prediction
 from flawtrace.errors import FlawtraceError, MissingDeviceError, NoImagesError
 from flawtrace.evaluation import Evaluation
@@ -18,6 +22,7 @@ from flawtrace.files import write_json, write_text
 from flawtrace.images import overlay, read_image, write_map, write_mask, write_picture
 from flawtrace.inspection import Inspection
 from flawtrace.inspection import inspect as inspect_folder
+from flawtrace.methods import DEFAULT, chosen, read_methods
 from flawtrace.presets import load_config
 from flawtrace.progress import Event
 from flawtrace.report import write_report
@@ -66,8 +71,9 @@ def train(
 
     `settings` are dotted names, such as {"labels": 3, "sampler.kind": "uniform"}.
     """
-    config = load_config(preset, settings_file, settings)
-    for event in training(read_category(Path(folder)), config, Path(out), resume, _present(device)):
+    config, place = load_config(preset, settings_file, settings), _present(device)
+    split = draw_split(read_category(Path(folder)), config.labels, config.seed)
+    for event in training(split, config, Path(out), resume=resume, device=place):
         if isinstance(event, Trained):
             write_report(Path(out))
             return event
@@ -84,7 +90,7 @@ def evaluate(
     Leaves `metrics.json` and the full report in the folder `run`.
     """
     category = read_category(Path(folder))
-    evaluation = evaluate_detector(_detector(run, device), category, progress)
+    evaluation = evaluate_detector(_detector(run, device), category.samples, progress)
     write_json(Path(run) / METRICS_NAME, evaluation.to_json())
     write_report(Path(run), evaluation)
     return evaluation
@@ -109,6 +115,37 @@ def predict(
     finally:
         if out and rows:
             write_text(Path(out) / "predictions.csv", _table(rows))
+
+
+def benchmark(
+    folders: Sequence[Path | str],
+    out: Path | str,
+    *,
+    methods: Path | None = None,
+    names: Sequence[str] = (),
+    protocols: Sequence[ProtocolName] = ("five-per-type",),
+    seeds: Sequence[int] = (42, 43, 44, 45, 46),
+    jobs: int = 1,
+    rows: Path | None = None,
+    peers: Path | None = None,
+    retry: bool = False,
+    progress: Callable[[bench.Plan, Told | bench.Row], None] | None = None,
+) -> Benchmark:
+    """Run every method on every trial that has no row yet, and compare all rows.
+
+    `folders` are categories or hold categories; `rows` is the file of results, `out`/rows.jsonl unless named.
+    """
+    file = rows or Path(out) / bench.ROWS_NAME
+    asked = chosen(read_methods(methods) if methods else DEFAULT, tuple(names))
+    categories = bench.find_categories([Path(folder) for folder in folders])
+    design = bench.Design(asked, tuple(protocols), tuple(seeds))
+    plan = bench.plan(categories, design, file, retry)
+    for message in bench.run(plan.tasks, Path(out), file, jobs, peers):
+        if progress:
+            progress(plan, message)
+    known = bench.read_rows(file)
+    board = write_board(Path(out), known, reference=None) if known else None
+    return Benchmark(tuple(known), tuple(map(str, plan.skipped)), board)
 
 
 def demo(

@@ -1,0 +1,215 @@
+"""A benchmark: every trial with every method, cell by cell, and never the same cell twice."""
+
+import itertools
+import multiprocessing
+import os
+import queue
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from flawtrace.cell import Desk, run_cell
+from flawtrace.config import ProtocolName
+from flawtrace.data import Category, read_category
+from flawtrace.errors import (
+    FlawtraceError,
+    MethodChangedError,
+    MissingFolderError,
+    NoCategoryError,
+    SameNameError,
+    WorkerLostError,
+)
+from flawtrace.files import append_json, read_jsonl
+from flawtrace.methods import Method
+from flawtrace.protocols import Trial, trials
+
+ROWS_NAME = "rows.jsonl"
+
+DEPTH = 3
+"""How many folders down categories are looked for."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """The cells of one trial that are still to be run: they share its images, so one process runs them."""
+
+    trial: Trial
+    methods: tuple[Method, ...]
+
+
+@dataclass(frozen=True)
+class Told:
+    """How far one cell is, from 0 to 1."""
+
+    trial: str
+    method: str
+    share: float
+    phase: str
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a benchmark asks for: every method under every protocol with every seed."""
+
+    methods: tuple[Method, ...]
+    protocols: tuple[ProtocolName, ...]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for, what of it is there already, and what is left."""
+
+    rows: tuple[Row, ...]
+    tasks: tuple[Task, ...]
+    skipped: tuple[FlawtraceError, ...]
+    """Categories that a protocol cannot be run on, with the reason."""
+
+    @property
+    def num_left(self) -> int:
+        return sum(len(task.methods) for task in self.tasks)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """All rows that a comparison has by now, and what could not be run."""
+
+    rows: tuple[Row, ...]
+    skipped: tuple[str, ...]
+    board: Path | None
+    """The page; None while no cell is finished."""
+
+
+def find_categories(roots: Iterable[Path]) -> list[Category]:
+    """The categories that lie in `roots`, or are `roots`.
+
+    Raises:
+        MissingFolderError, NoCategoryError, SameNameError: nothing to compare on, or nothing to tell apart.
+    """
+    folders: dict[str, Path] = {}
+    for root in roots:
+        if not root.is_dir():
+            raise MissingFolderError(root)
+        found = [folder for folder in _folders(root, DEPTH) if _is_category(folder)]
+        if not found:
+            raise NoCategoryError(root)
+        for folder in found:
+            other = folders.setdefault(folder.resolve().name, folder)
+            if other.resolve() != folder.resolve():
+                raise SameNameError(other, folder)
+    return [read_category(folder) for folder in folders.values()]
+
+
+def read_rows(file: Path) -> list[Row]:
+    """The rows of a file, the last of each cell."""
+    return list({(row["trial"], row["method"]): row for row in read_jsonl(file)}.values())
+
+
+def plan(categories: Sequence[Category], design: Design, rows_file: Path, retry: bool = False) -> Plan:
+    """The cells that have no row yet; with `retry`, those too whose row is about an error.
+
+    Raises:
+        MethodChangedError: a row was made by a method of the same name with other settings.
+    """
+    rows = tuple(row for row in read_rows(rows_file) if not (retry and "error" in row))
+    done = {(row["trial"], row["method"]): row for row in rows}
+    tasks: list[Task] = []
+    skipped: list[FlawtraceError] = []
+    for protocol, category in itertools.product(design.protocols, categories):
+        try:
+            asked = list(trials(category, protocol, design.seeds))
+        except FlawtraceError as error:
+            skipped.append(error)
+            continue
+        for trial in asked:
+            left = tuple(m for m in design.methods if not _finished(done, trial, m, rows_file))
+            tasks += [Task(trial, left)] if left else []
+    return Plan(rows, tuple(tasks), tuple(skipped))
+
+
+def run(
+    tasks: Sequence[Task], folder: Path, rows_file: Path, jobs: int, peers: Path | None = None
+) -> Iterator[Told | Row]:
+    """Run the cells, `jobs` at a time; yields progress, and rows that are in the file by then.
+
+    Raises:
+        WorkerLostError: a process was killed, most likely for want of memory.
+    """
+    context = multiprocessing.get_context("spawn")
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with context.Manager() as manager:
+        messages = manager.Queue()
+        with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(threads,)) as pool:
+            futures = [pool.submit(_work, task, folder, peers, messages) for task in tasks]
+            try:
+                for message in _until_done(futures, messages):
+                    if isinstance(message, dict):
+                        append_json(rows_file, message)
+                    yield message
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _until_done(futures: Sequence["Future[None]"], messages: Any) -> Iterator[Told | Row]:
+    while True:
+        over = all(future.done() for future in futures)
+        try:
+            while True:
+                yield messages.get(timeout=0.5)
+        except queue.Empty:
+            pass
+        for future in futures:
+            if future.done():
+                _raise_lost(future)
+        if over:
+            return
+
+
+def _raise_lost(future: "Future[None]") -> None:
+    try:
+        future.result()
+    except BrokenProcessPool as error:
+        raise WorkerLostError from error
+
+
+def _begin(threads: int) -> None:
+    """Each worker has its share of the cores: threads that wait for a core lose more than they win."""
+    torch.set_num_threads(threads)
+
+
+def _work(task: Task, folder: Path, peers: Path | None, messages: Any) -> None:
+    """In a process of its own: the cells of one trial, one after the other."""
+    desk = Desk(task.trial, folder, peers)
+    for method in task.methods:
+
+        def tell(share: float, phase: str, method: Method = method) -> None:
+            messages.put(Told(task.trial.name, method.name, share, phase))
+
+        messages.put(run_cell(desk, method, tell))
+        shutil.rmtree(folder / "runs" / task.trial.name / method.name, ignore_errors=True)
+
+
+def _finished(done: dict[tuple[str, str], Row], trial: Trial, method: Method, rows_file: Path) -> bool:
+    row = done.get((trial.name, method.name))
+    if row is not None and row["settings"] != method.identity:
+        raise MethodChangedError(rows_file, trial.name, method.name)
+    return row is not None
+
+
+def _folders(root: Path, depth: int) -> Iterator[Path]:
+    yield root
+    if depth and not _is_category(root):
+        for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != "."):
+            yield from _folders(folder, depth - 1)
+
+
+def _is_category(folder: Path) -> bool:
+    return (folder / "train/good").is_dir() or (folder / "normal").is_dir()
