@@ -124,7 +124,16 @@ def test_a_benchmark_leaves_rows_splits_tables_and_a_page(parts: Path, methods: 
 @pytest.mark.slow
 def test_a_killed_benchmark_goes_on_where_it_stopped(parts: Path, methods: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "flawtrace", "benchmark", str(parts), "-o", str(out), "--methods"]
+    command = [
+        sys.executable,
+        "-c",
+        "from flawtrace.cli import main; main()",
+        "benchmark",
+        str(parts),
+        "-o",
+        str(out),
+        "--methods",
+    ]
     command += [str(methods), "--seeds", "1-3", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ, start_new_session=True)
     while not list(read_jsonl(out / "rows.jsonl")):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from flawtrace.config import Config
-from flawtrace.fitting import Examples, Fit, folds, one_cycle, predict, turned
+from flawtrace.fitting import Examples, Fit, folds, one_cycle, predict, squares, turned
 from flawtrace.material import Material
 from flawtrace.predictor import Published
 
@@ -114,6 +114,19 @@ def test_a_fit_loaded_in_the_middle_goes_on_to_the_same_bits(
         while not fit.over:
             fit.advance(examples())
     assert weights(rest).equal(weights(whole))
+
+
+@pytest.mark.parametrize("side", [3, 4])
+def test_half_of_the_squares_lie_over_a_defect_where_there_is_one(side: int, rng: torch.Generator) -> None:
+    coverage = torch.zeros(400, 20, 20)
+    coverage[:200, 7, 9] = 0.1
+    centers = squares(coverage, side, rng)
+    cut = Examples(torch.zeros(400, 1, 20, 20), torch.zeros(400, 1, 20, 20), coverage).under(centers, side)
+    assert cut.coverage.shape == (400, side, side)
+    hits = (cut.coverage[:200] > 0).flatten(1)
+    assert 90 <= int(hits.any(dim=1).sum()) <= 130
+    assert hits.any(dim=0).all(), "a defect may be anywhere in its square"
+    assert len(set(map(tuple, centers[200:].tolist()))) > 100
 
 
 def test_members_begin_and_learn_differently(material: Material, small: Callable[..., Config]) -> None:

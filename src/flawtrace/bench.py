@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -34,7 +35,8 @@ ROWS_NAME = "rows.jsonl"
 DEPTH = 3
 """How many folders down categories are looked for."""
 
-Row = dict[str, Any]
+Row: TypeAlias = dict[str, Any]
+Messages: TypeAlias = "multiprocessing.Queue[Told | Row]"
 
 
 @dataclass(frozen=True)
@@ -145,56 +147,65 @@ def run(
     """
     context = multiprocessing.get_context("spawn")
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    with context.Manager() as manager:
-        messages = manager.Queue()
-        with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(threads,)) as pool:
-            futures = [pool.submit(_work, task, folder, peers, messages) for task in tasks]
-            try:
-                for message in _until_done(futures, messages):
-                    if isinstance(message, dict):
-                        append_json(rows_file, message)
-                    yield message
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _until_done(futures: Sequence["Future[None]"], messages: Any) -> Iterator[Told | Row]:
-    while True:
-        over = all(future.done() for future in futures)
+    messages: Messages = context.Queue()
+    with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(threads, messages)) as pool:
+        futures = [pool.submit(_work, task, folder, peers) for task in tasks]
         try:
-            while True:
-                yield messages.get(timeout=0.5)
+            for message in _until_done(futures, messages):
+                if isinstance(message, dict):
+                    append_json(rows_file, message)
+                yield message
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _until_done(futures: "Sequence[Future[int]]", messages: "Messages") -> Iterator[Told | Row]:
+    """What the workers tell, until all of them are done and every row has arrived."""
+    num_rows = 0
+    while not all(future.done() for future in futures) or num_rows < _finished_rows(futures):
+        try:
+            message = messages.get(timeout=0.5)
         except queue.Empty:
-            pass
-        for future in futures:
-            if future.done():
-                _raise_lost(future)
-        if over:
-            return
+            _finished_rows(futures)
+            continue
+        num_rows += isinstance(message, dict)
+        yield message
 
 
-def _raise_lost(future: "Future[None]") -> None:
+def _finished_rows(futures: "Sequence[Future[int]]") -> int:
+    """Rows of the tasks that are over; what went wrong in a worker is raised here."""
     try:
-        future.result()
+        return sum(future.result() for future in futures if future.done())
     except BrokenProcessPool as error:
         raise WorkerLostError from error
 
 
-def _begin(threads: int) -> None:
+_messages: "Messages"
+"""In a worker: the way to the process that collects rows."""
+
+
+def _begin(threads: int, messages: "Messages") -> None:
     """Each worker has its share of the cores: threads that wait for a core lose more than they win."""
+    global _messages  # noqa: PLW0603 (a queue can be handed over only when a process starts)
+    _messages = messages
     torch.set_num_threads(threads)
 
 
-def _work(task: Task, folder: Path, peers: Path | None, messages: Any) -> None:
-    """In a process of its own: the cells of one trial, one after the other."""
+def _work(task: Task, folder: Path, peers: Path | None) -> int:
+    """In a worker: the cells of one trial, one after the other; returns their number."""
     desk = Desk(task.trial, folder, peers)
     for method in task.methods:
-
-        def tell(share: float, phase: str, method: Method = method) -> None:
-            messages.put(Told(task.trial.name, method.name, share, phase))
-
-        messages.put(run_cell(desk, method, tell))
+        _messages.put(run_cell(desk, method, partial(_tell, task.trial.name, method.name)))
         shutil.rmtree(folder / "runs" / task.trial.name / method.name, ignore_errors=True)
+    return len(task.methods)
+
+
+def _tell(trial: str, method: str, share: float, phase: str) -> None:
+    """Also the moment at which a worker notices that nobody listens any more."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)
+    _messages.put(Told(trial, method, share, phase))
 
 
 def _finished(done: dict[tuple[str, str], Row], trial: Trial, method: Method, rows_file: Path) -> bool:

@@ -132,8 +132,10 @@ class PredictorConfig(Settings):
     dice_weight: NonNegativeFloat = 1.0
     normal_decay: PositiveInt | None = None
     """Updates over which the weight alpha of normal pixels falls from 1 to 0; None keeps it at 1."""
-    steps: PositiveInt = 300
+    steps: PositiveInt = 600
     """Steps of the last fit, on the detector's own snapshots."""
+    crop_side: PositiveInt = 128
+    """Pixels along the squares on which the last fit trains; half of them are laid over a defect."""
     normal_images: NonNegativeInt = 0
     """Normal images shown to the predictor in the last fit, as images without any defect."""
     folds: PositiveInt = 3
@@ -166,7 +168,7 @@ class Config(Settings):
     """Pixels along the square that every image is resized to."""
     cell: PositiveInt = 4
     """Pixels along one cell of the canvas, the grid that the autoencoder reconstructs."""
-    cycles: PositiveInt = 30
+    cycles: PositiveInt = 12
     """Cycles over which policy and predictor learn, before the one that makes the detector."""
     updates: PositiveInt = 100
     """Autoencoder updates of a cycle."""
@@ -187,6 +189,7 @@ class Config(Settings):
             ("sampler.patch_side", sampler.patch_side),
             ("sampler.crop_side", sampler.crop_side),
             ("sampler.stride", sampler.stride),
+            ("predictor.crop_side", self.predictor.crop_side),
         ]:
             if pixels % self.cell:
                 raise ValueError(f"{name} ({pixels}) must be a multiple of cell ({self.cell})")

@@ -12,8 +12,9 @@ from flawtrace import predictor
 from flawtrace.config import Config
 from flawtrace.learner import Learner, derive, generator, seeded
 from flawtrace.material import Material
+from flawtrace.patches import clamp, crop, random_centers
 from flawtrace.profile import BATCH
-from flawtrace.shapes import Coverage, Images, LossProfiles
+from flawtrace.shapes import Coverage, Images, LossProfiles, Points
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,13 @@ class Examples:
     def __getitem__(self, chosen: torch.Tensor) -> "Examples":
         return Examples(self.profiles[chosen], self.canvases[chosen], self.coverage[chosen])
 
+    def under(self, centers: Points, side: int) -> "Examples":
+        """The square of `side` cells around a centre of each image."""
+        rows = torch.arange(len(self), device=self.coverage.device)
+        coverage = crop(self.coverage[:, None], rows, centers, side)[:, 0]
+        profiles, canvases = (crop(part, rows, centers, side) for part in (self.profiles, self.canvases))
+        return Examples(profiles, canvases, coverage)
+
 
 class Fit:
     """One predictor's last fit, step by step, so that it can stop anywhere and go on."""
@@ -40,6 +48,7 @@ class Fit:
         self.step = 0
         self.steps = settings.steps
         self._config = settings
+        self._side = settings.crop_side // config.cell
         self._normal_weight = predictor.normal_weight(settings, config.cycles * config.updates)
         seed = derive(config.seed, 3, member)
         self._rng = generator(seed)
@@ -60,6 +69,8 @@ class Fit:
         settings, network = self._config, self.learner.network.train()
         chosen = torch.randint(len(examples), (settings.batch,), generator=self._rng)
         batch = examples[chosen]
+        if self._side < batch.coverage.shape[1]:
+            batch = batch.under(squares(batch.coverage, self._side, self._rng), self._side)
         if settings.turns:
             batch = turned(batch, int(torch.randint(8, (), generator=self._rng)))
         if settings.one_cycle:
@@ -87,6 +98,21 @@ def folds(types: Sequence[str], count: int) -> list[int]:
     by_type = sorted(range(len(types)), key=lambda index: types[index])
     turn = {index: position % count for position, index in enumerate(by_type)}
     return [turn[index] for index in range(len(types))]
+
+
+def squares(coverage: Coverage, side: int, rng: torch.Generator) -> Points:
+    """The centre of a square of `side` cells in each image: over a defect in one half of the draws.
+
+    Where it lies over a defect, a cell of the defect is anywhere in the square; else it is anywhere.
+    """
+    count, height, width = coverage.shape
+    weights = (coverage.cpu() > 0).flatten(1).float() + 1e-6
+    cells = torch.multinomial(weights, 1, generator=rng)[:, 0]
+    aside = side // 2 - torch.randint(side, (count, 2), generator=rng)
+    over = clamp(torch.stack([cells // width, cells % width], dim=1) + aside, height, width, side)
+    anywhere = random_centers(count, height, width, side, rng)
+    wanted = torch.rand(count, 1, generator=rng) < 0.5
+    return torch.where(wanted, over, anywhere).to(coverage.device)
 
 
 def turned(batch: Examples, way: int) -> Examples:

@@ -37,6 +37,8 @@ PAPER: dict[str, Any] = {
         "weight_decay": 0.0,
         "turns": False,
         "batch": 80,
+        "steps": 300,
+        "crop_side": 256,
         "dice_weight": 0.0,
         "normal_decay": 9000,
         "normal_images": 0,

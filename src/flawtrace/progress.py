@@ -33,7 +33,7 @@ class Plan:
         num_images = len(split.normal) + len(split.labelled) * (1 + config.copies)
         updates = config.cycles * config.updates + config.last_updates
         steps = config.predictor.members * config.predictor.steps
-        return cls(0.1 * num_images, 0.06 * updates, 0.1 * steps, config)
+        return cls(0.06 * num_images, 0.04 * updates, 0.05 * steps, config)
 
     @property
     def total(self) -> float:

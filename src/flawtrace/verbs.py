@@ -32,7 +32,7 @@ from flawtrace.training import train as training
 
 METRICS_NAME = "metrics.json"
 
-DEMO_SETTINGS: dict[str, Any] = {"labels": 4, "cycles": 6, "predictor.steps": 160}
+DEMO_SETTINGS: dict[str, Any] = {"labels": 4, "cycles": 6, "predictor.steps": 300, "last_updates": 300}
 """What the demo changes in `light`, to be over within three minutes on two cores."""
 
 Counting = Callable[[int, int], None]
