@@ -146,7 +146,7 @@ def run(
         WorkerLostError: a process was killed, most likely for want of memory.
     """
     context = multiprocessing.get_context("spawn")
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) // jobs))
     messages: Messages = context.Queue()
     with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(threads, messages)) as pool:
         futures = [pool.submit(_work, task, folder, peers) for task in tasks]
