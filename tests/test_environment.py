@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -12,11 +13,13 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from torch import nn
 
+from flawtrace.autoencoder import reconstruction_loss
 from flawtrace.config import Config, RewardConfig
 from flawtrace.environment import Cycle, PatchEnv, beta, composite_reward, scout
 from flawtrace.learner import generator
 from flawtrace.material import Material
-from flawtrace.profile import loss_profiles
+from flawtrace.patches import crop
+from flawtrace.profile import loss_profiles, scale_errors
 
 Small = Callable[..., Config]
 SaveAndLoad = Callable[[dict[str, Any]], dict[str, Any]]
@@ -228,6 +231,35 @@ def test_the_predictor_goes_on_from_cycle_to_cycle(cycle: Cycle) -> None:
     learnt = weights(cycle.predictor.network)
     cycle.begin(99)
     assert weights(cycle.predictor.network).equal(learnt)
+
+
+def test_credit_per_patch_is_what_a_step_on_that_patch_does_to_the_predictor(
+    material: Material, statics: torch.Tensor, small: Small
+) -> None:
+    cycle = Cycle(material, statics, small(reward__credit="per-patch", updates=30, profile__tracked=4))
+    cycle.begin(3)
+    advanced(cycle, 30)
+    profiles, network = cycle.history.profiles(), cycle.autoencoder.network
+    cycle._uphill = cycle._gradient(profiles)
+    places = cycle.walkers.anywhere(cycle.rng)
+    patches = crop(material.canvases, places.images, places.centers, cycle.walkers.geometry.patch)
+    credit = cycle._credited(patches)
+    assert credit is not None
+
+    def predictor_loss(autoencoder: torch.nn.Module) -> float:
+        tracked = material.labelled[cycle.tracked]
+        newest = scale_errors(tracked.float(), autoencoder.eval()(tracked.float()), material.scales)
+        seen = torch.cat([profiles[:, :-1], newest], dim=1).detach()
+        return float(cycle._loss(cycle.predictor.network.eval(), seen, torch.arange(4)).detach())
+
+    before, gained = predictor_loss(network), []
+    for patch in patches:
+        stepped = deepcopy(network)
+        reconstruction_loss(patch[None], stepped(patch[None])).backward()
+        for weight in stepped.parameters():
+            weight.data -= 1e-2 * weight.grad
+        gained.append(before - predictor_loss(stepped))
+    assert torch.corrcoef(torch.stack([torch.tensor(gained), credit]))[0, 1] > 0.99
 
 
 @pytest.mark.parametrize("diversity", ["reset", "bottleneck_dropout"])

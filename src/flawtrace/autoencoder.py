@@ -85,6 +85,11 @@ def build(config: AutoencoderConfig, channels: int) -> Published | Compact:
     return Compact(channels, config.width, config.bottleneck, config.stages)
 
 
+def patch_losses(patches: Images, reconstructions: Images) -> Float[Tensor, " b"]:
+    """Mean squared error of each patch; their mean is the loss."""
+    return (reconstructions - patches).square().mean(dim=(1, 2, 3))
+
+
 def reconstruction_loss(patches: Images, reconstructions: Images) -> Scalar:
     """Mean squared error."""
     return F.mse_loss(reconstructions, patches)

@@ -81,6 +81,9 @@ class RewardConfig(Settings):
     prediction_as: Literal["value", "decrease"] = "decrease"
     """R_pred is minus the predictor's loss (the paper), or how far the autoencoder alone brought it down: the
     predictor's loss as it left the last observation, minus the same predictor's on the profiles of now."""
+    credit: Literal["shared", "per-patch"] = "shared"
+    """R_pred is the same for all walkers, or what each walker's own patch does to the predictor's loss, to
+    first order; `prediction_as` plays no part then."""
     decay: PositiveInt = 5000
     """Autoencoder updates over which beta falls from 1 to 0."""
 

@@ -12,18 +12,25 @@ from gymnasium.vector.utils import batch_space
 from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.func import functional_call
 
 from flawtrace import autoencoder, predictor
 from flawtrace.config import Config, RewardConfig
 from flawtrace.learner import Learner, derive, generator, seeded
 from flawtrace.material import Material
 from flawtrace.patches import MOVES, crop, mean_under, standardized, static_maps
-from flawtrace.profile import BATCH, History, error_maps, observe
-from flawtrace.shapes import ErrorMaps, LossProfiles, PerWalker, Scalar
+from flawtrace.profile import BATCH, History, error_maps, observe, scale_errors
+from flawtrace.shapes import ErrorMaps, Images, LossProfiles, PerWalker, Scalar
 from flawtrace.walkers import CHANNELS, Geometry, Places, Walkers
 
 Autoencoder = autoencoder.Published | autoencoder.Compact
 Predictor = predictor.Published | predictor.Compact
+
+
+CREDITED = 4
+"""Followed images from which the predictor's gradient is taken, for credit per patch."""
+NUDGE = 0.01
+"""How far the weights are moved along that gradient, to and fro; their own norm is above 1."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,8 @@ class Cycle:
         self._prediction_loss: float | None = None
         self._prediction_reward = torch.zeros(())
         self._loss_left: float | None = None
+        self._uphill: dict[str, Tensor] = {}
+        self._credit: PerWalker | None = None
 
     def forget(self) -> None:
         """Be as if no cycle had been: a new predictor, and the decays at their start. Then `begin`."""
@@ -119,6 +128,7 @@ class Cycle:
         patches = crop(self.material.canvases, places.images, places.centers, walkers.geometry.patch)
         if config.diversity == "bottleneck_dropout":
             network.bottleneck.drop(config.dropout, self.rng)
+        self._credit = self._credited(patches)
         reconstructions = network.train()(patches)
         walkers.remember(error_maps(patches, reconstructions).detach())
         return self.autoencoder.step(autoencoder.reconstruction_loss(patches, reconstructions))
@@ -138,6 +148,7 @@ class Cycle:
             "prediction_loss": self._prediction_loss,
             "prediction_reward": self._prediction_reward,
             "loss_left": self._loss_left,
+            "uphill": self._uphill,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -155,6 +166,7 @@ class Cycle:
         self._prediction_loss = state["prediction_loss"]
         self._prediction_reward = state["prediction_reward"]
         self._loss_left = state["loss_left"]
+        self._uphill = state["uphill"]
 
     def _new_autoencoder(self, seed: int) -> Learner[Autoencoder]:
         with seeded(seed):
@@ -175,6 +187,8 @@ class Cycle:
             return
         profiles = self.history.profiles()
         self._prediction_loss = self._measured(profiles)
+        if self.config.reward.credit == "per-patch":
+            self._uphill = self._gradient(profiles)
         if self.config.reward.prediction_as == "value":
             self._prediction_reward = torch.tensor(-self._prediction_loss)
             self._train_predictor(profiles)
@@ -193,6 +207,38 @@ class Cycle:
             total += len(chosen) * float(self._loss(network, profiles, chosen))
         return total / len(profiles)
 
+    def _gradient(self, profiles: LossProfiles) -> dict[str, Tensor]:
+        """Of the predictor's loss by the autoencoder's weights, through the newest errors, at length 1."""
+        network, scales = self.autoencoder.network.eval(), self.material.scales
+        weights = dict(network.named_parameters())
+        chosen = torch.arange(min(len(profiles), CREDITED))
+        canvases = self.material.labelled[self.tracked[chosen]].float()
+        newest = scale_errors(canvases, network(canvases), scales)
+        seen = torch.cat([profiles[chosen, : -len(scales)], newest], dim=1)
+        loss = self._loss(self.predictor.network.eval(), seen, torch.arange(len(chosen)))
+        slopes = torch.autograd.grad(loss, list(weights.values()))
+        norm = torch.sqrt(torch.stack([slope.square().sum() for slope in slopes]).sum()) + 1e-12
+        return {name: slope / norm for name, slope in zip(weights, slopes, strict=True)}
+
+    @torch.no_grad()
+    def _credited(self, patches: Images) -> PerWalker | None:
+        """How far a step on each patch brings the predictor's loss down, in deviations over the patches.
+
+        A step on patch i moves the weights along -grad l_i, which to first order changes the predictor's loss
+        L by -grad l_i . grad L. All these products are one derivative of the losses l along grad L, taken
+        here as a central difference.
+        """
+        if not self._uphill:
+            return None
+        network = self.autoencoder.network.eval()
+
+        def losses(step: float) -> PerWalker:
+            moved = {name: weight + step * self._uphill[name] for name, weight in network.named_parameters()}
+            return autoencoder.patch_losses(patches, functional_call(network, moved, (patches,)))
+
+        products = losses(NUDGE) - losses(-NUDGE)
+        return products / (products.square().mean().sqrt() + 1e-12)
+
     def _train_predictor(self, profiles: LossProfiles) -> None:
         """A few steps on random batches of the tracked images."""
         config, network = self.config.predictor, self.predictor.network.train()
@@ -207,6 +253,15 @@ class Cycle:
         coverage = self.material.labelled_coverage[rows]
         return predictor.prediction_loss(logits, coverage, weight, config.dice_weight)
 
+    def _taken_prediction_reward(self) -> Tensor:
+        """R_pred of this update: one number, or one per walker; a decrease is paid once."""
+        weights, reward = self.config.reward, self._prediction_reward
+        if weights.credit == "per-patch":
+            return torch.zeros(()) if self._credit is None else self._credit
+        if weights.prediction_as == "decrease":
+            self._prediction_reward = torch.zeros(())
+        return reward
+
     def _reward(
         self, places: Places, visits: PerWalker, reconstruction_loss: float
     ) -> tuple[PerWalker, Feedback]:
@@ -214,9 +269,7 @@ class Cycle:
         clone = mean_under(self._texture, places.images, places.centers, side).sigmoid()
         cover = -visits.sigmoid()
         share = beta(weights, self.updates_before + self.update)
-        prediction = self._prediction_reward
-        if weights.prediction_as == "decrease":
-            self._prediction_reward = torch.zeros(())
+        prediction = self._taken_prediction_reward()
         rewards = composite_reward(clone, cover, prediction, share, weights)
         defective = mean_under(self.material.coverage, places.images, places.centers, side)
         return rewards, Feedback(
@@ -226,7 +279,7 @@ class Cycle:
             beta=share,
             clone=float(clone.mean()),
             cover=float(cover.mean()),
-            prediction=float(prediction),
+            prediction=float(prediction.mean()),
             defective=float(defective.mean()),
             exploration=float(share * (weights.clone * clone + weights.cover * cover).mean()),
             reward=float(rewards.mean()),
