@@ -12,15 +12,13 @@ import numpy as np
 import pytest
 
 from flawtrace.board import verdict, write_board
+from flawtrace.formats import to_csv, to_latex, to_markdown
 from flawtrace.statistics import Difference, Row, estimate, paired
 from flawtrace.tables import (
     ABOVE,
     BELOW,
     Table,
     summary_tables,
-    to_csv,
-    to_latex,
-    to_markdown,
 )
 
 METRICS = ["pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_aupro", "image_auroc", "image_ap", "pixel_f1"]

@@ -11,9 +11,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from flawtrace import plots
+from flawtrace import charts, plots
+from flawtrace.charts import Look
 from flawtrace.files import write_text
-from flawtrace.plots import Look
+from flawtrace.formats import to_csv, to_latex, to_markdown
 from flawtrace.statistics import MEAN, Difference, Rows, Section, across, grouped, labels_curve, sections
 from flawtrace.tables import (
     HEADLINE,
@@ -22,9 +23,6 @@ from flawtrace.tables import (
     first_method,
     section_tables,
     summary_tables,
-    to_csv,
-    to_latex,
-    to_markdown,
 )
 
 BOARD_NAME = "board.html"
@@ -66,7 +64,7 @@ def _encodable(text: str) -> str:
 
 def _page(rows: Rows, reference: str) -> str:
     methods = list(grouped(rows, "method"))
-    looks = plots.looks_of(methods)
+    looks = charts.looks_of(methods)
     return _template().render(
         reference=reference,
         methods=methods,
@@ -130,7 +128,7 @@ def _section(section: Section, reference: str, looks: Mapping[str, Look]) -> dic
         "headline": headline,
         "tables": others,
         "verdict": verdict({method: row[MEAN] for method, row in differing.items()}, reference),
-        "intervals": plots.intervals(found, looks, LABELS[HEADLINE]),
+        "intervals": charts.intervals(found, looks, LABELS[HEADLINE]),
         "differences": _difference_plot(differing, looks, reference),
         "costs": _cost_plot(section, looks),
     }
@@ -160,7 +158,7 @@ def _difference_plot(
     differing: Mapping[str, Mapping[str, Difference | None]], looks: Mapping[str, Look], reference: str
 ) -> str | None:
     known = {method: row for method, row in differing.items() if any(row.values())}
-    return plots.differences(known, looks, reference, LABELS[HEADLINE]) if known else None
+    return charts.differences(known, looks, reference, LABELS[HEADLINE]) if known else None
 
 
 def _cost_plot(section: Section, looks: Mapping[str, Look]) -> str | None:
@@ -172,14 +170,14 @@ def _cost_plot(section: Section, looks: Mapping[str, Look]) -> str | None:
         and (cost := across(section.groups(method), "seconds")) is not None
         and cost.mean > 0
     }
-    return plots.costs(points, looks, "training time in seconds", LABELS[HEADLINE]) if points else None
+    return charts.costs(points, looks, "training time in seconds", LABELS[HEADLINE]) if points else None
 
 
 def _curve(rows: Rows, looks: Mapping[str, Look]) -> str | None:
     """A curve per method, if there are several numbers of labels."""
     curves = {method: labels_curve(part, HEADLINE) for method, part in grouped(rows, "method").items()}
     known = {method: curve for method, curve in curves.items() if len(curve) > 1}
-    return plots.labels_curves(known, looks, LABELS[HEADLINE]) if known else None
+    return charts.labels_curves(known, looks, LABELS[HEADLINE]) if known else None
 
 
 def _settings(rows: Rows) -> dict[str, str]:

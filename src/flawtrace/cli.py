@@ -313,7 +313,7 @@ def benchmark(
         raise MissingFoldersError
     with cells() as progress:
         compared = flawtrace.benchmark(
-            folders, out, methods=methods, names=method, protocols=protocol, seeds=_seeds(seeds),
+            folders, out, methods=methods, names=method, protocols=protocol, seeds=seeds_of(seeds),
             jobs=jobs, rows=rows, peers=peers, retry=retry, progress=progress,
         )  # fmt: skip
     if json:
@@ -407,10 +407,10 @@ def _parsed(tokens: tuple[str, ...]) -> dict[str, Any]:
     return chosen
 
 
-def _seeds(text: str) -> tuple[int, ...]:
+def seeds_of(text: str) -> tuple[int, ...]:
     """Numbers and ranges of them.
 
-    >>> _seeds("42-44,7")
+    >>> seeds_of("42-44,7")
     (42, 43, 44, 7)
     """
     seeds: list[int] = []

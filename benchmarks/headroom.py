@@ -1,0 +1,163 @@
+"""What could any sampler win? Fixed strategies at their extremes, in several regimes.
+
+    python benchmarks/headroom.py DATA... -o benchmarks/results/headroom.jsonl --seeds 42-44
+
+For each strategy an autoencoder learns for one cycle on the patches that it chooses; the map of a test image
+is its last reconstruction error, each scale divided by its mean. No policy, no predictor: what is left is the
+sampler's part. A policy can win at most the spread between the best and the worst strategy. Some of these see
+the masks of the labelled images, which a policy does not.
+
+A finished cell is never run again; the table at the end is over all rows of the file.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+
+from flawtrace.bench import find_categories
+from flawtrace.cell import SIDE, Desk, commit
+from flawtrace.cli import seeds_of
+from flawtrace.config import Config
+from flawtrace.detector import resized
+from flawtrace.environment import Cycle
+from flawtrace.files import append_json, read_jsonl
+from flawtrace.material import Material
+from flawtrace.metrics import summary
+from flawtrace.patches import mean_under
+from flawtrace.presets import load_config
+from flawtrace.profile import observe
+from flawtrace.protocols import trials
+from flawtrace.walkers import Places
+
+REGIMES: dict[str, dict[str, Any]] = {
+    "30 updates": {"updates": 30},
+    "100 updates": {"updates": 100},
+    "300 updates": {"updates": 300},
+    "100 of 8 patches": {"updates": 100, "sampler.walkers": 8},
+    "100, rate 5e-3": {"updates": 100, "autoencoder.lr": 5e-3},
+    "100, bottleneck 4": {"updates": 100, "autoencoder.bottleneck": 4},
+}
+
+Choose = Callable[[Cycle], Places]
+
+
+def uniform(cycle: Cycle) -> Places:
+    return cycle.walkers.anywhere(cycle.rng)
+
+
+def preferring(weigh: Callable[[Cycle, Places], torch.Tensor], of: int = 4) -> Choose:
+    """For each patch the best of a few uniform draws."""
+
+    def choose(cycle: Cycle) -> Places:
+        drawn = [uniform(cycle) for _ in range(of)]
+        best = torch.stack([weigh(cycle, places) for places in drawn]).argmax(dim=0)
+        rows = torch.arange(len(best))
+        images = torch.stack([places.images for places in drawn])[best, rows]
+        return Places(images, torch.stack([places.centers for places in drawn])[best, rows])
+
+    return choose
+
+
+def under(planes: Callable[[Material], torch.Tensor], sign: int) -> Callable[[Cycle, Places], torch.Tensor]:
+    def weigh(cycle: Cycle, places: Places) -> torch.Tensor:
+        side = cycle.walkers.geometry.patch
+        return sign * mean_under(planes(cycle.material), places.images, places.centers, side)
+
+    return weigh
+
+
+def on_images(normal: bool) -> Choose:
+    """Anywhere on normal images, or anywhere on labelled ones."""
+
+    def choose(cycle: Cycle) -> Places:
+        places, material = uniform(cycle), cycle.material
+        if normal:
+            return Places(places.images % material.num_normal, places.centers)
+        return Places(material.num_normal + places.images % material.num_labelled, places.centers)
+
+    return choose
+
+
+def half_on_defects(cycle: Cycle) -> Places:
+    places, defects = on_images(normal=True)(cycle), preferring(under(lambda m: m.coverage, 1), of=64)(cycle)
+    half = torch.arange(len(places.images)) % 2 == 0
+    images = torch.where(half, defects.images, places.images)
+    return Places(images, torch.where(half[:, None], defects.centers, places.centers))
+
+
+STRATEGIES: dict[str, Choose] = {
+    "uniform": uniform,
+    "most textured of 4": preferring(under(lambda material: material.texture, 1)),
+    "least textured of 4": preferring(under(lambda material: material.texture, -1)),
+    "normal images alone": on_images(normal=True),
+    "labelled images alone": on_images(normal=False),
+    "half on defects": half_on_defects,
+}
+
+
+def measure(desk: Desk, config: Config, choose: Choose) -> dict[str, float | None]:
+    """Metrics of the last reconstruction error on the test images."""
+    encoded = desk.encoded(config)
+    material = encoded.prepared.material
+    cycle = Cycle(material, torch.zeros_like(material.coverage), config)
+    for _ in range(config.updates):
+        cycle.reconstruct(choose(cycle))
+    errors = observe(cycle.autoencoder.network, encoded.test, material.scales)
+    maps = resized((errors / errors.mean(dim=(0, 2, 3), keepdim=True)).mean(dim=1), SIDE, SIDE).numpy()
+    return summary(maps, desk.masks, maps.max(axis=(1, 2)), None)
+
+
+def cells(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The rows that are not in the file yet."""
+    done = {(row["trial"], row["regime"], row["strategy"]) for row in read_jsonl(arguments.out)}
+    for category in find_categories(arguments.data):
+        for trial in trials(category, "five-per-type", seeds_of(arguments.seeds)):
+            desk = Desk(trial, arguments.out.parent)
+            for regime, settings in REGIMES.items():
+                config = load_config(settings={"seed": trial.seed, "profile.length": 1, **settings})
+                for strategy, choose in STRATEGIES.items():
+                    if (trial.name, regime, strategy) in done:
+                        continue
+                    metrics = measure(desk, config, choose)
+                    facts = {"regime": regime, "strategy": strategy, "metrics": metrics, "commit": commit()}
+                    yield trial.facts | facts
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """F1_max of every strategy, means over seeds, and the spread between strategies."""
+    found: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        found[row["category"], row["regime"]][row["strategy"]].append(row["metrics"]["pixel_f1_max"])
+    lines = ["| category, regime | " + " | ".join(STRATEGIES) + " | spread | seeds |"]
+    lines.append("|" + "---|" * (len(STRATEGIES) + 3))
+    for (category, regime), by_strategy in sorted(found.items()):
+        means = [fmean(by_strategy[name]) if by_strategy[name] else np.nan for name in STRATEGIES]
+        numbers = [f"{mean:.3f}" for mean in means]
+        num = min(len(values) for values in by_strategy.values())
+        spread = f"{np.nanmax(means) - np.nanmin(means):.3f}"
+        lines.append(f"| {category}, {regime} | " + " | ".join([*numbers, spread, str(num)]) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", nargs="+", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--seeds", default="42-44")
+    arguments = parser.parse_args()
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    for row in cells(arguments):
+        append_json(arguments.out, row)
+        print(
+            json.dumps({name: row[name] for name in ("trial", "regime", "strategy", "metrics")}), flush=True
+        )
+    print(table(list(read_jsonl(arguments.out))))
