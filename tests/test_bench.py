@@ -179,7 +179,7 @@ def test_scores_come_from_the_maps_unless_they_are_given(trial: Trial, tmp_path:
         ("import sys; print('no luck'); sys.exit(3)", "status 3"),
         ("pass", "No such file"),
         (ORACLE.replace("np.stack(maps)", "np.stack(maps)[1:]"), "instead of"),
-        (ORACLE.replace("np.stack(maps)", "np.stack(maps) * np.nan"), "not finite"),
+        (ORACLE.replace("np.stack(maps)", "(np.stack(maps) * np.nan)"), "not finite"),
         (ORACLE.replace('{"maps"', '{"mops"'), "maps"),
     ],
 )
