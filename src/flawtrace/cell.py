@@ -109,13 +109,13 @@ class Desk:
 
 def run_cell(desk: Desk, method: Method, tell: Tell) -> dict[str, Any]:
     """The row of one cell; a method that cannot be run here leaves its reason in `error`."""
-    facts = desk.trial.facts | {"method": method.name, "settings": method.identity, **circumstances()}
+    facts = desk.trial.facts | {"method": method.name, "settings": method.identity}
     try:
         write_split(desk.split_file, desk.trial)
         answer = _ask(desk, method, tell) if method.command else _train(desk, method, tell)
     except FlawtraceError as error:
-        return facts | {"error": str(error)}
-    return facts | results(desk, answer) | answer.facts
+        return facts | {"error": str(error)} | circumstances()
+    return facts | results(desk, answer) | answer.facts | circumstances()
 
 
 def results(desk: Desk, answer: Answer) -> dict[str, Any]:
