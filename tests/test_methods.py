@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from flawtrace.bench import read_rows
 from flawtrace.errors import SettingsError, UnknownMethodError, UnknownSettingError
 from flawtrace.methods import DEFAULT, Method, chosen, read_methods
 
@@ -58,6 +59,15 @@ def test_a_typo_in_a_name_is_told_with_the_nearest() -> None:
 def test_a_method_is_what_it_does_not_what_it_is_called() -> None:
     assert Method(name="a").identity == Method(name="b").identity
     assert Method(name="a").identity != Method(name="a", settings={"cycles": 3}).identity
+
+
+def test_committed_results_are_of_the_methods_as_they_are() -> None:
+    """Else the same command would not go on with them, and their names would mean two things."""
+    benchmarks = Path(__file__).parents[1] / "benchmarks"
+    for file in benchmarks.rglob("*.toml"):
+        identities = {method.name: method.identity for method in read_methods(file)}
+        for row in read_rows(benchmarks / "results" / f"{file.stem}.jsonl"):
+            assert row["settings"] == identities[row["method"]], row["trial"]
 
 
 def test_the_files_of_the_project_can_be_read() -> None:

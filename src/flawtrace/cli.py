@@ -271,6 +271,7 @@ def benchmark(
     rows: Path | None = None,
     peers: Path | None = None,
     retry: Flag = False,
+    reference: str | None = None,
     json: Json = False,
 ) -> int:
     """Compare methods on the same held-out images: every category, protocol and seed, cell by cell.
@@ -306,6 +307,8 @@ def benchmark(
         Virtual environment of other programs. [default: OUT/peers]
     retry
         Run those cells again that ended with an error.
+    reference
+        The method that differences are to. [default: the first]
     json
         Print one JSON document with all rows.
     """
@@ -314,7 +317,8 @@ def benchmark(
     with cells() as progress:
         compared = flawtrace.benchmark(
             folders, out, methods=methods, names=method, protocols=protocol, seeds=seeds_of(seeds),
-            jobs=jobs, rows=rows, peers=peers, retry=retry, progress=progress,
+            jobs=jobs, rows=rows, peers=peers, retry=retry, reference=reference,
+            progress=progress,
         )  # fmt: skip
     if json:
         print_json({"rows": compared.rows, "skipped": compared.skipped})

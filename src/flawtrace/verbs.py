@@ -129,22 +129,26 @@ def benchmark(
     rows: Path | None = None,
     peers: Path | None = None,
     retry: bool = False,
+    reference: str | None = None,
     progress: Callable[[bench.Plan, Told | bench.Row], None] | None = None,
 ) -> Benchmark:
     """Run every method on every trial that has no row yet, and compare all rows.
 
-    `folders` are categories or hold categories; `rows` is the file of results, `out`/rows.jsonl unless named.
+    `folders` are categories or hold categories; `rows` is the file of results, `out`/rows.jsonl unless
+    named. Differences are to the method `reference`, the first of the rows unless named.
     """
     file = rows or Path(out) / bench.ROWS_NAME
     asked = chosen(read_methods(methods) if methods else DEFAULT, tuple(names))
     categories = bench.find_categories([Path(folder) for folder in folders])
     design = bench.Design(asked, tuple(protocols), tuple(seeds))
     plan = bench.plan(categories, design, file, retry)
+    if reference:
+        chosen(asked, (reference,))
     for message in bench.run(plan.tasks, Path(out), file, jobs, peers):
         if progress:
             progress(plan, message)
     known = bench.read_rows(file)
-    board = write_board(Path(out), known, reference=None) if known else None
+    board = write_board(Path(out), known, reference) if known else None
     return Benchmark(tuple(known), tuple(map(str, plan.skipped)), board)
 
 
