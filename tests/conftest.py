@@ -49,7 +49,7 @@ SMALL: dict[str, Any] = {
     "reward": {"decay": 20},
     "autoencoder": {"width": 8, "bottleneck": 4, "stages": 2},
     "profile": {"length": 3, "observations": 4, "tracked": 4},
-    "predictor": {"width": 4, "batch": 3, "steps": 10},
+    "predictor": {"width": 4, "batch": 3, "steps": 10, "crop_side": 32, "normal_images": 4, "pasted": 4},
 }
 """A cycle that takes a tenth of a second: 32 x 32 cells, patches of 8 cells."""
 
@@ -84,7 +84,9 @@ def material() -> Material:
         coverage=torch.cat([torch.zeros(5, 32, 32), coverage[:3]]),
         labelled=encode(torch.cat([images[5:], copies])).half(),
         labelled_coverage=coverage,
-        masks=masks,
+        pictures=images.half(),
+        labelled_pictures=torch.cat([images[5:], copies]).half(),
+        labelled_masks=torch.cat([masks, copied_masks]),
         scales=(3,),
         num_normal=5,
         num_labelled=3,

@@ -15,7 +15,7 @@ def test_the_paper_preset_has_the_published_sizes() -> None:
     assert (paper.cell, paper.updates, paper.profile.length, paper.copies, paper.labels) == (1, 20, 10, 6, 5)
     assert (paper.sampler.patch_side, paper.sampler.crop_side, paper.sampler.stride) == (64, 128, 24)
     assert paper.encoder == "pixels"
-    assert paper.predictor.inputs == "profile"
+    assert paper.predictor.kind == "published"
 
 
 def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) -> None:

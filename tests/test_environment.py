@@ -300,7 +300,6 @@ def test_the_published_networks_go_through_a_cycle(material: Material, small: Sm
         sampler__walkers=2,
         autoencoder__kind="published",
         predictor__kind="published",
-        predictor__inputs="profile",
         profile__length=2,
         profile__spacing="consecutive",
     )

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,25 +8,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from flawtrace.augmentation import turned
 from flawtrace.config import Config
-from flawtrace.fitting import Examples, Fit, folds, one_cycle, predict, squares, turned
-from flawtrace.material import Material
-from flawtrace.predictor import Published
+from flawtrace.fitting import (
+    Batch,
+    Examples,
+    Fit,
+    Lesson,
+    anywhere,
+    folds,
+    joined,
+    one_cycle,
+    over_a_defect,
+    predict,
+    turned_batch,
+    under,
+)
+from flawtrace.material import Material, covered
+from flawtrace.predictor import Compact, Published, Views
 
 CPU = torch.device("cpu")
 types = st.lists(st.sampled_from("abcd"), min_size=1, max_size=24)
 
 
 def examples(count: int = 6) -> Examples:
+    """16 cells of 2 pixels; defective where the first map of the profile is high, in blocks of 8 pixels."""
     rng = torch.Generator().manual_seed(2)
-    profiles = torch.rand(count, 3, 16, 16, generator=rng)
-    return Examples(
-        profiles, torch.rand(count, 3, 16, 16, generator=rng).half(), (profiles[:, 0] > 0.7).float()
-    )
+    profiles = torch.rand(count, 3, 4, 4, generator=rng).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    masks = (profiles[:, 0] > 0.7).repeat_interleave(2, 1).repeat_interleave(2, 2)
+    canvases, pictures = (torch.rand(count, 3, side, side, generator=rng).half() for side in (16, 32))
+    views = Views(profiles, canvases, pictures)
+    return Examples(views, masks, covered(masks, 16))
+
+
+def lesson(count: int = 6) -> Lesson:
+    some = examples(count)
+    low = replace(some.views, profiles=some.views.profiles.clamp(max=0.7))
+    normal = Examples(low, torch.zeros_like(some.masks), torch.zeros_like(some.coverage))
+    return Lesson(some, normal, some)
 
 
 def weights(fit: Fit) -> torch.Tensor:
-    return nn.utils.parameters_to_vector(fit.learner.network.parameters()).detach().clone()
+    return torch.cat([weight.detach().reshape(-1) for weight in fit.learner.network.parameters()])
 
 
 @given(types, st.integers(2, 6))
@@ -54,17 +78,16 @@ def test_no_fold_is_empty(num_types: int, labels: int, most: int) -> None:
 
 
 def test_there_are_eight_ways_to_turn() -> None:
-    batch = examples(1)
-    ways = [tuple(turned(batch, way).coverage.flatten().tolist()) for way in range(8)]
-    assert len(set(ways)) == 8
+    maps = torch.rand(4, 4)
+    assert len({tuple(turned(maps, way).flatten().tolist()) for way in range(8)}) == 8
 
 
 @pytest.mark.parametrize("way", range(8))
-def test_turning_keeps_profile_canvas_and_coverage_in_step(way: int) -> None:
-    maps = torch.rand(2, 1, 8, 8)
-    after = turned(Examples(maps, maps, maps[:, 0]), way)
-    assert after.profiles.equal(after.canvases)
-    assert after.profiles[:, 0].equal(after.coverage)
+def test_turning_keeps_views_and_masks_in_step(way: int) -> None:
+    maps = torch.rand(2, 3, 8, 8)
+    after = turned_batch(Batch(Views(maps, maps, maps), maps[:, 0]), way)
+    assert all(part.equal(after.views.profiles) for part in after.views.parts)
+    assert after.views.profiles[:, 0].equal(after.masks)
 
 
 def test_the_learning_rate_has_the_shape_of_torchs_one_cycle() -> None:
@@ -88,14 +111,14 @@ def test_the_learning_rate_has_the_shape_of_torchs_one_cycle() -> None:
 def test_a_fit_takes_as_many_steps_as_it_is_told(material: Material, small: Callable[..., Config]) -> None:
     fit, taken = Fit(0, small(predictor__steps=3), material), 0
     while not fit.over:
-        fit.advance(examples())
+        fit.advance(lesson())
         taken += 1
     assert taken == 3
 
 
 def test_a_fit_learns_its_examples(material: Material, small: Callable[..., Config]) -> None:
     fit = Fit(0, small(predictor__steps=150, predictor__width=8, predictor__batch=6), material)
-    losses = [fit.advance(examples()) for _ in range(150)]
+    losses = [fit.advance(lesson()) for _ in range(150)]
     assert losses[-1] < 0.6 * losses[0]
 
 
@@ -108,25 +131,68 @@ def test_a_fit_loaded_in_the_middle_goes_on_to_the_same_bits(
 ) -> None:
     whole, rest = Fit(1, small(), material), Fit(1, small(), material)
     for _ in range(stop):
-        whole.advance(examples())
+        whole.advance(lesson())
     rest.load(saved(whole.state()))
     for fit in (whole, rest):
         while not fit.over:
-            fit.advance(examples())
+            fit.advance(lesson())
     assert weights(rest).equal(weights(whole))
 
 
-@pytest.mark.parametrize("side", [3, 4])
-def test_half_of_the_squares_lie_over_a_defect_where_there_is_one(side: int, rng: torch.Generator) -> None:
-    coverage = torch.zeros(400, 20, 20)
-    coverage[:200, 7, 9] = 0.1
-    centers = squares(coverage, side, rng)
-    cut = Examples(torch.zeros(400, 1, 20, 20), torch.zeros(400, 1, 20, 20), coverage).under(centers, side)
-    assert cut.coverage.shape == (400, side, side)
-    hits = (cut.coverage[:200] > 0).flatten(1)
-    assert 90 <= int(hits.any(dim=1).sum()) <= 130
-    assert hits.any(dim=0).all(), "a defect may be anywhere in its square"
-    assert len(set(map(tuple, centers[200:].tolist()))) > 100
+@pytest.mark.parametrize("side", [3, 4, 5])
+def test_a_square_over_a_defect_has_it_anywhere(side: int, rng: torch.Generator) -> None:
+    masks = torch.zeros(200, 40, 40, dtype=torch.bool)
+    masks[:, 14:16, 18:20] = True  # one cell
+    views = Views(torch.zeros(200, 1, 20, 20), torch.zeros(200, 1, 20, 20), torch.zeros(200, 3, 40, 40))
+    cut = Examples(views, masks, covered(masks, 20))
+    batch = under(cut, torch.arange(200), over_a_defect(cut.coverage, side, rng), side, cell=2)
+    hits = batch.masks.flatten(1) > 0
+    assert hits.sum(dim=1).tolist() == [4] * 200
+    assert hits.any(dim=0).all()
+
+
+def test_squares_anywhere_are_everywhere(rng: torch.Generator) -> None:
+    centers = anywhere(torch.zeros(400, 20, 20), 4, rng)
+    assert len(set(map(tuple, centers.tolist()))) > 150
+
+
+@pytest.mark.parametrize("side", [7, 8])
+def test_a_square_shows_the_same_place_in_all_views(side: int) -> None:
+    some = examples(2)
+    coarse = some.masks.float()[:, None, ::2, ::2]
+    views = Views(coarse, coarse, some.masks.float()[:, None].expand(-1, 3, -1, -1))
+    centers = torch.tensor([[5, 9], [8, 4]])
+    batch = under(Examples(views, some.masks, some.coverage), torch.arange(2), centers, side, cell=2)
+    assert batch.views.profiles[:, 0].equal(batch.masks[:, ::2, ::2])
+    assert batch.views.pictures[:, 0].equal(batch.masks)
+
+
+def test_batches_are_joined_in_their_order() -> None:
+    some = examples(3)
+    parts = [under(some, torch.tensor([row]), torch.tensor([[8, 8]]), 16, cell=2) for row in range(3)]
+    assert joined(parts).masks.equal(some.masks.float())
+
+
+def test_without_normal_or_pasted_images_the_labelled_ones_fill_the_batch(
+    material: Material, small: Callable[..., Config]
+) -> None:
+    some = examples()
+    none = some[torch.arange(0)]
+    batch = Fit(0, small(predictor__batch=7), material)._batch(Lesson(some, none, none))
+    assert len(batch.masks) == 7
+
+
+def test_the_finished_predictor_ranks_defective_squares_higher(
+    material: Material, small: Callable[..., Config]
+) -> None:
+    fit = Fit(0, small(predictor__ranking=1.0, predictor__steps=5), material)
+    while not fit.over:
+        fit.advance(lesson())
+    network, some = fit.finish(lesson()), examples()
+    assert isinstance(network, Compact)
+    maps = predict(network, some)
+    clear = covered(some.masks, 8).repeat_interleave(4, 1).repeat_interleave(4, 2)
+    assert maps[clear > 0.7].mean() > maps[clear < 0.1].mean() + 0.2
 
 
 def test_members_begin_and_learn_differently(material: Material, small: Callable[..., Config]) -> None:
@@ -135,7 +201,7 @@ def test_members_begin_and_learn_differently(material: Material, small: Callable
 
 def test_the_same_member_learns_the_same(material: Material, small: Callable[..., Config]) -> None:
     one, other = Fit(0, small(), material), Fit(0, small(), material)
-    assert [one.advance(examples()) for _ in range(3)] == [other.advance(examples()) for _ in range(3)]
+    assert [one.advance(lesson()) for _ in range(3)] == [other.advance(lesson()) for _ in range(3)]
 
 
 def test_a_prediction_is_a_probability_and_does_not_depend_on_the_batch() -> None:

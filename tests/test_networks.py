@@ -1,8 +1,10 @@
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import nn
 from torch.nn import functional as F
 
@@ -10,7 +12,7 @@ from flawtrace import autoencoder, predictor
 from flawtrace.autoencoder import Bottleneck, reconstruction_loss
 from flawtrace.config import AutoencoderConfig, PredictorConfig
 from flawtrace.learner import Learner, derive, seeded
-from flawtrace.predictor import normal_weight, prediction_loss
+from flawtrace.predictor import Views, Weights, discriminant, normal_weight, prediction_loss
 from flawtrace.presets import load_config
 from flawtrace.sampler import Policy
 from flawtrace.shapes import Scalar
@@ -33,10 +35,17 @@ def reconstructing(network: nn.Module, channels: int, side: int) -> Case:
     return network, lambda: reconstruction_loss(batch, network(batch))
 
 
-def predicting(network: nn.Module) -> Case:
-    profiles, canvases = torch.rand(2, 10, 16, 16, generator=generator()), torch.rand(2, 3, 16, 16)
-    coverage = (profiles.mean(dim=1) > 0.55).float()
-    return network, lambda: prediction_loss(network(profiles, canvases), coverage, dice_weight=0.5)
+def views(count: int = 2, side: int = 16, cell: int = 2, length: int = 10) -> Views:
+    rng, large = generator(), side * cell
+    profiles = torch.rand(count, length, side, side, generator=rng)
+    canvases = torch.rand(count, 3, side, side, generator=rng)
+    return Views(profiles, canvases, torch.rand(count, 3, large, large, generator=rng))
+
+
+def predicting(network: predictor.Predictor) -> Case:
+    some = views()
+    masks = F.interpolate((some.profiles.mean(dim=1, keepdim=True) > 0.55).float(), scale_factor=2)[:, 0]
+    return network, lambda: network.loss(some, masks, Weights(dice=0.5))
 
 
 def deciding(policy: Policy, crop: int) -> Case:
@@ -69,7 +78,7 @@ def case(request: pytest.FixtureRequest) -> Case:
             case "published autoencoder":
                 return reconstructing(autoencoder.Published(bottleneck=20), 3, 64)
             case "compact predictor":
-                return predicting(predictor.Compact(10, 3, PredictorConfig(width=8)))
+                return predicting(predictor.Compact(10, 3, 2, PredictorConfig(width=8)))
             case "published predictor":
                 return predicting(predictor.Published())
             case "light policy":
@@ -83,7 +92,7 @@ def test_the_published_autoencoder_has_the_published_size() -> None:
 
 
 def test_the_published_predictor_has_the_published_size() -> None:
-    assert count(predictor.build(PAPER.predictor, length=10, channels=3)) == 9_113
+    assert count(predictor.build(PAPER.predictor, length=10, channels=3, cell=1)) == 9_113
 
 
 def test_the_published_actor_has_the_published_size() -> None:
@@ -102,7 +111,8 @@ def test_every_weight_feels_its_loss(case: Case) -> None:
     network, loss = case
     network.eval()  # a batch norm in training takes the bias before it away
     loss().backward()
-    assert [name for name, weight in network.named_parameters() if not weight.grad.any()] == []
+    learning = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
+    assert [name for name, weight in learning.items() if not weight.grad.any()] == []
 
 
 @pytest.mark.parametrize("stages", [1, 2, 3])
@@ -116,19 +126,43 @@ def test_the_published_autoencoder_keeps_sizes() -> None:
     assert autoencoder.Published().eval()(images).shape == images.shape
 
 
-def test_a_predictor_gives_one_number_per_cell() -> None:
-    profiles, canvases = torch.rand(2, 10, 16, 24), torch.rand(2, 3, 16, 24)
-    for network in (predictor.Published(), predictor.Compact(10, 3, PredictorConfig())):
-        assert network(profiles, canvases).shape == (2, 16, 24)
+@pytest.mark.parametrize("cell", [1, 2, 4])
+def test_a_predictor_gives_one_probability_per_pixel(cell: int) -> None:
+    some = views(cell=cell)
+    for network in (predictor.Published(), predictor.Compact(10, 3, cell, PredictorConfig())):
+        maps = network.eval().probabilities(some)
+        assert maps.shape == (2, 16 * cell, 16 * cell)
+        assert 0 <= maps.min() <= maps.max() <= 1
 
 
-@pytest.mark.parametrize(("inputs", "felt"), [("profile", [True, False]), ("canvas", [False, True])])
-def test_a_predictor_sees_only_its_inputs(inputs: str, felt: list[bool]) -> None:
-    network = predictor.build(PredictorConfig(inputs=inputs), length=4, channels=3).eval()
-    profiles, canvases = torch.rand(1, 4, 8, 8), torch.rand(1, 3, 8, 8)
-    plain = network(profiles, canvases)
-    changed = [network(profiles + 1, canvases), network(profiles, canvases + 1)]
-    assert [not logits.equal(plain) for logits in changed] == felt
+@pytest.mark.parametrize("inputs", [("profile",), ("canvas",), ("picture",), ("profile", "picture")])
+def test_a_predictor_sees_only_its_inputs(inputs: tuple[str, ...]) -> None:
+    network = predictor.build(PredictorConfig(inputs=inputs), length=10, channels=3, cell=2).eval()
+    some = views(1)
+    plain = network.probabilities(some)
+    felt = {}
+    for name, field in (("profile", "profiles"), ("canvas", "canvases"), ("picture", "pictures")):
+        changed = replace(some, **{field: getattr(some, field) + 1})
+        felt[name] = not network.probabilities(changed).equal(plain)
+    assert felt == {name: name in inputs for name in felt}
+
+
+def test_the_discriminant_is_that_of_scikit_learn() -> None:
+    rng = generator()
+    mixed = torch.eye(4) + 0.3 * torch.rand(4, 4, generator=rng)
+    defective = torch.randn(200, 4, generator=rng) @ mixed + torch.tensor([1.0, 0.0, 0.5, -1.0])
+    normal = torch.randn(200, 4, generator=rng) @ mixed
+    theirs = LinearDiscriminantAnalysis(solver="lsqr", priors=[0.5, 0.5])
+    theirs.fit(torch.cat([normal, defective]).double().numpy(), [0] * 200 + [1] * 200)
+    weights, bias = discriminant(defective, normal, shrinkage=0.0)
+    assert weights.tolist() == pytest.approx(theirs.coef_[0].tolist(), rel=1e-3)
+    assert bias.item() == pytest.approx(theirs.intercept_.item(), rel=1e-3)
+
+
+def test_the_discriminant_survives_a_single_defective_square() -> None:
+    weights, bias = discriminant(torch.rand(1, 6), torch.rand(20, 6))
+    assert weights.isfinite().all()
+    assert bias.isfinite()
 
 
 def test_the_published_predictor_sees_15_cells_far() -> None:

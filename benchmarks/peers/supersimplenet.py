@@ -20,8 +20,8 @@ from torch.nn import functional as F
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import MultiStepLR
 
+from flawtrace.augmentation import augment
 from flawtrace.learner import derive, generator, seeded
-from flawtrace.material import augment
 from flawtrace.shapes import Canvases, ErrorMaps, Images, Masks
 
 PACKAGES = (*BACKBONE_PACKAGES, "kornia")

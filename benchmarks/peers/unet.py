@@ -12,9 +12,9 @@ from monai.networks.nets import BasicUNet
 from torch import Generator, Tensor
 from torch.optim import AdamW
 
+from flawtrace.augmentation import augment
 from flawtrace.fitting import one_cycle
 from flawtrace.learner import Learner, derive, generator, seeded
-from flawtrace.material import augment
 from flawtrace.patches import clamp, crop, random_centers
 from flawtrace.predictor import prediction_loss
 from flawtrace.shapes import ErrorMaps, Images, Masks, Points

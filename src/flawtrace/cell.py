@@ -18,18 +18,18 @@ import torch
 
 from flawtrace.config import Config
 from flawtrace.detector import versions
-from flawtrace.encoder import Features, Pixels, build
+from flawtrace.encoder import build
 from flawtrace.errors import FlawtraceError, MapsError
 from flawtrace.files import write_text
 from flawtrace.images import fit, fit_mask, read_image, read_mask
 from flawtrace.learner import derive
-from flawtrace.material import Prepared, encode, prepare
+from flawtrace.material import Prepared, prepare
 from flawtrace.methods import Method
 from flawtrace.metrics import Maps, Masks, Scores, summary
 from flawtrace.progress import Event
 from flawtrace.protocols import Trial, write_split
 from flawtrace.replicates import draws, replicates
-from flawtrace.shapes import Canvases
+from flawtrace.shapes import Images
 from flawtrace.training import train
 
 SIDE = 256
@@ -55,12 +55,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A trial's images as the canvases of one encoder."""
+    """A trial's training images as the canvases of one encoder."""
 
     prepared: Prepared
-    test: Canvases
-    train_seconds: float
-    test_seconds: float
+    seconds: float
+    """Of processor time."""
 
 
 class Desk:
@@ -97,14 +96,12 @@ class Desk:
         side, seed = config.image_side, derive(config.seed, 6)
         *_, prepared = prepare(self.trial.split, build(config), side, config.copies, seed)
         assert isinstance(prepared, Prepared)
-        between = time.process_time()
-        test = self._test_canvases(prepared.encoder, side)
-        return Encoded(prepared, test, between - started, time.process_time() - between)
+        return Encoded(prepared, time.process_time() - started)
 
-    def _test_canvases(self, encoder: Pixels | Features, side: int) -> Canvases:
-        samples = self.trial.split.test
-        images = (fit(read_image(sample.image), side)[None] for sample in samples)
-        return torch.cat([encode(encoder, image) for image in images])
+    @cached_property
+    def images(self) -> Images:
+        """The test images at the compared size."""
+        return torch.stack([fit(read_image(sample.image), SIDE) for sample in self.trial.split.test])
 
 
 def run_cell(desk: Desk, method: Method, tell: Tell) -> dict[str, Any]:
@@ -175,9 +172,9 @@ def _train(desk: Desk, method: Method, tell: Tell) -> Answer:
             tell(event.done / event.total, event.phase)
         else:
             trained = event
-    started = time.process_time()
-    maps = trained.detector.maps_of_canvases(encoded.test, SIDE).numpy()
-    seconds = encoded.test_seconds + time.process_time() - started
+    images, started = desk.images, time.process_time()
+    maps = trained.detector.anomaly_maps(images).numpy()
+    seconds = time.process_time() - started
     summary = trained.summary
     return Answer(
         maps,
@@ -185,7 +182,7 @@ def _train(desk: Desk, method: Method, tell: Tell) -> Answer:
         trained.detector.threshold,
         trained.detector.facts.validation,
         {
-            "seconds": round(summary["processor_seconds"] + encoded.train_seconds, 1),
+            "seconds": round(summary["processor_seconds"] + encoded.seconds, 1),
             "predict_seconds": round(seconds / len(maps), 4),
             "peak_memory_mb": summary["peak_memory_mb"],
         },

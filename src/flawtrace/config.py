@@ -19,6 +19,8 @@ SamplerName: TypeAlias = Literal["learned", "random-walk", "uniform", "edge-guid
 ProtocolName: TypeAlias = Literal["five-per-type", "k-per-type", "one-third", "unseen-type"]
 
 
+PredictorInput: TypeAlias = Literal["profile", "canvas", "picture"]
+
 UnitInterval: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -117,9 +119,12 @@ class ProfileConfig(Settings):
 
 class PredictorConfig(Settings):
     kind: Literal["published", "compact"] = "compact"
-    inputs: Literal["profile", "canvas", "both"] = "both"
-    """What it sees: the loss profile, what the autoencoder reconstructs, or both."""
+    inputs: tuple[PredictorInput, ...] = ("profile", "canvas", "picture")
+    """What the compact predictor sees: the loss profile, what the autoencoder reconstructs, the pixels."""
     width: PositiveInt = 32
+    """Channels of the compact predictor at a quarter of the resolution; half of them at half of it."""
+    ranking: UnitInterval = 0.01
+    """Weight of the linear part of the compact predictor, which decides where the rest is silent."""
     lr: PositiveFloat = 3e-3
     """Adam's learning rate; in the last fit its greatest value, with `one_cycle`."""
     one_cycle: bool = True
@@ -135,12 +140,14 @@ class PredictorConfig(Settings):
     dice_weight: NonNegativeFloat = 1.0
     normal_decay: PositiveInt | None = None
     """Updates over which the weight alpha of normal pixels falls from 1 to 0; None keeps it at 1."""
-    steps: PositiveInt = 600
+    steps: PositiveInt = 1000
     """Steps of the last fit, on the detector's own snapshots."""
     crop_side: PositiveInt = 128
     """Pixels along the squares on which the last fit trains; half of them are laid over a defect."""
-    normal_images: NonNegativeInt = 0
-    """Normal images shown to the predictor in the last fit, as images without any defect."""
+    normal_images: NonNegativeInt = 100
+    """Normal images shown to the predictor in the last fit, at most half of those there are."""
+    pasted: NonNegativeInt = 100
+    """Normal images with labelled defects pasted on, made for each predictor from the labels it sees."""
     folds: PositiveInt = 3
     """Parts the labels are divided into; a predictor never sees one of them, and is judged on it."""
     members: PositiveInt = 3
@@ -152,6 +159,14 @@ class PredictorConfig(Settings):
             raise ValueError(
                 f"folds ({self.folds}) must be at least 2 and members ({self.members}) at most folds: "
                 "each predictor leaves one fold out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def sees_something(self) -> "PredictorConfig":
+        if not self.inputs or len(set(self.inputs)) < len(self.inputs):
+            raise ValueError(
+                f"inputs ({', '.join(self.inputs)}) must name at least one thing, and none twice"
             )
         return self
 
@@ -203,6 +218,21 @@ class Config(Settings):
                 f"sampler.patch_side ({sampler.patch_side}), sampler.crop_side ({sampler.crop_side}) and "
                 f"image_side ({self.image_side}) must be in growing order"
             )
+        return self
+
+    @model_validator(mode="after")
+    def the_compact_predictor_fits_its_squares(self) -> "Config":
+        if self.predictor.kind == "compact":
+            if self.cell not in (1, 2, 4):
+                raise ValueError(f"cell ({self.cell}) must be 1, 2 or 4 with predictor.kind = compact")
+            for name, pixels in (
+                ("image_side", self.image_side),
+                ("predictor.crop_side", self.predictor.crop_side),
+            ):
+                if pixels % 4:
+                    raise ValueError(
+                        f"{name} ({pixels}) must be a multiple of 4 with predictor.kind = compact"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import safetensors
 import safetensors.torch
@@ -22,7 +22,7 @@ from flawtrace.images import fit
 from flawtrace.learner import seeded
 from flawtrace.presets import parse_config
 from flawtrace.profile import BATCH, loss_profiles
-from flawtrace.shapes import AnomalyMap, Canvases, ErrorMaps, Image, Images, LossProfiles, Mask
+from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images, LossProfiles, Mask
 
 FORMAT = 1
 """Raised when a reader of older files would go wrong."""
@@ -65,7 +65,7 @@ class Detector(nn.Module):
         facts: Facts,
         frozen: encoder.Pixels | encoder.Features,
         snapshots: Sequence[nn.Module],
-        members: Sequence[nn.Module],
+        members: Sequence[predictor.Predictor],
     ) -> None:
         super().__init__()
         self.config = config
@@ -81,7 +81,7 @@ class Detector(nn.Module):
         frozen, length = encoder.build(config, pretrained=False), config.profile.length
         snapshots = [autoencoder.build(config.autoencoder, frozen.channels) for _ in range(length)]
         members = [
-            predictor.build(config.predictor, length * len(frozen.scales), frozen.channels)
+            predictor.build(config.predictor, length * len(frozen.scales), frozen.channels, config.cell)
             for _ in range(config.predictor.members)
         ]
         return cls(config, facts, frozen, snapshots, members)
@@ -101,17 +101,13 @@ class Detector(nn.Module):
     @torch.no_grad()
     def anomaly_maps(self, images: Images) -> ErrorMaps:
         """Probability of a defect per pixel, of images (b, 3, s, s) with s = config.image_side."""
-        return self.maps_of_canvases(self.encoder(images), images.shape[2])
+        return torch.cat([self._maps(batch) for batch in torch.split(images, BATCH)])
 
-    @torch.no_grad()
-    def maps_of_canvases(self, canvases: Canvases, side: int) -> Float[Tensor, "_b {side} {side}"]:
-        """The same from what the encoder made of the images, batch by batch; (b, side, side)."""
-        return torch.cat([self._maps(batch.float(), side) for batch in torch.split(canvases, BATCH)])
-
-    def _maps(self, canvases: Images, side: int) -> Float[Tensor, "_b {side} {side}"]:
-        profiles = self.loss_profiles(canvases)
-        members = [member(profiles, canvases).sigmoid() for member in self.members]
-        return resized(torch.stack(members).mean(dim=0), side, side)
+    def _maps(self, images: Images) -> ErrorMaps:
+        canvases = self.encoder(images)
+        views = predictor.Views(self.loss_profiles(canvases), canvases, encoder.rounded(images))
+        members = [cast(predictor.Predictor, member) for member in self.members]
+        return torch.stack([member.probabilities(views) for member in members]).mean(dim=0)
 
     def predict(self, image: Image) -> Prediction:
         """Of one image (3, h, w) in [0, 1], of any size."""

@@ -19,12 +19,12 @@ from flawtrace.config import Config, RewardConfig
 from flawtrace.learner import Learner, derive, generator, seeded
 from flawtrace.material import Material
 from flawtrace.patches import MOVES, crop, mean_under, standardized, static_maps
+from flawtrace.predictor import Published
 from flawtrace.profile import BATCH, History, error_maps, observe, scale_errors
 from flawtrace.shapes import ErrorMaps, Images, LossProfiles, PerWalker, Scalar
 from flawtrace.walkers import CHANNELS, Geometry, Places, Walkers
 
 Autoencoder = autoencoder.Published | autoencoder.Compact
-Predictor = predictor.Published | predictor.Compact
 
 
 CREDITED = 4
@@ -173,12 +173,12 @@ class Cycle:
             network = autoencoder.build(self.config.autoencoder, self.material.canvases.shape[1])
         return Learner(network.to(self.material.canvases.device), lr=self.config.autoencoder.lr)
 
-    def _new_predictor(self) -> Learner[Predictor]:
-        config, canvases = self.config, self.material.canvases
+    def _new_predictor(self) -> Learner[Published]:
+        config = self.config
         with seeded(derive(config.seed, 1)):
             maps = config.profile.length * len(self.material.scales)
-            network = predictor.build(config.predictor, maps, canvases.shape[1])
-        return Learner(network.to(canvases.device), lr=config.predictor.lr)
+            network = Published(maps)
+        return Learner(network.to(self.material.canvases.device), lr=config.predictor.lr)
 
     def _observe(self) -> None:
         """Extend the profiles of the tracked images and, once they are full, train the predictor on them."""
@@ -246,9 +246,9 @@ class Cycle:
             chosen = torch.randperm(len(profiles), generator=self.rng)[: config.batch]
             self.predictor.step(self._loss(network, profiles, chosen))
 
-    def _loss(self, network: Predictor, profiles: LossProfiles, chosen: Int[Tensor, " m"]) -> Scalar:
+    def _loss(self, network: Published, profiles: LossProfiles, chosen: Int[Tensor, " m"]) -> Scalar:
         config, rows = self.config.predictor, self.tracked[chosen]
-        logits = network(profiles[chosen], self.material.labelled[rows].float())
+        logits = network(profiles[chosen])
         weight = predictor.normal_weight(config, self.updates_before + self.update)
         coverage = self.material.labelled_coverage[rows]
         return predictor.prediction_loss(logits, coverage, weight, config.dice_weight)

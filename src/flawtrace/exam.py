@@ -4,70 +4,107 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from flawtrace.augmentation import paste
 from flawtrace.config import Config
 from flawtrace.data import Split
-from flawtrace.detector import resized
-from flawtrace.fitting import Examples, folds, predict
+from flawtrace.encoder import BATCH
+from flawtrace.fitting import Examples, Lesson, folds, predict
 from flawtrace.learner import derive, generator
-from flawtrace.material import Material
-from flawtrace.metrics import best_threshold, pixel_ap, pixel_auroc
-from flawtrace.predictor import Compact, Published
+from flawtrace.material import Material, Prepared, covered, encode
+from flawtrace.metrics import best_threshold, pixel_ap, pixel_aupro, pixel_auroc
+from flawtrace.predictor import Predictor, Views
 from flawtrace.profile import loss_profiles
+from flawtrace.shapes import Canvases, Masks, Pictures
 
 
 @dataclass(frozen=True)
 class Exam:
-    """Examples of the last fit, row by row: whose they are, and what they are for."""
+    """Rows of the labelled examples (images, then copies) and of the normal ones, and what they are for."""
 
-    examples: Examples
-    learnt: list[list[int]]
-    """Rows that each member learns from."""
-    held_out: list[list[int]]
-    """Rows of the labelled images that each member never sees."""
-    normal: list[list[int]]
-    """Rows of normal images that no member sees, divided among them."""
+    labelled: Examples
+    normal: Examples
+    """Normal images: those shown to every member, then those kept for judging."""
+    num_shown: int
+    folds: list[int]
+    """Of the labelled images: member i never sees fold i."""
+
+    def held_out(self, member: int) -> list[int]:
+        """Labelled images that the member never sees."""
+        return [index for index, fold in enumerate(self.folds) if fold == member]
+
+    def seen(self, member: int) -> list[int]:
+        return [index for index, fold in enumerate(self.folds) if fold != member]
+
+    def judging(self, member: int, members: int) -> list[Examples]:
+        """What the member is judged on: its fold, and its part of the normal images that no member sees."""
+        kept = range(self.num_shown + member, len(self.normal), members)
+        parts = (self.labelled, self.held_out(member)), (self.normal, list(kept))
+        return [examples[torch.tensor(rows)] for examples, rows in parts if rows]
 
 
 def examine(snapshots: Sequence[nn.Module], material: Material, split: Split, config: Config) -> Exam:
-    """Profiles of all labelled images and copies, then of the normal images that the last fit needs."""
-    members, num_labelled = config.predictor.members, len(material.labelled)
+    """Profiles of all labelled images and copies, and of the normal images that the last fit needs."""
     order = torch.randperm(material.num_normal, generator=generator(derive(config.seed, 5)))
     num_shown = min(config.predictor.normal_images, material.num_normal // 2)
     num_kept = min(material.num_labelled, material.num_normal // 4)
-    normal = material.normal[order[: num_shown + num_kept]]
-    canvases = torch.cat([material.labelled, normal])
-    none = material.labelled_coverage.new_zeros(len(normal), *material.labelled_coverage.shape[1:])
-    examples = Examples(
-        loss_profiles(snapshots, canvases, material.scales),
-        canvases,
-        torch.cat([material.labelled_coverage, none]),
-    )
-    fold = folds([str(sample.defect_type) for sample in split.labelled], config.predictor.folds)
-    shown = list(range(num_labelled, num_labelled + num_shown))
-    kept = list(range(num_labelled + num_shown, len(canvases)))
-    seen = [[i for i, f in enumerate(fold) if f != member] for member in range(members)]
+    normal, side = order[: num_shown + num_kept], config.image_side
+
+    def examples(canvases: Canvases, pictures: Pictures, masks: Masks) -> Examples:
+        return _examples(snapshots, material, canvases, pictures, masks)
+
+    none = material.labelled_masks.new_zeros(len(normal), side, side)
     return Exam(
-        examples,
-        learnt=[material.with_copies(images) + shown for images in seen],
-        held_out=[[i for i, f in enumerate(fold) if f == member] for member in range(members)],
-        normal=[kept[member::members] for member in range(members)],
+        examples(material.labelled, material.labelled_pictures, material.labelled_masks),
+        examples(material.canvases[normal], material.pictures[normal], none),
+        num_shown,
+        folds([str(sample.defect_type) for sample in split.labelled], config.predictor.folds),
     )
 
 
-def judge(
-    members: Sequence[Published | Compact], exam: Exam, material: Material, config: Config
-) -> tuple[float, dict[str, float]]:
+def lesson(
+    member: int, exam: Exam, snapshots: Sequence[nn.Module], prepared: Prepared, config: Config
+) -> Lesson:
+    """What a member learns from: labels, copies and pasted defects without its fold, and normal images."""
+    material = prepared.material
+    rows = torch.tensor(material.with_copies(exam.seen(member)))
+    labelled, normal = exam.labelled[rows], exam.normal[torch.arange(exam.num_shown)]
+    if not config.predictor.pasted:
+        return Lesson(labelled, normal, labelled[rows[:0]])
+    onto = material.pictures[: material.num_normal] if not exam.num_shown else normal.views.pictures
+    rng = generator(derive(config.seed, 7, member))
+    pictures, masks = paste(
+        labelled.views.pictures.cpu(), labelled.masks.cpu(), onto.cpu(), config.predictor.pasted, rng
+    )
+    device = material.canvases.device
+    canvases = [encode(prepared.encoder, images) for images in torch.split(pictures.to(device), BATCH)]
+    pasted = _examples(snapshots, material, torch.cat(canvases), pictures.half().to(device), masks.to(device))
+    return Lesson(labelled, normal, pasted)
+
+
+def judge(members: Sequence[Predictor], exam: Exam) -> tuple[float, dict[str, float]]:
     """The threshold of the best F1 on images that the judged member never saw, and the scores there."""
-    side = config.image_side
-    maps, masks = [], []
-    for network, labelled, normal in zip(members, exam.held_out, exam.normal, strict=True):
-        coarse = predict(network, exam.examples[torch.tensor(labelled + normal)])
-        maps.append(resized(coarse, side, side).cpu())
-        masks.append(torch.cat([material.masks[labelled], torch.zeros(len(normal), side, side).bool()]))
+    maps: list[Tensor] = []
+    masks: list[Tensor] = []
+    for index, network in enumerate(members):
+        for judged in exam.judging(index, len(members)):
+            maps.append(predict(network, judged).cpu())
+            masks.append(judged.masks.cpu())
     pooled, truth = torch.cat(maps).numpy(), torch.cat(masks).numpy()
-    best, auroc, ap = best_threshold(pooled, truth), pixel_auroc(pooled, truth), pixel_ap(pooled, truth)
-    assert best is not None and auroc is not None and ap is not None, "no label shows a defect"
+    scores = {
+        "pixel_auroc": pixel_auroc(pooled, truth),
+        "pixel_ap": pixel_ap(pooled, truth),
+        "pixel_aupro": pixel_aupro(pooled, truth),
+    }
+    best = best_threshold(pooled, truth)
+    assert best is not None, "no label shows a defect"
     f1, threshold = best
-    return threshold, {"pixel_f1_max": f1, "pixel_auroc": auroc, "pixel_ap": ap}
+    return threshold, {"pixel_f1_max": f1} | {name: s for name, s in scores.items() if s is not None}
+
+
+def _examples(
+    snapshots: Sequence[nn.Module], material: Material, canvases: Canvases, pictures: Pictures, masks: Masks
+) -> Examples:
+    profiles = loss_profiles(snapshots, canvases, material.scales)
+    return Examples(Views(profiles, canvases, pictures), masks, covered(masks, canvases.shape[2]))

@@ -6,37 +6,63 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from torch.optim import AdamW
 
 from flawtrace import predictor
+from flawtrace.augmentation import turned
 from flawtrace.config import Config
 from flawtrace.learner import Learner, derive, generator, seeded
-from flawtrace.material import Material
+from flawtrace.material import Material, covered
 from flawtrace.patches import clamp, crop, random_centers
+from flawtrace.predictor import Compact, Predictor, Views
 from flawtrace.profile import BATCH
-from flawtrace.shapes import Coverage, Images, LossProfiles, Points
+from flawtrace.shapes import Coverage, ErrorMaps, Masks, Points
+
+CLEAR = 0.3
+"""Share of a square that is defective, from which on it says what defects look like."""
+NORMAL_SQUARES = 0.1
+"""Share of the normal squares from which the ranker is made."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Profiles, canvases (half precision) and coverage of the same images."""
+    """Views of some images, and where their defects are."""
 
-    profiles: LossProfiles
-    canvases: Images
-    coverage: Coverage
+    views: Views
+    """Canvases and pictures in half precision."""
+    masks: Masks
+    coverage: Float[Tensor, "b grid grid"]
+    """Share of each cell that is defective."""
 
     def __len__(self) -> int:
-        return len(self.profiles)
+        return len(self.masks)
 
-    def __getitem__(self, chosen: torch.Tensor) -> "Examples":
-        return Examples(self.profiles[chosen], self.canvases[chosen], self.coverage[chosen])
+    def __getitem__(self, chosen: Tensor) -> "Examples":
+        return Examples(
+            Views(*(part[chosen] for part in self.views.parts)), self.masks[chosen], self.coverage[chosen]
+        )
 
-    def under(self, centers: Points, side: int) -> "Examples":
-        """The square of `side` cells around a centre of each image."""
-        rows = torch.arange(len(self), device=self.coverage.device)
-        coverage = crop(self.coverage[:, None], rows, centers, side)[:, 0]
-        profiles, canvases = (crop(part, rows, centers, side) for part in (self.profiles, self.canvases))
-        return Examples(profiles, canvases, coverage)
+
+@dataclass(frozen=True)
+class Lesson:
+    """What one predictor learns from."""
+
+    labelled: Examples
+    """Labelled images and their copies."""
+    normal: Examples
+    pasted: Examples
+    """Normal images with defects pasted onto them."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Squares of examples."""
+
+    views: Views
+    masks: Coverage
+    """1 where a pixel is defective, else 0."""
 
 
 class Fit:
@@ -48,14 +74,16 @@ class Fit:
         self.step = 0
         self.steps = settings.steps
         self._config = settings
-        self._side = settings.crop_side // config.cell
-        self._normal_weight = predictor.normal_weight(settings, config.cycles * config.updates)
+        self._cell = config.cell
+        self._side = min(settings.crop_side, config.image_side) // config.cell
+        normal_weight = predictor.normal_weight(settings, config.cycles * config.updates)
+        self._weights = predictor.Weights(normal_weight, settings.dice_weight)
         seed = derive(config.seed, 3, member)
         self._rng = generator(seed)
         with seeded(seed):
             maps = config.profile.length * len(material.scales)
-            network = predictor.build(settings, maps, material.canvases.shape[1])
-        self.learner: Learner[predictor.Published | predictor.Compact] = Learner(
+            network = predictor.build(settings, maps, material.canvases.shape[1], config.cell)
+        self.learner: Learner[Predictor] = Learner(
             network.to(material.canvases.device),
             make_optimizer=lambda weights: AdamW(weights, lr=settings.lr, weight_decay=settings.weight_decay),
         )
@@ -64,21 +92,23 @@ class Fit:
     def over(self) -> bool:
         return self.step == self.steps
 
-    def advance(self, examples: Examples) -> float:
+    def advance(self, lesson: Lesson) -> float:
         """One step on a random batch; returns the loss."""
         settings, network = self._config, self.learner.network.train()
-        chosen = torch.randint(len(examples), (settings.batch,), generator=self._rng)
-        batch = examples[chosen]
-        if self._side < batch.coverage.shape[1]:
-            batch = batch.under(squares(batch.coverage, self._side, self._rng), self._side)
+        batch = self._batch(lesson)
         if settings.turns:
-            batch = turned(batch, int(torch.randint(8, (), generator=self._rng)))
+            batch = turned_batch(batch, int(torch.randint(8, (), generator=self._rng)))
         if settings.one_cycle:
             self.learner.set_lr(one_cycle(settings.lr, self.step / self.steps))
-        logits = network(batch.profiles, batch.canvases.float())
-        loss = predictor.prediction_loss(logits, batch.coverage, self._normal_weight, settings.dice_weight)
         self.step += 1
-        return self.learner.step(loss)
+        return self.learner.step(network.loss(batch.views, batch.masks, self._weights))
+
+    def finish(self, lesson: Lesson) -> Predictor:
+        """The predictor, complete; call it after the last step."""
+        network = self.learner.network
+        if isinstance(network, Compact):
+            network.rank(*squares_of(network, lesson, self._rng))
+        return network
 
     def state(self) -> dict[str, Any]:
         return {"step": self.step, "rng": self._rng.get_state(), "learner": self.learner.state()}
@@ -87,6 +117,30 @@ class Fit:
         self.step = state["step"]
         self._rng.set_state(state["rng"])
         self.learner.load(state["learner"])
+
+    def _batch(self, lesson: Lesson) -> Batch:
+        """Squares over labelled defects, anywhere on labelled images, on normal ones, over pasted defects.
+
+        Each kind has a quarter; where there are no such images, the labelled ones have their share.
+        """
+        quarter, rest = divmod(self._config.batch, 4)
+        shares = [
+            (lesson.labelled, quarter + (rest > 0), True),
+            (lesson.labelled, quarter + (rest > 1), False),
+            (lesson.normal or lesson.labelled, quarter + (rest > 2), False),
+            (lesson.pasted or lesson.labelled, quarter, True),
+        ]
+        return joined([self._squares(examples, count, over) for examples, count, over in shares if count])
+
+    def _squares(self, examples: Examples, count: int, over: bool) -> Batch:
+        """Squares of random examples; those `over` a defect, of examples that have one."""
+        rows = torch.arange(len(examples))
+        if over:
+            rows = examples.coverage.flatten(1).any(dim=1).nonzero()[:, 0].cpu()
+        chosen = rows[torch.randint(len(rows), (count,), generator=self._rng)]
+        coverage = examples.coverage[chosen]
+        place = over_a_defect if over else anywhere
+        return under(examples, chosen, place(coverage, self._side, self._rng), self._side, self._cell)
 
 
 def folds(types: Sequence[str], count: int) -> list[int]:
@@ -100,38 +154,69 @@ def folds(types: Sequence[str], count: int) -> list[int]:
     return [turn[index] for index in range(len(types))]
 
 
-def squares(coverage: Coverage, side: int, rng: torch.Generator) -> Points:
-    """The centre of a square of `side` cells in each image: over a defect in one half of the draws.
-
-    Where it lies over a defect, a cell of the defect is anywhere in the square; else it is anywhere.
-    """
+def anywhere(coverage: Coverage, side: int, rng: torch.Generator) -> Points:
+    """The centre of a square of `side` cells in each image."""
     count, height, width = coverage.shape
-    weights = (coverage.cpu() > 0).flatten(1).float() + 1e-6
-    cells = torch.multinomial(weights, 1, generator=rng)[:, 0]
+    return random_centers(count, height, width, side, rng).to(coverage.device)
+
+
+def over_a_defect(coverage: Coverage, side: int, rng: torch.Generator) -> Points:
+    """The same, with a random cell of the image's defect anywhere in the square."""
+    count, height, width = coverage.shape
+    cells = torch.multinomial((coverage.cpu() > 0).flatten(1).float(), 1, generator=rng)[:, 0]
     aside = side // 2 - torch.randint(side, (count, 2), generator=rng)
-    over = clamp(torch.stack([cells // width, cells % width], dim=1) + aside, height, width, side)
-    anywhere = random_centers(count, height, width, side, rng)
-    wanted = torch.rand(count, 1, generator=rng) < 0.5
-    return torch.where(wanted, over, anywhere).to(coverage.device)
+    centers = torch.stack([cells // width, cells % width], dim=1) + aside
+    return clamp(centers, height, width, side).to(coverage.device)
 
 
-def turned(batch: Examples, way: int) -> Examples:
-    """The batch in one of the eight orientations of a square: `way` // 4 mirrors, `way` % 4 turns."""
+def under(examples: Examples, chosen: Tensor, centers: Points, side: int, cell: int) -> Batch:
+    """The square of `side` cells of `cell` pixels around a centre, of each chosen example."""
+    views, masks = examples.views, examples.masks[:, None]
+    maps = [crop(part, chosen, centers, side) for part in (views.profiles, views.canvases)]
+    middles = (centers - side // 2) * cell + side * cell // 2
+    pixels = [crop(part, chosen, middles, side * cell) for part in (views.pictures, masks)]
+    return Batch(Views(maps[0], maps[1], pixels[0]), pixels[1][:, 0])
 
-    def turn(maps: torch.Tensor) -> torch.Tensor:
-        mirrored = maps.flip(-1) if way >= 4 else maps
-        return torch.rot90(mirrored, way % 4, (-2, -1))
 
-    return Examples(turn(batch.profiles), turn(batch.canvases), turn(batch.coverage))
+def joined(batches: Sequence[Batch]) -> Batch:
+    views = (torch.cat(parts) for parts in zip(*(batch.views.parts for batch in batches), strict=True))
+    return Batch(Views(*views), torch.cat([batch.masks for batch in batches]))
+
+
+def turned_batch(batch: Batch, way: int) -> Batch:
+    """The batch in one of the eight orientations of a square."""
+    return Batch(Views(*(turned(part, way) for part in batch.views.parts)), turned(batch.masks, way))
 
 
 @torch.no_grad()
-def predict(network: predictor.Published | predictor.Compact, examples: Examples) -> Coverage:
-    """Probability of a defect per cell."""
+def squares_of(
+    network: Compact, lesson: Lesson, rng: torch.Generator
+) -> tuple[Float[Tensor, "n seen"], Float[Tensor, "m seen"]]:
+    """What the ranker sees of the lesson's clearly defective squares, and of some wholly normal ones.
+
+    Where no square is clearly defective, all that have a defective pixel are taken.
+    """
     network.eval()
-    pairs = zip(torch.split(examples.profiles, BATCH), torch.split(examples.canvases, BATCH), strict=True)
-    maps = [network(profiles, canvases.float()).sigmoid() for profiles, canvases in pairs]
-    return torch.cat(maps)
+    defective, shares, normal = [], [], []
+    for examples in (lesson.labelled, lesson.pasted, lesson.normal):
+        for rows in torch.split(torch.arange(len(examples)), BATCH) if len(examples) else ():
+            batch = examples[rows]
+            seen = network.ranked_by(batch.views).movedim(1, -1)
+            share = covered(batch.masks, seen.shape[1])
+            defective.append(seen[share > 0])
+            shares.append(share[share > 0])
+            drawn = torch.rand(share.shape, generator=rng).to(share.device) < NORMAL_SQUARES
+            normal.append(seen[(share == 0) & drawn])
+    clear = torch.cat(shares) > CLEAR
+    return torch.cat(defective)[clear if clear.any() else ~clear], torch.cat(normal)
+
+
+@torch.no_grad()
+def predict(network: Predictor, examples: Examples) -> ErrorMaps:
+    """Probability of a defect per pixel."""
+    network.eval()
+    rows = torch.split(torch.arange(len(examples)), BATCH)
+    return torch.cat([network.probabilities(examples[chosen].views) for chosen in rows])
 
 
 def one_cycle(peak: float, progress: float) -> float:

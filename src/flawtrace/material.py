@@ -5,15 +5,14 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
-from kornia.augmentation import AugmentationSequential, RandomAffine, RandomHorizontalFlip, RandomVerticalFlip
 from torch import Tensor
 from torch.nn import functional as F
 
+from flawtrace.augmentation import augment
 from flawtrace.data import Sample, Split
 from flawtrace.encoder import BATCH, Features, Pixels
 from flawtrace.errors import VanishedDefectError
 from flawtrace.images import digest, fit, fit_mask, read_image, read_mask
-from flawtrace.learner import seeded
 from flawtrace.patches import edges
 from flawtrace.shapes import Canvases, Images, Mask, Masks
 
@@ -39,16 +38,21 @@ class Material:
     labelled: Float[Tensor, "followed features grid grid"]
     """Canvases of the labelled images, then of their copies, image by image."""
     labelled_coverage: Float[Tensor, "followed grid grid"]
-    masks: Bool[Tensor, "labels side side"]
-    """Of the labelled images, at the side of the images."""
+    pictures: Float[Tensor, "b 3 side side"]
+    """The images of `canvases` in colour at full size, in half precision."""
+    labelled_pictures: Float[Tensor, "followed 3 side side"]
+    """Those of `labelled`, likewise."""
+    labelled_masks: Bool[Tensor, "followed side side"]
+    """Of `labelled`, at full size."""
     scales: tuple[int, ...]
     """Channels of each scale of the canvases."""
     num_normal: int
     num_labelled: int
 
     @property
-    def normal(self) -> Canvases:
-        return self.canvases[: self.num_normal]
+    def masks(self) -> Masks:
+        """Of the labelled images."""
+        return self.labelled_masks[: self.num_labelled]
 
     def with_copies(self, indices: Sequence[int]) -> list[int]:
         """Rows of `labelled` that show the labelled images of these indices, or copies of them."""
@@ -92,7 +96,8 @@ def prepare(
         digests += keys
         yield Loading(len(digests), total)
 
-    labelled, _ = _read(split.labelled, side)
+    pictures = torch.cat([part.pictures for part in parts])
+    labelled = pictures[len(split.normal) :].float().cpu()
     masks = torch.stack([_mask(sample, side) for sample in split.labelled])
     copied, copied_masks = augment(labelled, masks, copies, seed)
     canvases = torch.cat([part.canvases for part in parts])
@@ -101,8 +106,8 @@ def prepare(
         followed.append(encode(encoder, images.to(device)))
         yield Loading(len(digests) + sum(map(len, followed[1:])), total)
 
-    grid = canvases.shape[2]
-    coverage = covered(torch.cat([masks, copied_masks]), grid).to(device)
+    grid, all_masks = canvases.shape[2], torch.cat([masks, copied_masks])
+    coverage = covered(all_masks, grid).to(device)
     none = coverage.new_zeros(len(split.normal), grid, grid)
     material = Material(
         canvases=canvases,
@@ -111,7 +116,9 @@ def prepare(
         coverage=torch.cat([none, coverage[: len(labelled)]]),
         labelled=torch.cat(followed),
         labelled_coverage=coverage,
-        masks=masks,
+        pictures=pictures,
+        labelled_pictures=torch.cat([labelled, copied]).half().to(device),
+        labelled_masks=all_masks.to(device),
         scales=encoder.scales,
         num_normal=len(split.normal),
         num_labelled=len(labelled),
@@ -124,28 +131,6 @@ def encode(encoder: Pixels | Features, images: Images) -> Canvases:
     """Canvases in half precision, which holds exactly what the encoder gives."""
     canvases: Tensor = encoder(images)
     return canvases.half()
-
-
-def augment(
-    images: Images, masks: Masks, copies: int, seed: int
-) -> tuple[Float[Tensor, "copies c h w"], Bool[Tensor, "copies h w"]]:
-    """Random copies, those of the first image first: flips, 30 degrees, 10 % shift, 20 degrees shear (paper).
-
-    Image and mask move together; what comes in from outside the image is black and normal.
-    """
-    if copies == 0:
-        return images[:0], masks[:0]
-    moves = AugmentationSequential(
-        RandomHorizontalFlip(p=0.5),
-        RandomVerticalFlip(p=0.5),
-        RandomAffine(degrees=30.0, translate=(0.1, 0.1), shear=20.0, p=1.0),
-        data_keys=["input", "mask"],
-    )
-    repeated = images.repeat_interleave(copies, dim=0)
-    labels = masks.repeat_interleave(copies, dim=0)[:, None].float()
-    with seeded(seed):
-        moved, moved_labels = moves(repeated, labels)
-    return moved, moved_labels[:, 0] > 0.5
 
 
 def covered(masks: Masks, grid: int) -> Float[Tensor, "b {grid} {grid}"]:
@@ -163,6 +148,7 @@ class _Part:
     """What training keeps of a batch of images."""
 
     canvases: Canvases
+    pictures: Float[Tensor, "b 3 side side"]
     images: Float[Tensor, "b 3 grid grid"]
     texture: Float[Tensor, "b grid grid"]
 
@@ -171,7 +157,7 @@ def _part(encoder: Pixels | Features, images: Images) -> _Part:
     canvases = encode(encoder, images)
     grid = canvases.shape[2]
     texture = F.adaptive_avg_pool2d(edges(images)[:, None], grid)[:, 0]
-    return _Part(canvases, F.adaptive_avg_pool2d(images, grid), texture)
+    return _Part(canvases, images.half(), F.adaptive_avg_pool2d(images, grid), texture)
 
 
 def _batches(samples: Sequence[Sample]) -> Iterator[Sequence[Sample]]:

@@ -6,7 +6,7 @@ row - side // 2 on: with an even side up to, not including, row + side / 2.
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from kornia.filters import box_blur, gaussian_blur2d, sobel
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
@@ -46,7 +46,7 @@ def random_centers(count: int, height: int, width: int, side: int, rng: torch.Ge
 
 
 def crop(
-    planes: Float[Tensor, "b c h w"], indices: Int[Tensor, " n"], centers: Points, side: int
+    planes: Shaped[Tensor, "b c h w"], indices: Int[Tensor, " n"], centers: Points, side: int
 ) -> Float[Tensor, "n c side side"]:
     """The box of `side` around each centre, from the plane of each index, as float32.
 

@@ -31,7 +31,6 @@ PAPER: dict[str, Any] = {
     "profile": {"length": 10, "spacing": "consecutive", "by_scale": False, "tracked": 80},
     "predictor": {
         "kind": "published",
-        "inputs": "profile",
         "lr": 1e-3,
         "one_cycle": False,
         "weight_decay": 0.0,
@@ -42,6 +41,7 @@ PAPER: dict[str, Any] = {
         "dice_weight": 0.0,
         "normal_decay": 9000,
         "normal_images": 0,
+        "pasted": 0,
         "folds": 5,
         "members": 1,
     },

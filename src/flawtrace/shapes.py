@@ -19,6 +19,9 @@ Coverage: TypeAlias = Float[Tensor, "b h w"]
 Canvases: TypeAlias = Float[Tensor, "b features grid grid"]
 """What the autoencoder reconstructs, where the images that it shows have other sizes."""
 
+Pictures: TypeAlias = Float[Tensor, "b 3 side side"]
+"""Images in colour at the size at which they are judged, where canvases have another."""
+
 ErrorMaps: TypeAlias = Float[Tensor, "b h w"]
 ScaleErrors: TypeAlias = Float[Tensor, "b scales h w"]
 """Error maps, one for each scale of what is reconstructed."""

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flawtrace import predictor, sampler
+from flawtrace import sampler
 from flawtrace.checkpoint import Checkpoint
 from flawtrace.config import Config
 from flawtrace.environment import Cycle, Feedback
@@ -21,6 +21,7 @@ from flawtrace.files import append_json, read_jsonl, write_text
 from flawtrace.fitting import Fit
 from flawtrace.learner import derive
 from flawtrace.material import Prepared
+from flawtrace.predictor import Predictor
 from flawtrace.sampler import PolicyStats
 
 LOG_NAME = "log.jsonl"
@@ -76,7 +77,7 @@ class Study:
         self.visits = torch.zeros(PERIODS, *statics.shape[1:])
         """Visits per cell, over all images, in each quarter of the training."""
         self.fit: Fit | None = None
-        self.members: list[predictor.Published | predictor.Compact] = []
+        self.members: list[Predictor] = []
         """Predictors whose last fit is over."""
 
     def note(self, feedback: Feedback) -> None:
@@ -167,7 +168,7 @@ def checked(what: str, loss: float, update: int) -> float:
 def fingerprint(prepared: Prepared) -> str:
     """Of everything that training learns from: images, masks, and who is labelled."""
     content = hashlib.sha256(" ".join(prepared.digests).encode())
-    content.update(prepared.material.masks.numpy().tobytes())
+    content.update(prepared.material.masks.cpu().numpy().tobytes())
     return content.hexdigest()[:16]
 
 

@@ -4,14 +4,14 @@ The paper's algorithm is `learn_together`; one update of it is `Cycle.advance`.
 """
 
 import resource
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from flawtrace import encoder
 from flawtrace.config import Config
@@ -19,7 +19,7 @@ from flawtrace.data import Split
 from flawtrace.detector import FILE_NAME, Detector, Facts, versions
 from flawtrace.environment import scout
 from flawtrace.errors import RunExistsError, TooFewLabelsError
-from flawtrace.exam import Exam, examine, judge
+from flawtrace.exam import Exam, examine, judge, lesson
 from flawtrace.files import read_json, write_bytes, write_json
 from flawtrace.learner import derive
 from flawtrace.material import Prepared, prepare
@@ -72,8 +72,8 @@ def train(
     yield from learn_together(study, journal, plan)
     snapshots = study.cycle.history.snapshots(study.cycle.autoencoder.network)
     exam = examine(snapshots, study.material, split, config)
-    yield from fit_members(study, exam, journal, plan)
-    threshold, validation = judge(study.members, exam, study.material, config)
+    yield from fit_members(study, exam, snapshots, journal, plan)
+    threshold, validation = judge(study.members, exam)
     facts = Facts(threshold, validation, prepared.digests, study.fingerprint, versions())
     detector = Detector(config, facts, prepared.encoder, snapshots, study.members)
     detector.save(run / FILE_NAME)
@@ -104,17 +104,19 @@ def learn_together(study: Study, journal: Journal, plan: Plan) -> Iterator[Event
         journal.write(study.end_cycle(sampler.learn(cycle.rng)))
 
 
-def fit_members(study: Study, exam: Exam, journal: Journal, plan: Plan) -> Iterator[Event]:
+def fit_members(
+    study: Study, exam: Exam, snapshots: Sequence[nn.Module], journal: Journal, plan: Plan
+) -> Iterator[Event]:
     """Fit each member on the profiles that the detector's own snapshots give, without its fold."""
     while len(study.members) < study.config.predictor.members:
         fit = study.fit = study.fit or study.next_fit()
-        examples = exam.examples[torch.tensor(exam.learnt[fit.member])]
+        learnt = lesson(fit.member, exam, snapshots, study.prepared, study.config)
         while not fit.over:
-            loss = checked("prediction loss", fit.advance(examples), fit.step)
+            loss = checked("prediction loss", fit.advance(learnt), fit.step)
             journal.offer_checkpoint()
             yield plan.fit_event(fit, loss)
         journal.write({"kind": "fit", "member": fit.member, "steps": fit.steps, "prediction_loss": loss})
-        study.members.append(fit.learner.network)
+        study.members.append(fit.finish(learnt))
         study.fit = None
 
 
@@ -157,10 +159,10 @@ def _profile_quantiles(study: Study, exam: Exam) -> dict[str, Any]:
     """Loss profiles of normal and of defective cells of the labelled images: quantiles per snapshot,
     means over scales.
     """
-    examples = exam.examples[torch.arange(study.material.num_labelled)]
+    examples = exam.labelled[torch.arange(study.material.num_labelled)]
     observed = study.config.observed(study.config.last_updates)[-study.config.profile.length :]
     scales = len(study.material.scales)
-    by_snapshot = torch.stack(torch.split(examples.profiles, scales, dim=1), dim=1)
+    by_snapshot = torch.stack(torch.split(examples.views.profiles, scales, dim=1), dim=1)
     cells = by_snapshot.mean(dim=2).movedim(1, -1)
     quantiles = torch.tensor(QUANTILES)
     groups = {"normal": examples.coverage == 0, "defective": examples.coverage >= 0.5}
