@@ -117,8 +117,8 @@ def test_a_fit_takes_as_many_steps_as_it_is_told(material: Material, small: Call
 
 
 def test_a_fit_learns_its_examples(material: Material, small: Callable[..., Config]) -> None:
-    fit = Fit(0, small(predictor__steps=150, predictor__width=8, predictor__batch=6), material)
-    losses = [fit.advance(lesson()) for _ in range(150)]
+    fit = Fit(0, small(predictor__steps=300, predictor__width=8, predictor__batch=8), material)
+    losses = [fit.advance(lesson()) for _ in range(300)]
     assert losses[-1] < 0.6 * losses[0]
 
 

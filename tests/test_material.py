@@ -6,7 +6,7 @@ import torch
 
 from flawtrace.data import draw_split, read_category
 from flawtrace.encoder import Pixels
-from flawtrace.material import Loading, Material, Prepared, augment, covered, prepare
+from flawtrace.material import Loading, Material, Prepared, covered, prepare
 from flawtrace.synthetic import make_dataset
 
 
@@ -23,60 +23,6 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> list[Loading | Prepared]
 def prepared(events: list[Loading | Prepared]) -> Prepared:
     assert isinstance(events[-1], Prepared)
     return events[-1]
-
-
-def square() -> tuple[torch.Tensor, torch.Tensor]:
-    """An image whose bright square is its mask."""
-    mask = torch.zeros(1, 64, 64, dtype=torch.bool)
-    mask[:, 16:40, 24:52] = True
-    return mask[:, None].float().expand(-1, 3, -1, -1), mask
-
-
-def test_a_copys_mask_moves_with_its_image() -> None:
-    images, masks = augment(*square(), copies=10, seed=3)
-    bright = images.mean(dim=1) > 0.5
-    overlap = (bright & masks).sum(dim=(1, 2)) / (bright | masks).sum(dim=(1, 2))
-    assert overlap.min() > 0.9
-
-
-def test_copies_differ_from_each_other_and_from_their_image() -> None:
-    images, masks = square()
-    _, copies = augment(images, masks, copies=5, seed=3)
-    assert len({tuple(copy.flatten().tolist()) for copy in [*copies, *masks]}) == 6
-
-
-def test_copies_of_the_first_image_come_first() -> None:
-    levels = torch.tensor([0.2, 0.8])[:, None, None, None].expand(-1, 3, 32, 32)
-    images, _ = augment(levels, torch.zeros(2, 32, 32, dtype=torch.bool), copies=3, seed=0)
-    assert images[:, 0, 16, 16].tolist() == pytest.approx([0.2] * 3 + [0.8] * 3, abs=1e-4)
-
-
-def test_what_comes_in_from_outside_is_black_and_normal() -> None:
-    white, everywhere = torch.ones(1, 3, 32, 32), torch.ones(1, 32, 32, dtype=torch.bool)
-    images, masks = augment(white, everywhere, copies=5, seed=0)
-    assert not images[~masks[:, None].expand(-1, 3, -1, -1)].gt(0.5).any()
-    assert not masks.all()
-
-
-def test_the_same_seed_gives_the_same_copies() -> None:
-    one, other = (augment(*square(), copies=3, seed=5) for _ in range(2))
-    assert one[0].equal(other[0])
-    assert one[1].equal(other[1])
-
-
-def test_another_seed_gives_other_copies() -> None:
-    assert not augment(*square(), copies=3, seed=5)[0].equal(augment(*square(), copies=3, seed=6)[0])
-
-
-def test_no_copies_are_none() -> None:
-    images, masks = augment(*square(), copies=0, seed=5)
-    assert (len(images), len(masks)) == (0, 0)
-
-
-def test_augmenting_leaves_the_global_generator_as_it_was() -> None:
-    before = torch.get_rng_state()
-    augment(*square(), copies=2, seed=5)
-    assert torch.get_rng_state().equal(before)
 
 
 def test_coverage_is_the_share_of_each_cell() -> None:

@@ -17,7 +17,7 @@ import safetensors
 import torch
 
 from flawtrace.config import Config
-from flawtrace.detector import versions
+from flawtrace.detector import resized, versions
 from flawtrace.encoder import build
 from flawtrace.errors import FlawtraceError, MapsError
 from flawtrace.files import write_text
@@ -98,10 +98,8 @@ class Desk:
         assert isinstance(prepared, Prepared)
         return Encoded(prepared, time.process_time() - started)
 
-    @cached_property
-    def images(self) -> Images:
-        """The test images at the compared size."""
-        return torch.stack([fit(read_image(sample.image), SIDE) for sample in self.trial.split.test])
+    def test_images(self, side: int) -> Images:
+        return torch.stack([fit(read_image(sample.image), side) for sample in self.trial.split.test])
 
 
 def run_cell(desk: Desk, method: Method, tell: Tell) -> dict[str, Any]:
@@ -172,8 +170,8 @@ def _train(desk: Desk, method: Method, tell: Tell) -> Answer:
             tell(event.done / event.total, event.phase)
         else:
             trained = event
-    images, started = desk.images, time.process_time()
-    maps = trained.detector.anomaly_maps(images).numpy()
+    images, started = desk.test_images(config.image_side), time.process_time()
+    maps = resized(trained.detector.anomaly_maps(images), SIDE, SIDE).numpy()
     seconds = time.process_time() - started
     summary = trained.summary
     return Answer(
