@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from flawtrace import verbs
+from flawtrace import checkpoint, verbs
 from flawtrace.data import Split, draw_split, read_category
 from flawtrace.detector import Detector
 from flawtrace.errors import (
@@ -111,6 +111,22 @@ def test_a_killed_run_goes_on_to_the_same_bits(
         assert done.returncode == (-signal.SIGKILL if events else 0)
     assert same(weights(tmp_path / "whole"), weights(stopped))
     assert log(tmp_path / "whole") == log(stopped)
+
+
+def test_a_run_stopped_after_the_last_step_of_a_fit_goes_on_to_the_same_bits(
+    category: Path, run: Path, tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
+    config, split = load_config(settings=tiny), drawn(category, tiny)
+    steps = 0
+    for event in train(split, config, tmp_path):
+        steps += isinstance(event, Event) and event.phase == "last fit 1/3"
+        if steps == config.predictor.steps:
+            break
+    *_, last = train(split, config, tmp_path, resume=True)
+    assert isinstance(last, Trained)
+    assert same(weights(run), weights(tmp_path))
+    assert log(run) == log(tmp_path)
 
 
 def test_a_finished_run_is_not_trained_again(category: Path, run: Path, tiny: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from flawtrace.presets import parse_config
 from flawtrace.profile import BATCH, loss_profiles
 from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images, LossProfiles, Mask
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a reader of older files would go wrong."""
 
 FILE_NAME = "detector.safetensors"

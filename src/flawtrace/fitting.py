@@ -73,6 +73,8 @@ class Fit:
         self.member = member
         self.step = 0
         self.steps = settings.steps
+        self.loss = math.nan
+        """Of the last step."""
         self._config = settings
         self._cell = config.cell
         self._side = min(settings.crop_side, config.image_side) // config.cell
@@ -92,8 +94,8 @@ class Fit:
     def over(self) -> bool:
         return self.step == self.steps
 
-    def advance(self, lesson: Lesson) -> float:
-        """One step on a random batch; returns the loss."""
+    def advance(self, lesson: Lesson) -> None:
+        """One step on a random batch."""
         settings, network = self._config, self.learner.network.train()
         batch = self._batch(lesson)
         if settings.turns:
@@ -101,7 +103,7 @@ class Fit:
         if settings.one_cycle:
             self.learner.set_lr(one_cycle(settings.lr, self.step / self.steps))
         self.step += 1
-        return self.learner.step(network.loss(batch.views, batch.masks, self._weights))
+        self.loss = self.learner.step(network.loss(batch.views, batch.masks, self._weights))
 
     def finish(self, lesson: Lesson) -> Predictor:
         """The predictor, complete; call it after the last step."""
@@ -111,10 +113,15 @@ class Fit:
         return network
 
     def state(self) -> dict[str, Any]:
-        return {"step": self.step, "rng": self._rng.get_state(), "learner": self.learner.state()}
+        return {
+            "step": self.step,
+            "loss": self.loss,
+            "rng": self._rng.get_state(),
+            "learner": self.learner.state(),
+        }
 
     def load(self, state: dict[str, Any]) -> None:
-        self.step = state["step"]
+        self.step, self.loss = state["step"], state["loss"]
         self._rng.set_state(state["rng"])
         self.learner.load(state["learner"])
 

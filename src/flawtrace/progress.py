@@ -51,7 +51,9 @@ class Plan:
         phase = f"cycle {study.index + 1}/{self.config.cycles + 1}"
         return Event(phase, self.loading + self.cycles * share, self.total, losses)
 
-    def fit_event(self, fit: Fit, loss: float) -> Event:
+    def fit_event(self, fit: Fit) -> Event:
         share = (fit.member + fit.step / fit.steps) / self.config.predictor.members
         phase = f"last fit {fit.member + 1}/{self.config.predictor.members}"
-        return Event(phase, self.loading + self.cycles + self.fits * share, self.total, {"prediction": loss})
+        return Event(
+            phase, self.loading + self.cycles + self.fits * share, self.total, {"prediction": fit.loss}
+        )

@@ -112,10 +112,11 @@ def fit_members(
         fit = study.fit = study.fit or study.next_fit()
         learnt = lesson(fit.member, exam, snapshots, study.prepared, study.config)
         while not fit.over:
-            loss = checked("prediction loss", fit.advance(learnt), fit.step)
+            fit.advance(learnt)
+            checked("prediction loss", fit.loss, fit.step)
             journal.offer_checkpoint()
-            yield plan.fit_event(fit, loss)
-        journal.write({"kind": "fit", "member": fit.member, "steps": fit.steps, "prediction_loss": loss})
+            yield plan.fit_event(fit)
+        journal.write({"kind": "fit", "member": fit.member, "steps": fit.steps, "prediction_loss": fit.loss})
         study.members.append(fit.finish(learnt))
         study.fit = None
 
