@@ -22,7 +22,7 @@ def middling(cases: list[Case]) -> Case:
 
 def main(demo: Path, picture: Path) -> None:
     detector = Detector.load(demo / "run")
-    evaluation = evaluate(detector, read_category(demo / "images"))
+    evaluation = evaluate(detector, read_category(demo / "images").samples)
     figure, axes = plt.subplots(3, 4, figsize=(10, 7.8), layout="constrained")
     for row, kind in zip(axes, evaluation.per_type, strict=True):
         case = middling([case for case in evaluation.cases if case.sample.defect_type == kind])

@@ -148,7 +148,14 @@ def run(
     context = multiprocessing.get_context("spawn")
     threads = max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) // jobs))
     messages: Messages = context.Queue()
-    with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(threads, messages)) as pool:
+    pool = ProcessPoolExecutor(
+        jobs,
+        context,
+        initializer=_begin,
+        initargs=(threads, messages),
+        max_tasks_per_child=1,  # so that the peak memory in a row is not that of an earlier trial
+    )
+    with pool:
         futures = [pool.submit(_work, task, folder, peers) for task in tasks]
         try:
             for message in _until_done(futures, messages):

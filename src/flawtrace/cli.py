@@ -300,7 +300,7 @@ def benchmark(
     seeds
         Seeds of the splits and of training, such as 42-46 or 42,44.
     jobs
-        Cells that run at the same time; each needs about 3 GB.
+        Cells that run at the same time; each needs about 4 GB.
     rows
         The file with a row per cell. [default: OUT/rows.jsonl]
     peers
