@@ -1,0 +1,285 @@
+"""Who should choose the squares on which the predictor trains: chance, a policy, or a rule that sees masks?
+
+    python benchmarks/squares.py DATA... -o benchmarks/results/squares.jsonl --seeds 42-44
+
+The neural batch sampler, put where more depends on the choice than in the autoencoder's training. Walkers
+stand on all images of the last fit: labelled ones, copies, pasted defects, normal ones. Each step of the
+predictor is on the squares under them; then they go to the next image or shift, as on the autoencoder's
+patches, and see the same six planes: colour, the predictor's error where they have been, visits, and the
+static map, whose main part is the last error map of the loss profile. No mask is among them. The reward is
+the paper's, with one change: R_pred is paid per walker, for squares that are hard for the predictor (root of
+its cross-entropy there, in deviations over the walkers).
+
+Half of the squares are under walkers, half anywhere. With all of them under walkers the policy learns to
+stand on defects alone, and the predictor forgets what is normal.
+
+`balanced` is the rule of `light`: a quarter of the squares each over labelled defects, anywhere on labelled
+images, on normal images and over pasted defects. All train on 32 squares of 64 pixels per step, one
+predictor, its fold left out. A finished cell is never run again; the table at the end is over all rows.
+"""
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from flawtrace import sampler
+from flawtrace.bench import find_categories
+from flawtrace.cell import SIDE, Desk, commit
+from flawtrace.cli import seeds_of
+from flawtrace.config import Config
+from flawtrace.detector import Detector, Facts, resized
+from flawtrace.environment import Cycle
+from flawtrace.exam import Exam, examine, judge, lesson
+from flawtrace.files import append_json, read_jsonl
+from flawtrace.fitting import Batch, Examples, Fit, Lesson, one_cycle, turned_batch, under
+from flawtrace.learner import derive, generator
+from flawtrace.material import Prepared, covered
+from flawtrace.metrics import summary
+from flawtrace.patches import edges, mean_under, random_centers, standardized, static_maps
+from flawtrace.predictor import Compact, Views, prediction_loss
+from flawtrace.presets import load_config
+from flawtrace.protocols import Trial, trials
+from flawtrace.shapes import ErrorMaps, Logits
+from flawtrace.walkers import Geometry, Walkers
+
+CHOOSERS = ("uniform", "random-walk", "learned", "balanced")
+SETTINGS: dict[str, Any] = {
+    "predictor.batch": 32,
+    "predictor.crop_side": 64,
+    "predictor.members": 1,
+    "policy.lr": 2e-3,
+    "policy.minibatch": 128,
+    "policy.discount": 0.8,
+    "policy.entropy_weight": 0.01,
+}
+ROLLOUT = 16
+"""Steps of the predictor after which the policy learns."""
+WALKING = 0.5
+"""Share of the squares that are under walkers; the others are anywhere."""
+EXPLORING = 0.25
+"""Share of the fit over which beta falls from 1 to 0."""
+
+
+class Chooser(Protocol):
+    def draw(self) -> Batch: ...
+    def credit(self, errors: ErrorMaps, progress: float) -> None: ...
+
+
+class Balanced:
+    """The rule of `light`, which knows the masks."""
+
+    def __init__(self, fit: Fit, learnt: Lesson) -> None:
+        self._fit, self._learnt = fit, learnt
+
+    def draw(self) -> Batch:
+        return self._fit._batch(self._learnt)
+
+    def credit(self, errors: ErrorMaps, progress: float) -> None:
+        pass
+
+
+class Walking:
+    """Squares under walkers that a sampler moves."""
+
+    def __init__(self, kind: str, learnt: Lesson, config: Config) -> None:
+        self.examples = everything(learnt)
+        self.cell, self.side = config.cell, config.predictor.crop_side // config.cell
+        pictures = self.examples.views.pictures.float()
+        grid = self.examples.coverage.shape[1]
+        colour = F.adaptive_avg_pool2d(pictures, grid)
+        texture = [F.adaptive_avg_pool2d(edges(some)[:, None], grid)[:, 0] for some in pictures.split(16)]
+        self.texture = standardized(torch.cat(texture), self.side)
+        last_errors = self.examples.views.profiles[:, -3:].mean(dim=1)
+        self.batch = config.predictor.batch
+        count = round(WALKING * self.batch)
+        geometry = Geometry(count, self.side, 2 * self.side, 3 * self.side // 8)
+        self.walkers = Walkers(colour, static_maps(colour, last_errors), geometry)
+        self.rng = generator(derive(config.seed, 8))
+        self.sampler = sampler.build(
+            kind, 2 * self.side, config.policy, derive(config.seed, 9), torch.device("cpu")
+        )
+        self.walkers.begin(self.rng)
+        self.steps = 0
+
+    def draw(self) -> Batch:
+        places = self.sampler.place(self.walkers, self.rng)
+        self.visits = self.walkers.visits_under(places)
+        self.walkers.go(places)
+        grid = self.examples.coverage.shape[1]
+        count = self.batch - len(places.images)
+        elsewhere = torch.randint(len(self.examples), (count,), generator=self.rng)
+        centers = random_centers(count, grid, grid, self.side, self.rng)
+        images, centers = torch.cat([places.images, elsewhere]), torch.cat([places.centers, centers])
+        return under(self.examples, images, centers, self.side, self.cell)
+
+    def credit(self, errors: ErrorMaps, progress: float) -> None:
+        """Pay each walker for its square, and let the policy learn now and then."""
+        places = self.walkers.places
+        errors = errors[: len(places.images)]
+        self.walkers.remember(4 * covered(errors, self.side).sqrt().clamp(max=1.0))
+        hardness = errors.mean(dim=(1, 2)).sqrt()
+        hard = ((hardness - hardness.mean()) / (hardness.std() + 1e-6)).clamp(-1, 3)
+        clone = mean_under(self.texture, places.images, places.centers, self.side).sigmoid()
+        cover = -self.visits.sigmoid()
+        beta = max(0.0, 1 - progress / EXPLORING)
+        self.sampler.credit(beta * (clone + cover) + (1 - beta) * (hard + cover))
+        self.steps += 1
+        if self.steps % ROLLOUT == 0:
+            self.sampler.learn(self.rng)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What all choosers of a trial share."""
+
+    trial: Trial
+    desk: Desk
+    config: Config
+    prepared: Prepared
+    snapshots: Sequence[torch.nn.Module]
+    exam: Exam
+    learnt: Lesson
+
+
+def staged(desk: Desk, steps: int) -> Stage:
+    """Images, one uniform cycle of the autoencoder, and what the first predictor learns from."""
+    trial = desk.trial
+    config = load_config(settings=SETTINGS | {"seed": trial.seed, "predictor.steps": steps})
+    prepared = desk.encoded(config).prepared
+    material = prepared.material
+    cycle = Cycle(material, torch.zeros_like(material.coverage), config)
+    cycle.begin(derive(config.seed, 4, config.cycles), config.last_updates)
+    observed = config.observed(config.last_updates)
+    for update in range(1, config.last_updates + 1):
+        cycle.reconstruct(cycle.walkers.anywhere(cycle.rng))
+        if update in observed:
+            cycle.history.observe(cycle.autoencoder.network, material.labelled[:1])
+    snapshots = cycle.history.snapshots(cycle.autoencoder.network)
+    exam = examine(snapshots, material, trial.split, config)
+    return Stage(trial, desk, config, prepared, snapshots, exam, lesson(0, exam, snapshots, prepared, config))
+
+
+def measure(stage: Stage, kind: str) -> dict[str, Any]:
+    """Fit one predictor on squares that `kind` chooses; scores on held-out labels and on the test images."""
+    config, started = stage.config, time.process_time()
+    fit = Fit(0, config, stage.prepared.material)
+    chooser: Chooser = (
+        Balanced(fit, stage.learnt) if kind == "balanced" else Walking(kind, stage.learnt, config)
+    )
+    shares = [step(fit, chooser, index, config) for index in range(config.predictor.steps)]
+    network = fit.finish(stage.learnt)
+    seconds = time.process_time() - started
+    threshold, validation = judge([network], stage.exam)
+    detector = Detector(
+        config, Facts(threshold, {}, (), "", {}), stage.prepared.encoder, stage.snapshots, [network]
+    )
+    maps = resized(detector.anomaly_maps(stage.desk.test_images(SIDE)), SIDE, SIDE).numpy()
+    quarters = torch.tensor(shares).chunk(4)
+    return {
+        "metrics": summary(maps, stage.desk.masks, maps.max(axis=(1, 2)), threshold),
+        "validation": validation,
+        "defective_squares": [round(float(quarter.mean()), 3) for quarter in quarters],
+        "seconds": round(seconds, 1),
+    }
+
+
+def step(fit: Fit, chooser: Chooser, index: int, config: Config) -> float:
+    """One step of the predictor; returns the share of its squares that show a defect."""
+    network = fit.learner.network.train()
+    assert isinstance(network, Compact)
+    way = int(torch.randint(8, (), generator=fit._rng))
+    batch = turned_batch(chooser.draw(), way)
+    fit.learner.set_lr(one_cycle(config.predictor.lr, index / config.predictor.steps))
+    logits = network(batch.views)
+    errors = turned_back(cross_entropies(logits.detach(), batch.masks), way)
+    chooser.credit(errors, index / config.predictor.steps)
+    fit.learner.step(prediction_loss(logits, batch.masks, dice_weight=config.predictor.dice_weight))
+    return float(batch.masks.flatten(1).any(dim=1).float().mean())
+
+
+def cross_entropies(logits: Logits, masks: Tensor) -> ErrorMaps:
+    return F.binary_cross_entropy_with_logits(logits, masks, reduction="none")
+
+
+def turned_back(maps: ErrorMaps, way: int) -> ErrorMaps:
+    """What `turned` made of maps, as it was."""
+    back = torch.rot90(maps, -(way % 4), (-2, -1))
+    return back.flip(-1) if way >= 4 else back
+
+
+def everything(learnt: Lesson) -> Examples:
+    parts = (learnt.labelled, learnt.normal, learnt.pasted)
+    views = (torch.cat(views) for views in zip(*(part.views.parts for part in parts), strict=True))
+    masks, coverage = (torch.cat([getattr(part, name) for part in parts]) for name in ("masks", "coverage"))
+    return Examples(Views(*views), masks, coverage)
+
+
+def cells(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The rows that are not in the file yet."""
+    done = {(row["trial"], row["chooser"]) for row in read_jsonl(arguments.out)}
+    for seed in seeds_of(arguments.seeds):
+        for category in find_categories(arguments.data):
+            (trial,) = trials(category, "five-per-type", [seed])
+            left = [kind for kind in arguments.choosers if (trial.name, kind) not in done]
+            stage = staged(Desk(trial, arguments.out.parent), arguments.steps) if left else None
+            for kind in left:
+                assert stage is not None
+                row = {"chooser": kind, "steps": arguments.steps, **measure(stage, kind), "commit": commit()}
+                yield trial.facts | row
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Scores on test images and held-out labels, and the squares with a defect in each quarter of the fit."""
+    lines = [
+        "| category | squares chosen by | F1_max | held-out F1_max | AP | with a defect, by quarter | seeds |"
+    ]
+    lines.append("|" + "---|" * 7)
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[row["category"], row["chooser"]].append(row)
+    for (category, kind), found in sorted(groups.items()):
+        numbers = [
+            fmean(row[part][name] for row in found)
+            for part, name in (
+                ("metrics", "pixel_f1_max"),
+                ("validation", "pixel_f1_max"),
+                ("metrics", "pixel_ap"),
+            )
+        ]
+        shares = [
+            f"{fmean(quarter):.2f}"
+            for quarter in zip(*(row["defective_squares"] for row in found), strict=True)
+        ]
+        cells = [*(f"{number:.3f}" for number in numbers), ", ".join(shares), str(len(found))]
+        lines.append(f"| {category} | {kind} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", nargs="+", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--seeds", default="42-44")
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--choosers", nargs="+", choices=CHOOSERS, default=CHOOSERS)
+    arguments = parser.parse_args()
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    for row in cells(arguments):
+        append_json(arguments.out, row)
+        print(
+            json.dumps({name: row[name] for name in ("trial", "chooser", "metrics", "defective_squares")}),
+            flush=True,
+        )
+    print(table(list(read_jsonl(arguments.out))))
