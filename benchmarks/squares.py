@@ -7,8 +7,9 @@ stand on all images of the last fit: labelled ones, copies, pasted defects, norm
 predictor is on the squares under them; then they go to the next image or shift, as on the autoencoder's
 patches, and see the same six planes: colour, the predictor's error where they have been, visits, and the
 static map, whose main part is the last error map of the loss profile. No mask is among them. The reward is
-the paper's, with one change: R_pred is paid per walker, for squares that are hard for the predictor (root of
-its cross-entropy there, in deviations over the walkers).
+the paper's, with one change: R_pred is paid per walker, in deviations over the walkers. `hardness` is paid
+for squares that are hard for the predictor (root of its cross-entropy there), `progress` for what the step on
+them took from that cross-entropy.
 
 Half of the squares are under walkers, half anywhere. With all of them under walkers the policy learns to
 stand on defects alone, and the predictor forgets what is normal.
@@ -52,7 +53,7 @@ from flawtrace.protocols import Trial, trials
 from flawtrace.shapes import ErrorMaps, Logits
 from flawtrace.walkers import Geometry, Walkers
 
-CHOOSERS = ("uniform", "random-walk", "learned", "balanced")
+CHOOSERS = ("uniform", "random-walk", "hardness", "progress", "balanced")
 SETTINGS: dict[str, Any] = {
     "predictor.batch": 32,
     "predictor.crop_side": 64,
@@ -72,7 +73,7 @@ EXPLORING = 0.25
 
 class Chooser(Protocol):
     def draw(self) -> Batch: ...
-    def credit(self, errors: ErrorMaps, progress: float) -> None: ...
+    def credit(self, before: ErrorMaps, after: ErrorMaps, progress: float) -> None: ...
 
 
 class Balanced:
@@ -84,7 +85,7 @@ class Balanced:
     def draw(self) -> Batch:
         return self._fit._batch(self._learnt)
 
-    def credit(self, errors: ErrorMaps, progress: float) -> None:
+    def credit(self, before: ErrorMaps, after: ErrorMaps, progress: float) -> None:
         pass
 
 
@@ -105,8 +106,10 @@ class Walking:
         geometry = Geometry(count, self.side, 2 * self.side, 3 * self.side // 8)
         self.walkers = Walkers(colour, static_maps(colour, last_errors), geometry)
         self.rng = generator(derive(config.seed, 8))
+        self.kind = kind
+        name = "learned" if kind in ("hardness", "progress") else kind
         self.sampler = sampler.build(
-            kind, 2 * self.side, config.policy, derive(config.seed, 9), torch.device("cpu")
+            name, 2 * self.side, config.policy, derive(config.seed, 9), torch.device("cpu")
         )
         self.walkers.begin(self.rng)
         self.steps = 0
@@ -122,17 +125,18 @@ class Walking:
         images, centers = torch.cat([places.images, elsewhere]), torch.cat([places.centers, centers])
         return under(self.examples, images, centers, self.side, self.cell)
 
-    def credit(self, errors: ErrorMaps, progress: float) -> None:
+    def credit(self, before: ErrorMaps, after: ErrorMaps, progress: float) -> None:
         """Pay each walker for its square, and let the policy learn now and then."""
         places = self.walkers.places
-        errors = errors[: len(places.images)]
-        self.walkers.remember(4 * covered(errors, self.side).sqrt().clamp(max=1.0))
-        hardness = errors.mean(dim=(1, 2)).sqrt()
-        hard = ((hardness - hardness.mean()) / (hardness.std() + 1e-6)).clamp(-1, 3)
+        before, after = before[: len(places.images)], after[: len(places.images)]
+        self.walkers.remember(4 * covered(before, self.side).sqrt().clamp(max=1.0))
+        hardness, taken = before.mean(dim=(1, 2)).sqrt(), (before - after).mean(dim=(1, 2))
+        paid = hardness if self.kind == "hardness" else taken
+        prediction = ((paid - paid.mean()) / (paid.std() + 1e-6)).clamp(-3, 3)
         clone = mean_under(self.texture, places.images, places.centers, self.side).sigmoid()
         cover = -self.visits.sigmoid()
         beta = max(0.0, 1 - progress / EXPLORING)
-        self.sampler.credit(beta * (clone + cover) + (1 - beta) * (hard + cover))
+        self.sampler.credit(beta * (clone + cover) + (1 - beta) * (prediction + cover))
         self.steps += 1
         if self.steps % ROLLOUT == 0:
             self.sampler.learn(self.rng)
@@ -201,9 +205,11 @@ def step(fit: Fit, chooser: Chooser, index: int, config: Config) -> float:
     batch = turned_batch(chooser.draw(), way)
     fit.learner.set_lr(one_cycle(config.predictor.lr, index / config.predictor.steps))
     logits = network(batch.views)
-    errors = turned_back(cross_entropies(logits.detach(), batch.masks), way)
-    chooser.credit(errors, index / config.predictor.steps)
     fit.learner.step(prediction_loss(logits, batch.masks, dice_weight=config.predictor.dice_weight))
+    with torch.no_grad():
+        later = network(batch.views)
+    errors = [turned_back(cross_entropies(some.detach(), batch.masks), way) for some in (logits, later)]
+    chooser.credit(errors[0], errors[1], index / config.predictor.steps)
     return float(batch.masks.flatten(1).any(dim=1).float().mean())
 
 
