@@ -11,15 +11,14 @@ A finished cell is never run again; the table at the end is over all rows of the
 """
 
 import argparse
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 import torch
+from rows import arguments_of, run
 
 from flawtrace.bench import find_categories
 from flawtrace.cell import SIDE, Desk, commit
@@ -27,7 +26,7 @@ from flawtrace.cli import seeds_of
 from flawtrace.config import Config
 from flawtrace.detector import resized
 from flawtrace.environment import Cycle
-from flawtrace.files import append_json, read_jsonl
+from flawtrace.files import read_jsonl
 from flawtrace.material import Material
 from flawtrace.metrics import summary
 from flawtrace.patches import mean_under
@@ -147,17 +146,5 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", nargs="+", type=Path)
-    parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--seeds", default="42-44")
-    arguments = parser.parse_args()
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    for row in cells(arguments):
-        append_json(arguments.out, row)
-        print(
-            json.dumps({name: row[name] for name in ("trial", "regime", "strategy", "metrics")}), flush=True
-        )
-    print(table(list(read_jsonl(arguments.out))))
+    parser = arguments_of(__doc__)
+    run(cells, table, parser.parse_args(), shown=("trial", "regime", "strategy", "metrics"))

@@ -20,16 +20,15 @@ predictor, its fold left out. A finished cell is never run again; the table at t
 """
 
 import argparse
-import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any, Protocol
 
 import torch
+from rows import arguments_of, run
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -41,7 +40,7 @@ from flawtrace.config import Config
 from flawtrace.detector import Detector, Facts, resized
 from flawtrace.environment import Cycle
 from flawtrace.exam import Exam, examine, judge, lesson
-from flawtrace.files import append_json, read_jsonl
+from flawtrace.files import read_jsonl
 from flawtrace.fitting import Batch, Examples, Fit, Lesson, one_cycle, turned_batch, under
 from flawtrace.learner import derive, generator
 from flawtrace.material import Prepared, covered
@@ -272,20 +271,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", nargs="+", type=Path)
-    parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--seeds", default="42-44")
+    parser = arguments_of(__doc__)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--choosers", nargs="+", choices=CHOOSERS, default=CHOOSERS)
-    arguments = parser.parse_args()
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    for row in cells(arguments):
-        append_json(arguments.out, row)
-        print(
-            json.dumps({name: row[name] for name in ("trial", "chooser", "metrics", "defective_squares")}),
-            flush=True,
-        )
-    print(table(list(read_jsonl(arguments.out))))
+    run(cells, table, parser.parse_args(), shown=("trial", "chooser", "metrics", "defective_squares"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +14,13 @@ from flawtrace.encoder import BATCH
 from flawtrace.fitting import Examples, Lesson, folds, predict
 from flawtrace.learner import derive, generator
 from flawtrace.material import Material, Prepared, covered, encode
-from flawtrace.metrics import best_threshold, pixel_ap, pixel_aupro, pixel_auroc
+from flawtrace.metrics import best_threshold, summary
 from flawtrace.predictor import Predictor, Views
 from flawtrace.profile import loss_profiles
 from flawtrace.shapes import Canvases, Masks, Pictures
+
+VALIDATION = ("pixel_f1_max", "pixel_auroc", "pixel_ap", "pixel_aupro")
+"""Scores on held-out images that a detector keeps."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,7 @@ def examine(snapshots: Sequence[nn.Module], material: Material, split: Split, co
     num_kept = min(material.num_labelled, material.num_normal // 4)
     normal, side = order[: num_shown + num_kept], config.image_side
 
-    def examples(canvases: Canvases, pictures: Pictures, masks: Masks) -> Examples:
-        return _examples(snapshots, material, canvases, pictures, masks)
-
+    examples = partial(_examples, snapshots, material)
     none = material.labelled_masks.new_zeros(len(normal), side, side)
     return Exam(
         examples(material.labelled, material.labelled_pictures, material.labelled_masks),
@@ -92,15 +94,10 @@ def judge(members: Sequence[Predictor], exam: Exam) -> tuple[float, dict[str, fl
             maps.append(predict(network, judged).cpu())
             masks.append(judged.masks.cpu())
     pooled, truth = torch.cat(maps).numpy(), torch.cat(masks).numpy()
-    scores = {
-        "pixel_auroc": pixel_auroc(pooled, truth),
-        "pixel_ap": pixel_ap(pooled, truth),
-        "pixel_aupro": pixel_aupro(pooled, truth),
-    }
     best = best_threshold(pooled, truth)
     assert best is not None, "no label shows a defect"
-    f1, threshold = best
-    return threshold, {"pixel_f1_max": f1} | {name: s for name, s in scores.items() if s is not None}
+    scores = summary(pooled, truth, pooled.max(axis=(1, 2)), best[1])
+    return best[1], {name: score for name in VALIDATION if (score := scores[name]) is not None}
 
 
 def _examples(

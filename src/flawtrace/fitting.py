@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.optim import AdamW
 
@@ -35,6 +36,11 @@ class Examples:
     masks: Masks
     coverage: Float[Tensor, "b grid grid"]
     """Share of each cell that is defective."""
+
+    @cached_property
+    def with_defects(self) -> Int[Tensor, " n"]:
+        """Those that show a defect: a copy can have lost its own over the edge."""
+        return self.coverage.flatten(1).any(dim=1).nonzero()[:, 0].cpu()
 
     def __len__(self) -> int:
         return len(self.masks)
@@ -141,9 +147,7 @@ class Fit:
 
     def _squares(self, examples: Examples, count: int, over: bool) -> Batch:
         """Squares of random examples; those `over` a defect, of examples that have one."""
-        rows = torch.arange(len(examples))
-        if over:
-            rows = examples.coverage.flatten(1).any(dim=1).nonzero()[:, 0].cpu()
+        rows = examples.with_defects if over else torch.arange(len(examples))
         chosen = rows[torch.randint(len(rows), (count,), generator=self._rng)]
         coverage = examples.coverage[chosen]
         place = over_a_defect if over else anywhere
