@@ -22,7 +22,7 @@ predictor, its fold left out. A finished cell is never run again; the table at t
 import argparse
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Protocol
@@ -39,7 +39,7 @@ from flawtrace.cli import seeds_of
 from flawtrace.config import Config
 from flawtrace.detector import Detector, Facts, resized
 from flawtrace.environment import Cycle
-from flawtrace.exam import Exam, examine, judge, lesson
+from flawtrace.exam import Exam, examine, judge, learnt_reader, lesson
 from flawtrace.files import read_jsonl
 from flawtrace.fitting import Batch, Examples, Fit, Lesson, one_cycle, turned_batch, under
 from flawtrace.learner import derive, generator
@@ -49,6 +49,7 @@ from flawtrace.patches import edges, mean_under, random_centers, standardized, s
 from flawtrace.predictor import Compact, Views, prediction_loss
 from flawtrace.presets import load_config
 from flawtrace.protocols import Trial, trials
+from flawtrace.reader import Reader
 from flawtrace.shapes import ErrorMaps, Logits
 from flawtrace.walkers import Geometry, Walkers
 
@@ -149,7 +150,7 @@ class Stage:
     desk: Desk
     config: Config
     prepared: Prepared
-    snapshots: Sequence[torch.nn.Module]
+    reader: Reader
     exam: Exam
     learnt: Lesson
 
@@ -168,8 +169,9 @@ def staged(desk: Desk, steps: int) -> Stage:
         if update in observed:
             cycle.history.observe(cycle.autoencoder.network, material.labelled[:1])
     snapshots = cycle.history.snapshots(cycle.autoencoder.network)
-    exam = examine(snapshots, material, trial.split, config)
-    return Stage(trial, desk, config, prepared, snapshots, exam, lesson(0, exam, snapshots, prepared, config))
+    reader = learnt_reader(snapshots, prepared, config)
+    exam = examine(reader, material, trial.split, config)
+    return Stage(trial, desk, config, prepared, reader, exam, lesson(0, exam, reader, material, config))
 
 
 def measure(stage: Stage, kind: str) -> dict[str, Any]:
@@ -183,9 +185,7 @@ def measure(stage: Stage, kind: str) -> dict[str, Any]:
     network = fit.finish(stage.learnt)
     seconds = time.process_time() - started
     threshold, validation = judge([network], stage.exam)
-    detector = Detector(
-        config, Facts(threshold, {}, (), "", {}), stage.prepared.encoder, stage.snapshots, [network]
-    )
+    detector = Detector(config, Facts(threshold, {}, (), "", {}), stage.reader, [network])
     maps = resized(detector.anomaly_maps(stage.desk.test_images(SIDE)), SIDE, SIDE).numpy()
     quarters = torch.tensor(shares).chunk(4)
     return {

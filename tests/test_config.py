@@ -44,7 +44,7 @@ def test_an_unknown_preset_names_the_nearest() -> None:
     [
         ({"sampler.stride": 64}, "gaps"),
         ({"image_side": 250}, "multiple of cell"),
-        ({"updates": 5}, "fewer than profile.length"),
+        ({"updates": 3}, "fewer than profile.length"),
         ({"predictor.members": 5}, "leaves one fold out"),
         ({"labels": "many"}, "integer"),
         ({"cell": 2}, "stride is 4"),

@@ -15,8 +15,9 @@ from flawtrace.encoder import build
 from flawtrace.environment import Cycle
 from flawtrace.errors import DamagedDetectorError, ForeignDetectorError
 from flawtrace.images import fit, read_image
-from flawtrace.material import Prepared, encode, prepare
+from flawtrace.material import Prepared, prepare
 from flawtrace.presets import load_config
+from flawtrace.reader import Reader
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +69,11 @@ def test_the_profile_of_a_training_image_equals_the_one_that_training_saw(
     while not cycle.over:
         cycle.advance(cycle.walkers.anywhere(cycle.rng))
     snapshots = cycle.history.snapshots(cycle.autoencoder.network)
-    detector = Detector(config, Facts(0.5, {}, (), "", {}), frozen, snapshots, [cycle.predictor.network])
+    reader = Reader(frozen, snapshots, config.grid, "nothing")
+    detector = Detector(config, Facts(0.5, {}, (), "", {}), reader, [cycle.predictor.network])
     images = torch.stack([fit(read_image(sample.image), config.image_side) for sample in split.labelled])
     seen = {int(index): row for row, index in enumerate(cycle.tracked) if index < len(images)}
-    read = detector.loss_profiles(encode(frozen, images))
+    read = detector.reader(images).profiles
     trained = cycle.history.profiles()
     assert seen
     assert all(torch.allclose(read[index], trained[row], atol=1e-6) for index, row in seen.items())

@@ -37,7 +37,7 @@ def examples(count: int = 6) -> Examples:
     profiles = torch.rand(count, 3, 4, 4, generator=rng).repeat_interleave(4, 2).repeat_interleave(4, 3)
     masks = (profiles[:, 0] > 0.7).repeat_interleave(2, 1).repeat_interleave(2, 2)
     canvases, pictures = (torch.rand(count, 3, side, side, generator=rng).half() for side in (16, 32))
-    views = Views(profiles, canvases, pictures)
+    views = Views(profiles, torch.zeros(count, 16, 16), canvases, pictures)
     return Examples(views, masks, covered(masks, 16))
 
 
@@ -90,8 +90,9 @@ def test_there_are_eight_ways_to_turn() -> None:
 @pytest.mark.parametrize("way", range(8))
 def test_turning_keeps_views_and_masks_in_step(way: int) -> None:
     maps = torch.rand(2, 3, 8, 8)
-    after = turned_batch(Batch(Views(maps, maps, maps), maps[:, 0]), way)
-    assert all(part.equal(after.views.profiles) for part in after.views.parts)
+    after = turned_batch(Batch(Views(maps, maps[:, 0], maps, maps), maps[:, 0]), way)
+    assert all(part.equal(after.views.profiles) for part in (after.views.canvases, after.views.pictures))
+    assert after.views.novelties.equal(after.masks)
     assert after.views.profiles[:, 0].equal(after.masks)
 
 
@@ -149,7 +150,8 @@ def test_a_fit_loaded_in_the_middle_goes_on_to_the_same_bits(
 def test_a_square_over_a_defect_has_it_anywhere(side: int, rng: torch.Generator) -> None:
     masks = torch.zeros(200, 40, 40, dtype=torch.bool)
     masks[:, 14:16, 18:20] = True  # one cell
-    views = Views(torch.zeros(200, 1, 20, 20), torch.zeros(200, 1, 20, 20), torch.zeros(200, 3, 40, 40))
+    maps = torch.zeros(200, 1, 20, 20)
+    views = Views(maps, maps[:, 0], maps, torch.zeros(200, 3, 40, 40))
     cut = Examples(views, masks, covered(masks, 20))
     batch = under(cut, torch.arange(200), over_a_defect(cut.coverage, side, rng), side, cell=2)
     hits = batch.masks.flatten(1) > 0
@@ -166,10 +168,11 @@ def test_squares_anywhere_are_everywhere(rng: torch.Generator) -> None:
 def test_a_square_shows_the_same_place_in_all_views(side: int) -> None:
     some = examples(2)
     coarse = some.masks.float()[:, None, ::2, ::2]
-    views = Views(coarse, coarse, some.masks.float()[:, None].expand(-1, 3, -1, -1))
+    views = Views(coarse, coarse[:, 0], coarse, some.masks.float()[:, None].expand(-1, 3, -1, -1))
     centers = torch.tensor([[5, 9], [8, 4]])
     batch = under(Examples(views, some.masks, some.coverage), torch.arange(2), centers, side, cell=2)
     assert batch.views.profiles[:, 0].equal(batch.masks[:, ::2, ::2])
+    assert batch.views.novelties.equal(batch.masks[:, ::2, ::2])
     assert batch.views.pictures[:, 0].equal(batch.masks)
 
 
@@ -191,14 +194,15 @@ def test_without_normal_or_pasted_images_the_labelled_ones_fill_the_batch(
 def test_the_finished_predictor_ranks_defective_squares_higher(
     material: Material, small: Callable[..., Config]
 ) -> None:
-    fit = Fit(0, small(predictor__ranking=1.0, predictor__steps=5), material)
+    config = small(predictor__ranking=1.0, predictor__novelty=False, predictor__steps=5)
+    fit = Fit(0, config, material)
     while not fit.over:
         fit.advance(lesson())
     network, some = fit.finish(lesson()), examples()
     assert isinstance(network, Compact)
     maps = predict(network, some)
     clear = covered(some.masks, 8).repeat_interleave(4, 1).repeat_interleave(4, 2)
-    assert maps[clear > 0.7].mean() > maps[clear < 0.1].mean() + 0.2
+    assert maps[clear > 0.7].mean() > 2 * maps[clear < 0.1].mean()
 
 
 def test_members_begin_and_learn_differently(material: Material, small: Callable[..., Config]) -> None:

@@ -39,7 +39,9 @@ def views(count: int = 2, side: int = 16, cell: int = 2, length: int = 10) -> Vi
     rng, large = generator(), side * cell
     profiles = torch.rand(count, length, side, side, generator=rng)
     canvases = torch.rand(count, 3, side, side, generator=rng)
-    return Views(profiles, canvases, torch.rand(count, 3, large, large, generator=rng))
+    return Views(
+        profiles, torch.zeros(count, side, side), canvases, torch.rand(count, 3, large, large, generator=rng)
+    )
 
 
 def predicting(network: predictor.Predictor) -> Case:
@@ -145,6 +147,21 @@ def test_a_predictor_sees_only_its_inputs(inputs: tuple[str, ...]) -> None:
         changed = replace(some, **{field: getattr(some, field) + 1})
         felt[name] = not network.probabilities(changed).equal(plain)
     assert felt == {name: name in inputs for name in felt}
+
+
+@pytest.mark.parametrize(
+    ("config", "heard"),
+    [
+        (PredictorConfig(), True),
+        (PredictorConfig(inputs=("canvas", "picture")), True),
+        (PredictorConfig(novelty=False), False),
+        (PredictorConfig(inputs=("picture",)), False),
+    ],
+)
+def test_novelty_raises_a_probability_where_it_has_a_say(config: PredictorConfig, heard: bool) -> None:
+    network, some = predictor.Compact(10, 3, 2, config).eval(), views(1)
+    novel = replace(some, novelties=some.novelties + 5)
+    assert bool((network.probabilities(novel) > network.probabilities(some)).all()) == heard
 
 
 def test_the_discriminant_is_that_of_scikit_learn() -> None:

@@ -7,7 +7,7 @@ from torch import nn
 from flawtrace import autoencoder
 from flawtrace.config import AutoencoderConfig
 from flawtrace.learner import Learner, seeded
-from flawtrace.profile import History, error_maps, loss_profiles, observe, scale_errors
+from flawtrace.profile import History, error_maps, observe, scale_errors
 
 KINDS = {
     "compact": AutoencoderConfig(width=8, bottleneck=4),
@@ -56,8 +56,10 @@ def test_each_scale_has_an_error_of_its_own() -> None:
 
 
 def test_a_profile_lists_all_scales_of_one_snapshot_before_the_next() -> None:
-    canvases = torch.tensor([0.0, 10.0]).reshape(1, 2, 1, 1)
-    assert loss_profiles([Constant(1), Constant(2)], canvases, [1, 1]).flatten().tolist() == [1, 9, 2, 8]
+    history = History(2, [1, 1])
+    for value in (1, 2):
+        history.observe(Constant(value), torch.tensor([0.0, 10.0]).reshape(1, 2, 1, 1))
+    assert history.profiles().flatten().tolist() == [1, 9, 2, 8]
 
 
 def test_profiles_are_the_last_maps_oldest_first() -> None:
@@ -124,4 +126,5 @@ def test_snapshots_give_the_profiles_that_training_saw(
         learner.step(autoencoder.reconstruction_loss(canvases, network.train()(canvases)))
         history.observe(network, canvases)
     network.bottleneck.drop(dropout, rng)
-    assert loss_profiles(history.snapshots(network), canvases, [3]).equal(history.profiles())
+    again = [observe(snapshot, canvases, [3]) for snapshot in history.snapshots(network)]
+    assert torch.cat(again, dim=1).equal(history.profiles())

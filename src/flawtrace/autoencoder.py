@@ -71,7 +71,7 @@ class Compact(nn.Module):
         self.bottleneck = Bottleneck(bottleneck)
         self.decoder = nn.Sequential(
             nn.Conv2d(bottleneck, width, 3, padding=1), nn.LeakyReLU(0.2), *up,
-            nn.Upsample(scale_factor=2), nn.Conv2d(width, channels, 1),
+            nn.Conv2d(width, channels, 1), nn.Upsample(scale_factor=2),
         )  # fmt: skip
 
     def forward(self, canvases: Images) -> Images:

@@ -20,6 +20,8 @@ ProtocolName: TypeAlias = Literal["five-per-type", "k-per-type", "one-third", "u
 
 
 PredictorInput: TypeAlias = Literal["profile", "canvas", "picture"]
+NoveltyOf: TypeAlias = Literal["reconstruction", "canvas", "nothing"]
+"""What novelty is measured on: how the last snapshot misses the canvas, the canvas itself, or nothing."""
 
 UnitInterval: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
@@ -105,11 +107,11 @@ class AutoencoderConfig(Settings):
 
 
 class ProfileConfig(Settings):
-    length: PositiveInt = 10
+    length: PositiveInt = 4
     """Error maps in a loss profile."""
     spacing: Literal["consecutive", "logarithmic"] = "logarithmic"
     """Error maps after every update, or after updates in geometric progression."""
-    observations: PositiveInt = 16
+    observations: PositiveInt = 8
     """Updates of a cycle after which error maps are taken, with `logarithmic`."""
     by_scale: bool = True
     """Keep the errors of each scale of the features apart: each observation has a map per scale."""
@@ -123,8 +125,10 @@ class PredictorConfig(Settings):
     """What the compact predictor sees: the loss profile, what the autoencoder reconstructs, the pixels."""
     width: PositiveInt = 32
     """Channels of the compact predictor at a quarter of the resolution; half of them at half of it."""
-    ranking: UnitInterval = 0.01
-    """Weight of the linear part of the compact predictor, which decides where the rest is silent."""
+    ranking: UnitInterval = 0.1
+    """Weight of the part of the compact predictor that decides where its segmenter is silent."""
+    novelty: bool = True
+    """Let how unlike normal images a cell is have a say in that part."""
     lr: PositiveFloat = 3e-3
     """Adam's learning rate; in the last fit its greatest value, with `one_cycle`."""
     one_cycle: bool = True
@@ -161,6 +165,15 @@ class PredictorConfig(Settings):
                 "each predictor leaves one fold out"
             )
         return self
+
+    @property
+    def novelty_of(self) -> NoveltyOf:
+        """What there is of what the compact predictor may see; the published one knows no novelty."""
+        if not self.novelty or self.kind == "published":
+            return "nothing"
+        if "profile" in self.inputs:
+            return "reconstruction"
+        return "canvas" if "canvas" in self.inputs else "nothing"
 
     @model_validator(mode="after")
     def sees_something(self) -> "PredictorConfig":
@@ -275,7 +288,7 @@ class Config(Settings):
         """Updates of a cycle of `updates`, counted from 1, after which error maps are taken.
 
         >>> Config().observed(100)[:4], Config().observed(1000)[-3:]
-        ((2, 3, 4, 6), (437, 661, 1000))
+        ((2, 3, 6, 11), (169, 412, 1000))
         """
         if self.profile.spacing == "consecutive":
             return tuple(range(1, updates + 1))

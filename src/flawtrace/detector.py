@@ -21,10 +21,11 @@ from flawtrace.files import write_bytes
 from flawtrace.images import fit
 from flawtrace.learner import seeded
 from flawtrace.presets import parse_config
-from flawtrace.profile import BATCH, loss_profiles
-from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images, LossProfiles, Mask
+from flawtrace.profile import BATCH
+from flawtrace.reader import Reader
+from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images, Mask
 
-FORMAT = 2
+FORMAT = 3
 """Raised when a reader of older files would go wrong."""
 
 FILE_NAME = "detector.safetensors"
@@ -57,21 +58,19 @@ class Facts:
 
 
 class Detector(nn.Module):
-    """A few snapshots of one autoencoder's training, and the predictors that read them."""
+    """A reader, with snapshots of one autoencoder's training, and the predictors that see what it shows."""
 
     def __init__(
         self,
         config: Config,
         facts: Facts,
-        frozen: encoder.Pixels | encoder.Features,
-        snapshots: Sequence[nn.Module],
+        reader: Reader,
         members: Sequence[predictor.Predictor],
     ) -> None:
         super().__init__()
         self.config = config
         self.facts = facts
-        self.encoder = frozen
-        self.snapshots = nn.ModuleList(snapshots)
+        self.reader = reader
         self.members = nn.ModuleList(members)
         self.eval().requires_grad_(False)
 
@@ -84,7 +83,9 @@ class Detector(nn.Module):
             predictor.build(config.predictor, length * len(frozen.scales), frozen.channels, config.cell)
             for _ in range(config.predictor.members)
         ]
-        return cls(config, facts, frozen, snapshots, members)
+        return cls(
+            config, facts, Reader(frozen, snapshots, config.grid, config.predictor.novelty_of), members
+        )
 
     @property
     def threshold(self) -> float:
@@ -92,11 +93,7 @@ class Detector(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return next(self.snapshots.parameters()).device
-
-    def loss_profiles(self, canvases: Images) -> LossProfiles:
-        """How badly each snapshot reconstructs each scale of each cell; oldest snapshot first."""
-        return loss_profiles(list(self.snapshots), canvases, self.encoder.scales)
+        return self.reader.novelty.place.device
 
     @torch.no_grad()
     def anomaly_maps(self, images: Images) -> ErrorMaps:
@@ -104,8 +101,7 @@ class Detector(nn.Module):
         return torch.cat([self._maps(batch) for batch in torch.split(images, BATCH)])
 
     def _maps(self, images: Images) -> ErrorMaps:
-        canvases = self.encoder(images)
-        views = predictor.Views(self.loss_profiles(canvases), canvases, encoder.rounded(images))
+        views = self.reader(images)
         members = [cast(predictor.Predictor, member) for member in self.members]
         return torch.stack([member.probabilities(views) for member in members]).mean(dim=0)
 

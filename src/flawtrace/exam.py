@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from flawtrace.augmentation import paste
@@ -16,7 +16,7 @@ from flawtrace.learner import derive, generator
 from flawtrace.material import Material, Prepared, covered, encode
 from flawtrace.metrics import best_threshold, summary
 from flawtrace.predictor import Predictor, Views
-from flawtrace.profile import loss_profiles
+from flawtrace.reader import Reader
 from flawtrace.shapes import Canvases, Masks, Pictures
 
 VALIDATION = ("pixel_f1_max", "pixel_auroc", "pixel_ap", "pixel_aupro")
@@ -48,28 +48,47 @@ class Exam:
         return [examples[torch.tensor(rows)] for examples, rows in parts if rows]
 
 
-def examine(snapshots: Sequence[nn.Module], material: Material, split: Split, config: Config) -> Exam:
-    """Profiles of all labelled images and copies, and of the normal images that the last fit needs."""
+@dataclass(frozen=True)
+class Dealt:
+    """Rows of normal images: some are shown to every predictor, others no predictor sees."""
+
+    shown: Int[Tensor, " n"]
+    kept: Int[Tensor, " m"]
+
+
+def deal(material: Material, config: Config) -> Dealt:
+    """By chance: as many are kept as there are labels, at most a quarter."""
     order = torch.randperm(material.num_normal, generator=generator(derive(config.seed, 5)))
     num_shown = min(config.predictor.normal_images, material.num_normal // 2)
     num_kept = min(material.num_labelled, material.num_normal // 4)
-    normal, side = order[: num_shown + num_kept], config.image_side
+    return Dealt(order[:num_shown], order[num_shown : num_shown + num_kept])
 
-    examples = partial(_examples, snapshots, material)
+
+def learnt_reader(snapshots: Sequence[nn.Module], prepared: Prepared, config: Config) -> Reader:
+    """A reader that knows what is normal from all normal images but those kept for judging."""
+    reader = Reader(prepared.encoder, snapshots, config.grid, config.predictor.novelty_of)
+    material = prepared.material
+    kept = deal(material, config).kept
+    others = torch.ones(material.num_normal, dtype=torch.bool).index_fill(0, kept, False)
+    reader.learn_normal(material.canvases[: material.num_normal][others])
+    return reader
+
+
+def examine(reader: Reader, material: Material, split: Split, config: Config) -> Exam:
+    """Views of all labelled images and copies, and of the normal images that the last fit needs."""
+    dealt, side = deal(material, config), config.image_side
+    normal = torch.cat([dealt.shown, dealt.kept])
     none = material.labelled_masks.new_zeros(len(normal), side, side)
     return Exam(
-        examples(material.labelled, material.labelled_pictures, material.labelled_masks),
-        examples(material.canvases[normal], material.pictures[normal], none),
-        num_shown,
+        _examples(reader, material.labelled, material.labelled_pictures, material.labelled_masks),
+        _examples(reader, material.canvases[normal], material.pictures[normal], none),
+        len(dealt.shown),
         folds([str(sample.defect_type) for sample in split.labelled], config.predictor.folds),
     )
 
 
-def lesson(
-    member: int, exam: Exam, snapshots: Sequence[nn.Module], prepared: Prepared, config: Config
-) -> Lesson:
+def lesson(member: int, exam: Exam, reader: Reader, material: Material, config: Config) -> Lesson:
     """What a member learns from: labels, copies and pasted defects without its fold, and normal images."""
-    material = prepared.material
     rows = torch.tensor(material.with_copies(exam.seen(member)))
     labelled, normal = exam.labelled[rows], exam.normal[torch.arange(exam.num_shown)]
     if not config.predictor.pasted:
@@ -80,8 +99,8 @@ def lesson(
         labelled.views.pictures.cpu(), labelled.masks.cpu(), onto.cpu(), config.predictor.pasted, rng
     )
     device = material.canvases.device
-    canvases = [encode(prepared.encoder, images) for images in torch.split(pictures.to(device), BATCH)]
-    pasted = _examples(snapshots, material, torch.cat(canvases), pictures.half().to(device), masks.to(device))
+    canvases = [encode(reader.encoder, images) for images in torch.split(pictures.to(device), BATCH)]
+    pasted = _examples(reader, torch.cat(canvases), pictures.half().to(device), masks.to(device))
     return Lesson(labelled, normal, pasted)
 
 
@@ -100,8 +119,8 @@ def judge(members: Sequence[Predictor], exam: Exam) -> tuple[float, dict[str, fl
     return best[1], {name: score for name in VALIDATION if (score := scores[name]) is not None}
 
 
-def _examples(
-    snapshots: Sequence[nn.Module], material: Material, canvases: Canvases, pictures: Pictures, masks: Masks
-) -> Examples:
-    profiles = loss_profiles(snapshots, canvases, material.scales)
-    return Examples(Views(profiles, canvases, pictures), masks, covered(masks, canvases.shape[2]))
+def _examples(reader: Reader, canvases: Canvases, pictures: Pictures, masks: Masks) -> Examples:
+    rows = torch.split(torch.arange(len(canvases)), BATCH)
+    parts = [reader.views(canvases[some], pictures[some]).parts for some in rows]
+    views = Views(*(torch.cat(part) for part in zip(*parts, strict=True)))
+    return Examples(views, masks, covered(masks, canvases.shape[2]))

@@ -24,7 +24,7 @@ from flawtrace.shapes import Coverage, ErrorMaps, Masks, Points
 CLEAR = 0.3
 """Share of a square that is defective, from which on it says what defects look like."""
 NORMAL_SQUARES = 0.1
-"""Share of the normal squares from which the ranker is made."""
+"""Share of the normal squares from which the discriminant is made."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Fit:
         """The predictor, complete; call it after the last step."""
         network = self.learner.network
         if isinstance(network, Compact):
-            network.rank(*squares_of(network, lesson, self._rng))
+            network.discriminate(*squares_of(network, lesson, self._rng))
         return network
 
     def state(self) -> dict[str, Any]:
@@ -183,10 +183,11 @@ def over_a_defect(coverage: Coverage, side: int, rng: torch.Generator) -> Points
 def under(examples: Examples, chosen: Tensor, centers: Points, side: int, cell: int) -> Batch:
     """The square of `side` cells of `cell` pixels around a centre, of each chosen example."""
     views, masks = examples.views, examples.masks[:, None]
-    maps = [crop(part, chosen, centers, side) for part in (views.profiles, views.canvases)]
+    coarse = (views.profiles, views.novelties[:, None], views.canvases)
+    profiles, novelties, canvases = (crop(part, chosen, centers, side) for part in coarse)
     middles = (centers - side // 2) * cell + side * cell // 2
-    pixels = [crop(part, chosen, middles, side * cell) for part in (views.pictures, masks)]
-    return Batch(Views(maps[0], maps[1], pixels[0]), pixels[1][:, 0])
+    pictures, cut = (crop(part, chosen, middles, side * cell) for part in (views.pictures, masks))
+    return Batch(Views(profiles, novelties[:, 0], canvases, pictures), cut[:, 0])
 
 
 def joined(batches: Sequence[Batch]) -> Batch:
@@ -203,7 +204,7 @@ def turned_batch(batch: Batch, way: int) -> Batch:
 def squares_of(
     network: Compact, lesson: Lesson, rng: torch.Generator
 ) -> tuple[Float[Tensor, "n seen"], Float[Tensor, "m seen"]]:
-    """What the ranker sees of the lesson's clearly defective squares, and of some wholly normal ones.
+    """What the discriminant sees of the lesson's clearly defective squares, and of some wholly normal ones.
 
     Where no square is clearly defective, all that have a defective pixel are taken.
     """
@@ -212,7 +213,7 @@ def squares_of(
     for examples in (lesson.labelled, lesson.pasted, lesson.normal):
         for rows in torch.split(torch.arange(len(examples)), BATCH) if len(examples) else ():
             batch = examples[rows]
-            seen = network.ranked_by(batch.views).movedim(1, -1)
+            seen = network.discriminated_by(batch.views).movedim(1, -1)
             share = covered(batch.masks, seen.shape[1])
             defective.append(seen[share > 0])
             shares.append(share[share > 0])

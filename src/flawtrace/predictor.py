@@ -16,19 +16,24 @@ Squares: TypeAlias = Float[Tensor, "b seen squares squares"]
 STRIDE = 4
 """Pixels along the squares on which the compact predictor does most of its work."""
 
+UNUSUAL = 3.0
+"""Deviations from normal squares from which on the ranker takes a square for a defect."""
+
 
 @dataclass(frozen=True)
 class Views:
-    """The same images as profiles, as canvases and in colour: what a predictor may look at."""
+    """The same images as profiles, novelty, canvases and in colour: what a predictor may look at."""
 
     profiles: LossProfiles
+    novelties: ErrorMaps
+    """How unlike normal images each cell is, in deviations."""
     canvases: Canvases
     pictures: Pictures
     """Colour at full size, in [0, 1]; maps have its size."""
 
     @property
-    def parts(self) -> tuple[LossProfiles, Canvases, Pictures]:
-        return self.profiles, self.canvases, self.pictures
+    def parts(self) -> tuple[LossProfiles, ErrorMaps, Canvases, Pictures]:
+        return self.profiles, self.novelties, self.canvases, self.pictures
 
 
 class Published(nn.Module):
@@ -60,10 +65,11 @@ class Compact(nn.Module):
     """A predictor that sees profile, canvas and pixels, or some of them, and speaks with two voices.
 
     The *segmenter* works at a quarter of the resolution and takes the outlines from the pixels, on the way
-    back up. Trained on few defects, it is sharp, and nearly silent on what it has not learnt. The *ranker* is
-    Fisher's linear discriminant of profile, canvas and their means over 3 x 3 squares: it outlines nothing,
-    but orders what the segmenter is silent on. The map is a mean of both probabilities in which the ranker
-    has a weight so small that it decides only there.
+    back up. Trained on few defects, it is sharp, and nearly silent on what it has not learnt. The *ranker*
+    outlines nothing, but orders what the segmenter is silent on: it adds up Fisher's linear discriminant of
+    profile, canvas and their means over 3 x 3 squares, which knows labels, and the novelty, which knows none,
+    both in deviations from normal squares. The map is a mean of both probabilities in which the ranker has a
+    weight so small that it decides only where the segmenter does not.
 
     The profile enters as logarithm, centred and scaled by running statistics: errors differ by orders of
     magnitude between snapshots, and their ratios are what tells.
@@ -73,21 +79,20 @@ class Compact(nn.Module):
         """For profiles of `length` maps and canvases of `channels`, with cells of `cell` pixels."""
         super().__init__()
         self.inputs, self.ranking = config.inputs, config.ranking
+        self._voices = 1 if config.novelty_of == "nothing" else 2
         self._per_square = STRIDE // cell
         width, half = config.width, max(1, config.width // 2)
         maps = {"profile": length, "canvas": channels, "picture": 0}
         seen = sum(maps[name] for name in config.inputs) * self._per_square**2 or 3 * STRIDE**2
         self.scale = nn.BatchNorm2d(length, affine=False)
         self.colour = nn.BatchNorm2d(3, affine=False)
-        self.ranker = nn.Conv2d(2 * seen, 1, 1).requires_grad_(False)
+        self.discriminant = nn.Conv2d(2 * seen, 1, 1).requires_grad_(False)
         self.enter = _conv(seen, width, side=1)
         self.fine = nn.Sequential(_conv(12, half), _conv(half, half))
         self.down = _conv(half, width, stride=2)
-        self.middle = nn.Sequential(
-            _conv(2 * width, width), _conv(width, width, dilation=2),
-            _conv(width, width, dilation=4), _conv(width, width, dilation=8),
-        )  # fmt: skip
-        self.up = nn.Sequential(_conv(width + half, half), nn.Conv2d(half, 4, 1))
+        self.middle = nn.Sequential(*(_conv(width, width, dilation=2**i) for i in range(4)))
+        self.back = nn.Conv2d(width, half, 1)
+        self.up = nn.Sequential(_conv(half, half), nn.Conv2d(half, 4, 1))
 
     def forward(self, views: Views) -> Logits:
         """What the segmenter says of each pixel."""
@@ -102,19 +107,24 @@ class Compact(nn.Module):
         """Of a defect, per pixel."""
         colour = self._coloured(views)
         seen = self._seen(views, colour)
-        ranked = _enlarged(self.ranker(_with_means(seen)).sigmoid(), colour.shape[2])[:, 0]
+        ranked = self._rank(seen, views, colour.shape[2])
         return (1 - self.ranking) * self._segment(seen, colour).sigmoid() + self.ranking * ranked
 
-    def ranked_by(self, views: Views) -> Float[Tensor, "b twice squares squares"]:
-        """What the ranker is linear in."""
+    def discriminated_by(self, views: Views) -> Float[Tensor, "b twice squares squares"]:
+        """What the discriminant is linear in."""
         return _with_means(self._seen(views, self._coloured(views)))
 
     @torch.no_grad()
-    def rank(self, defective: Float[Tensor, "n seen"], normal: Float[Tensor, "m seen"]) -> None:
-        """Set the ranker from what it sees of defective and of normal squares."""
-        weights, bias = discriminant(defective, normal)
-        self.ranker.weight.copy_(weights[None, :, None, None])
-        self.ranker.bias.copy_(bias)  # type: ignore[union-attr]
+    def discriminate(self, defective: Float[Tensor, "n seen"], normal: Float[Tensor, "m seen"]) -> None:
+        """Set the discriminant from what it sees of defective and of normal squares.
+
+        It is centred and scaled so that normal squares have mean 0 and deviation 1.
+        """
+        weights = discriminant(defective, normal)[0]
+        values = normal @ weights
+        scale = values.std(correction=0).clamp_min(1e-6)
+        self.discriminant.weight.copy_((weights / scale)[None, :, None, None])
+        self.discriminant.bias.copy_(-values.mean() / scale)  # type: ignore[union-attr]
 
     def _coloured(self, views: Views) -> Images:
         colour: Images = self.colour(views.pictures.float())
@@ -132,11 +142,18 @@ class Compact(nn.Module):
             seen = F.pixel_unshuffle(seen, self._per_square)
         return seen.contiguous(memory_format=torch.channels_last)
 
+    def _rank(self, seen: Squares, views: Views, side: int) -> ErrorMaps:
+        """How likely the ranker finds a defect: even odds where each voice is `UNUSUAL` deviations off."""
+        voices = _enlarged(self.discriminant(_with_means(seen)), side)[:, 0] - UNUSUAL
+        if self._voices == 2:
+            voices = voices + _enlarged(views.novelties[:, None], side)[:, 0] - UNUSUAL
+        return voices.sigmoid()
+
     def _segment(self, seen: Squares, colour: Images) -> Logits:
         shown = colour if "picture" in self.inputs else torch.zeros_like(colour)
         fine = self.fine(F.pixel_unshuffle(shown, 2).contiguous(memory_format=torch.channels_last))
-        coarse = self.middle(torch.cat([self.enter(seen), self.down(fine)], dim=1))
-        logits = self.up(torch.cat([_enlarged(coarse, fine.shape[2]), fine], dim=1))
+        coarse = self.back(self.middle(self.enter(seen) + self.down(fine)))
+        logits = self.up(fine + _enlarged(coarse, fine.shape[2]))
         per_pixel: Tensor = F.pixel_shuffle(logits, 2)
         return per_pixel[:, 0]
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from flawtrace.shapes import Canvases, ErrorMaps, Images, LossProfiles, ScaleErrors
+from flawtrace.shapes import ErrorMaps, Images, LossProfiles, ScaleErrors
 
 BATCH = 4
 """Canvases that go through a network at once; more do not fit the processor's cache and are slower."""
@@ -40,11 +40,6 @@ def observe(autoencoder: nn.Module, canvases: Images, scales: Sequence[int]) -> 
     ]
     autoencoder.train(training)
     return torch.cat(maps)
-
-
-def loss_profiles(snapshots: Sequence[nn.Module], canvases: Canvases, scales: Sequence[int]) -> LossProfiles:
-    """How badly each snapshot reconstructs each cell: all scales of the oldest snapshot, then the next."""
-    return torch.cat([observe(snapshot, canvases, scales) for snapshot in snapshots], dim=1)
 
 
 class History:

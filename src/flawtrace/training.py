@@ -4,14 +4,14 @@ The paper's algorithm is `learn_together`; one update of it is `Cycle.advance`.
 """
 
 import resource
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flawtrace import encoder
 from flawtrace.config import Config
@@ -19,11 +19,12 @@ from flawtrace.data import Split
 from flawtrace.detector import FILE_NAME, Detector, Facts, versions
 from flawtrace.environment import scout
 from flawtrace.errors import RunExistsError, TooFewLabelsError
-from flawtrace.exam import Exam, examine, judge, lesson
+from flawtrace.exam import Exam, examine, judge, learnt_reader, lesson
 from flawtrace.files import read_json, write_bytes, write_json
 from flawtrace.learner import derive
 from flawtrace.material import Prepared, prepare
 from flawtrace.progress import Event, Plan
+from flawtrace.reader import Reader
 from flawtrace.study import CHECKPOINT_NAME, Clock, Journal, Study, checked
 
 SETTINGS_NAME = "settings.json"
@@ -71,11 +72,12 @@ def train(
     journal = Journal(run, study, resume)
     yield from learn_together(study, journal, plan)
     snapshots = study.cycle.history.snapshots(study.cycle.autoencoder.network)
-    exam = examine(snapshots, study.material, split, config)
-    yield from fit_members(study, exam, snapshots, journal, plan)
+    reader = learnt_reader(snapshots, prepared, config)
+    exam = examine(reader, study.material, split, config)
+    yield from fit_members(study, exam, reader, journal, plan)
     threshold, validation = judge(study.members, exam)
     facts = Facts(threshold, validation, prepared.digests, study.fingerprint, versions())
-    detector = Detector(config, facts, prepared.encoder, snapshots, study.members)
+    detector = Detector(config, facts, reader, study.members)
     detector.save(run / FILE_NAME)
     yield Trained(detector, _conclude(study, exam, split, facts, run))
 
@@ -104,13 +106,11 @@ def learn_together(study: Study, journal: Journal, plan: Plan) -> Iterator[Event
         journal.write(study.end_cycle(sampler.learn(cycle.rng)))
 
 
-def fit_members(
-    study: Study, exam: Exam, snapshots: Sequence[nn.Module], journal: Journal, plan: Plan
-) -> Iterator[Event]:
-    """Fit each member on the profiles that the detector's own snapshots give, without its fold."""
+def fit_members(study: Study, exam: Exam, reader: Reader, journal: Journal, plan: Plan) -> Iterator[Event]:
+    """Fit each member on what the detector's own reader shows, without its fold."""
     while len(study.members) < study.config.predictor.members:
         fit = study.fit = study.fit or study.next_fit()
-        learnt = lesson(fit.member, exam, snapshots, study.prepared, study.config)
+        learnt = lesson(fit.member, exam, reader, study.material, study.config)
         while not fit.over:
             fit.advance(learnt)
             checked("prediction loss", fit.loss, fit.step)
