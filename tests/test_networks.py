@@ -291,3 +291,15 @@ def test_seeding_leaves_the_global_generator_as_it_was() -> None:
 def test_derived_seeds_do_not_collide() -> None:
     seeds = {derive(seed, use, index) for seed in range(20) for use in range(8) for index in range(40)}
     assert len(seeds) == 20 * 8 * 40
+
+
+def test_the_ranker_is_linear_in_what_it_is_set_from(rng: torch.Generator) -> None:
+    config, some = PredictorConfig(ranking=1.0, novelty=False), views(cell=4)
+    network = predictor.Compact(10, 3, 4, config).eval()
+    seen = network.discriminated_by(some).movedim(1, -1).flatten(0, 2)
+    defective = seen[torch.randperm(len(seen), generator=rng)[:20]] + 1
+    network.discriminate(defective, seen)
+    weights = discriminant(defective, seen)[0]
+    values = ((seen - seen.mean(dim=0)) @ weights).view(2, 1, 16, 16)
+    odds = F.interpolate(values / values.std(correction=0), size=64, mode="bilinear") - predictor.UNUSUAL
+    assert network.probabilities(some).allclose(odds[:, 0].sigmoid(), atol=1e-5)

@@ -86,7 +86,7 @@ class Compact(nn.Module):
         seen = sum(maps[name] for name in config.inputs) * self._per_square**2 or 3 * STRIDE**2
         self.scale = nn.BatchNorm2d(length, affine=False)
         self.colour = nn.BatchNorm2d(3, affine=False)
-        self.discriminant = nn.Conv2d(2 * seen, 1, 1).requires_grad_(False)
+        self.discriminant = nn.Conv2d(seen, 2, 1).requires_grad_(False)
         self.enter = _conv(seen, width, side=1)
         self.fine = nn.Sequential(_conv(12, half), _conv(half, half))
         self.down = _conv(half, width, stride=2)
@@ -112,7 +112,8 @@ class Compact(nn.Module):
 
     def discriminated_by(self, views: Views) -> Float[Tensor, "b twice squares squares"]:
         """What the discriminant is linear in."""
-        return _with_means(self._seen(views, self._coloured(views)))
+        seen = self._seen(views, self._coloured(views))
+        return torch.cat([seen, _means(seen)], dim=1)
 
     @torch.no_grad()
     def discriminate(self, defective: Float[Tensor, "n seen"], normal: Float[Tensor, "m seen"]) -> None:
@@ -123,8 +124,8 @@ class Compact(nn.Module):
         weights = discriminant(defective, normal)[0]
         values = normal @ weights
         scale = values.std(correction=0).clamp_min(1e-6)
-        self.discriminant.weight.copy_((weights / scale)[None, :, None, None])
-        self.discriminant.bias.copy_(-values.mean() / scale)  # type: ignore[union-attr]
+        self.discriminant.weight.copy_((weights / scale).view(2, -1, 1, 1))
+        self.discriminant.bias.copy_(torch.stack([-values.mean() / scale, torch.zeros(())]))  # type: ignore[union-attr]
 
     def _coloured(self, views: Views) -> Images:
         colour: Images = self.colour(views.pictures.float())
@@ -144,7 +145,8 @@ class Compact(nn.Module):
 
     def _rank(self, seen: Squares, views: Views, side: int) -> ErrorMaps:
         """How likely the ranker finds a defect: even odds where each voice is `UNUSUAL` deviations off."""
-        voices = _enlarged(self.discriminant(_with_means(seen)), side)[:, 0] - UNUSUAL
+        here, around = self.discriminant(seen).split(1, dim=1)
+        voices = _enlarged(here + _means(around), side)[:, 0] - UNUSUAL
         if self._voices == 2:
             voices = voices + _enlarged(views.novelties[:, None], side)[:, 0] - UNUSUAL
         return voices.sigmoid()
@@ -227,8 +229,9 @@ def _covariance(vectors: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
     return centered.T @ centered / len(vectors)
 
 
-def _with_means(seen: Squares) -> Float[Tensor, "b twice squares squares"]:
-    return torch.cat([seen, F.avg_pool2d(seen, 3, 1, 1, count_include_pad=False)], dim=1)
+def _means(squares: Squares) -> Squares:
+    """Over 3 x 3 squares, fewer at the edge."""
+    return F.avg_pool2d(squares, 3, 1, 1, count_include_pad=False)
 
 
 def _enlarged(maps: Images, side: int) -> Float[Tensor, "b c {side} {side}"]:
