@@ -25,7 +25,7 @@ def error_maps(images: Images, reconstructions: Images) -> ErrorMaps:
 def scale_errors(images: Images, reconstructions: Images, scales: Sequence[int]) -> ScaleErrors:
     """Mean absolute error over the channels of each scale; `scales` says how many channels each has."""
     errors = (images - reconstructions).abs().contiguous(memory_format=torch.channels_last)
-    return F.conv2d(errors, _averaging(tuple(scales)).to(images)).contiguous()
+    return F.conv2d(errors, _averaging(tuple(scales)).to(images))
 
 
 @lru_cache(maxsize=8)
@@ -71,7 +71,7 @@ class History:
 
     def profiles(self) -> LossProfiles:
         """Of the observed canvases, oldest errors first."""
-        return torch.cat(tuple(self._maps), dim=1)
+        return torch.cat(tuple(self._maps), dim=1).contiguous()
 
     def snapshots(self, autoencoder: nn.Module) -> list[nn.Module]:
         """Copies of `autoencoder` with the weights of each observation, oldest first."""
