@@ -125,7 +125,7 @@ class PredictorConfig(Settings):
     """What the compact predictor sees: the loss profile, what the autoencoder reconstructs, the pixels."""
     width: PositiveInt = 32
     """Channels of the compact predictor at a quarter of the resolution; half of them at half of it."""
-    ranking: UnitInterval = 0.1
+    ranking: UnitInterval = 0.05
     """Weight of the part of the compact predictor that decides where its segmenter is silent."""
     novelty: bool = True
     """Let how unlike normal images a cell is have a say in that part."""

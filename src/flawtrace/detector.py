@@ -18,12 +18,12 @@ from flawtrace import autoencoder, encoder, predictor
 from flawtrace.config import Config
 from flawtrace.errors import DamagedDetectorError, ForeignDetectorError
 from flawtrace.files import write_bytes
-from flawtrace.images import fit
+from flawtrace.images import fit, squared
 from flawtrace.learner import seeded
 from flawtrace.presets import parse_config
 from flawtrace.profile import BATCH
 from flawtrace.reader import Reader
-from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images, Mask
+from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images, Mask, Masks, PerImage
 
 FORMAT = 3
 """Raised when a reader of older files would go wrong."""
@@ -92,6 +92,15 @@ class Detector(nn.Module):
         return self.facts.threshold
 
     @property
+    def header(self) -> dict[str, Any]:
+        """What every file of this detector says beside its weights; plain values."""
+        return {
+            "format": FORMAT,
+            "config": self.config.model_dump(mode="json"),
+            "facts": vars(self.facts) | {"digests": list(self.facts.digests)},
+        }
+
+    @property
     def device(self) -> torch.device:
         return self.reader.novelty.place.device
 
@@ -105,22 +114,24 @@ class Detector(nn.Module):
         members = [cast(predictor.Predictor, member) for member in self.members]
         return torch.stack([member.probabilities(views) for member in members]).mean(dim=0)
 
+    def forward(self, images: Images) -> tuple[ErrorMaps, Masks, PerImage]:
+        """Map, mask and score of images (b, 3, h, w) in [0, 1], of any one size: all that `predict` does.
+
+        In one piece, so that it can be exported; `predict` and `anomaly_maps` are kinder to memory.
+        """
+        maps = resized(self._maps(squared(images, self.config.image_side)), *images.shape[2:])
+        return maps, maps >= self.threshold, maps.amax(dim=(1, 2))
+
     def predict(self, image: Image) -> Prediction:
         """Of one image (3, h, w) in [0, 1], of any size."""
         square = fit(image, self.config.image_side)[None].to(self.device)
         anomaly_map = resized(self.anomaly_maps(square).cpu(), image.shape[1], image.shape[2])[0]
-        mask = anomaly_map >= self.threshold
-        return Prediction(anomaly_map, mask, float(anomaly_map.max()), bool(mask.any()))
+        return decided(anomaly_map, self.threshold)
 
     def save(self, path: Path) -> None:
         """Write the one file: weights, and in its header everything else."""
-        header = {
-            "format": FORMAT,
-            "config": self.config.model_dump(mode="json"),
-            "facts": vars(self.facts),
-        }
         state = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
-        write_bytes(path, safetensors.torch.save(state, metadata={"flawtrace": json.dumps(header)}))
+        write_bytes(path, safetensors.torch.save(state, metadata={"flawtrace": json.dumps(self.header)}))
 
     @classmethod
     def load(cls, path: Path | str) -> "Detector":
@@ -133,9 +144,8 @@ class Detector(nn.Module):
         file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
         header, state = _read(file)
         try:
-            facts = Facts(**{**header["facts"], "digests": tuple(header["facts"]["digests"])})
             with seeded(0):
-                detector = cls.untrained(parse_config(header["config"], where=str(file)), facts)
+                detector = cls.untrained(parse_config(header["config"], where=str(file)), facts_of(header))
             detector.load_state_dict(state)
         except (KeyError, TypeError, RuntimeError) as error:
             raise DamagedDetectorError(file, str(error)) from error
@@ -144,14 +154,19 @@ class Detector(nn.Module):
         return detector
 
 
+def facts_of(header: dict[str, Any]) -> Facts:
+    return Facts(**{**header["facts"], "digests": tuple(header["facts"]["digests"])})
+
+
+def decided(anomaly_map: AnomalyMap, threshold: float) -> Prediction:
+    """What a map means at a threshold."""
+    mask = anomaly_map >= threshold
+    return Prediction(anomaly_map, mask, float(anomaly_map.max()), bool(mask.any()))
+
+
 def resized(maps: Float[Tensor, "b _h _w"], height: int, width: int) -> Float[Tensor, "b {height} {width}"]:
     """Maps at another size, linearly between cells, averaged where the target is coarser."""
-    if maps.shape[1:] == (height, width):
-        return maps
-    coarser = height < maps.shape[1] or width < maps.shape[2]
-    return F.interpolate(
-        maps[:, None], size=(height, width), mode="bilinear", antialias=coarser, align_corners=False
-    )[:, 0]
+    return F.interpolate(maps[:, None], size=(height, width), mode="bilinear", antialias=True)[:, 0]
 
 
 def versions() -> dict[str, str]:

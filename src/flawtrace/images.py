@@ -15,7 +15,7 @@ from torch import Tensor
 
 from flawtrace.decoding import Pixels, decode, header_size
 from flawtrace.files import write_bytes
-from flawtrace.shapes import AnomalyMap, Image, Mask
+from flawtrace.shapes import AnomalyMap, Image, Images, Mask
 
 OUTLINE = (0.0, 1.0, 1.0)
 """Cyan: no colour of the heat scale, and rare on products."""
@@ -77,10 +77,12 @@ def digest(image: Image) -> str:
 
 def fit(image: Image, side: int) -> Float[Tensor, "c {side} {side}"]:
     """`image` at `side` x `side` pixels, bilinear with antialiasing; its aspect is not kept."""
-    if image.shape[1:] == (side, side):
-        return image
-    resized = F.interpolate(image[None], size=(side, side), mode="bilinear", antialias=True)[0]
-    return resized.clamp(0, 1)
+    return image if image.shape[1:] == (side, side) else squared(image[None], side)[0]
+
+
+def squared(images: Images, side: int) -> Float[Tensor, "b c {side} {side}"]:
+    """The same of images of one size, in one operation."""
+    return F.interpolate(images, size=(side, side), mode="bilinear", antialias=True).clamp(0, 1)
 
 
 def fit_mask(mask: Mask, side: int) -> Bool[Tensor, "{side} {side}"]:

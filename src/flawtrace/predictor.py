@@ -17,7 +17,7 @@ STRIDE = 4
 """Pixels along the squares on which the compact predictor does most of its work."""
 
 UNUSUAL = 3.0
-"""Deviations from normal squares from which on the ranker takes a square for a defect."""
+"""Deviations that a normal square is seldom off: of the discriminant, even odds; of the novelty, worth a word."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Compact(nn.Module):
     The *segmenter* works at a quarter of the resolution and takes the outlines from the pixels, on the way
     back up. Trained on few defects, it is sharp, and nearly silent on what it has not learnt. The *ranker*
     outlines nothing, but orders what the segmenter is silent on: it adds up Fisher's linear discriminant of
-    profile, canvas and their means over 3 x 3 squares, which knows labels, and the novelty, which knows none,
-    both in deviations from normal squares. The map is a mean of both probabilities in which the ranker has a
+    profile, canvas and their means over 3 x 3 squares, which knows labels, and what is great of the novelty,
+    which knows none, both in deviations from normal squares. The map is a mean of both probabilities in which the ranker has a
     weight so small that it decides only where the segmenter does not.
 
     The profile enters as logarithm, centred and scaled by running statistics: errors differ by orders of
@@ -79,7 +79,7 @@ class Compact(nn.Module):
         """For profiles of `length` maps and canvases of `channels`, with cells of `cell` pixels."""
         super().__init__()
         self.inputs, self.ranking = config.inputs, config.ranking
-        self._voices = 1 if config.novelty_of == "nothing" else 2
+        self._hears_novelty = config.novelty_of != "nothing"
         self._per_square = STRIDE // cell
         width, half = config.width, max(1, config.width // 2)
         maps = {"profile": length, "canvas": channels, "picture": 0}
@@ -144,11 +144,14 @@ class Compact(nn.Module):
         return seen.contiguous(memory_format=torch.channels_last)
 
     def _rank(self, seen: Squares, views: Views, side: int) -> ErrorMaps:
-        """How likely the ranker finds a defect: even odds where each voice is `UNUSUAL` deviations off."""
+        """How likely the ranker finds a defect: even odds where the discriminant is `UNUSUAL` deviations off.
+
+        Novelty speaks only beyond `UNUSUAL`: below, it is noise that would blur the discriminant's order.
+        """
         here, around = self.discriminant(seen).split(1, dim=1)
         voices = _enlarged(here + _means(around), side)[:, 0] - UNUSUAL
-        if self._voices == 2:
-            voices = voices + _enlarged(views.novelties[:, None], side)[:, 0] - UNUSUAL
+        if self._hears_novelty:
+            voices = voices + F.relu(_enlarged(views.novelties[:, None], side)[:, 0] - UNUSUAL)
         return voices.sigmoid()
 
     def _segment(self, seen: Squares, colour: Images) -> Logits:

@@ -34,6 +34,7 @@ Observations: TypeAlias = Float[Tensor, "n c crop crop"]
 Points: TypeAlias = Int[Tensor, "n 2"]
 """Centres as (row, column), in cells."""
 Actions: TypeAlias = Int[Tensor, " n"]
+PerImage: TypeAlias = Float[Tensor, " b"]
 PerWalker: TypeAlias = Float[Tensor, " n"]
 PerStep: TypeAlias = Float[Tensor, "t n"]
 Scalar: TypeAlias = Float[Tensor, ""]
