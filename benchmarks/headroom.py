@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from rows import arguments_of, run
 
-from flawtrace.bench import find_categories
 from flawtrace.cell import SIDE, Desk, commit
 from flawtrace.cli import seeds_of
+from flawtrace.comparison import find_categories
 from flawtrace.config import Config
 from flawtrace.detector import resized
 from flawtrace.environment import Cycle

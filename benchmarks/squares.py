@@ -33,9 +33,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flawtrace import sampler
-from flawtrace.bench import find_categories
 from flawtrace.cell import SIDE, Desk, commit
 from flawtrace.cli import seeds_of
+from flawtrace.comparison import find_categories
 from flawtrace.config import Config
 from flawtrace.detector import Detector, Facts, resized
 from flawtrace.environment import Cycle

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flawtrace.bench import read_rows
+from flawtrace.comparison import read_rows
 from flawtrace.errors import SettingsError, UnknownMethodError, UnknownSettingError
 from flawtrace.methods import DEFAULT, Method, chosen, read_methods
 

@@ -27,6 +27,7 @@ from flawtrace.console import (
     print_evaluation,
     print_inspection,
     print_json,
+    print_timing,
 )
 from flawtrace.errors import (
     FlawtraceError,
@@ -50,6 +51,7 @@ Out = Annotated[Path, Parameter(name=["--out", "-o"])]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 Flag = Annotated[bool, Parameter(negative="")]
 Device = Literal["cpu", "cuda"]
+Runtime = Literal["torch", "onnx", "openvino"]
 MoreSettings = Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]
 
 FLAGS = ("preset", "sampler", "encoder", "labels", "seed", "settings", "resume", "device", "out", "json")
@@ -212,6 +214,7 @@ def predict(
     *images: Path,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     device: Device = "cpu",
+    runtime: Runtime | None = None,
     exit_code: Flag = False,
     json: Json = False,
 ) -> int:
@@ -226,17 +229,20 @@ def predict(
         flawtrace predict run/ today/ -o results/
         flawtrace predict run/ today/*.png --json | jq 'select(.verdict == "DEFECT").image'
         flawtrace predict run/ part.png --exit-code || echo reject
+        flawtrace predict run/detector.onnx today/ --runtime openvino
 
     Parameters
     ----------
     run
-        Folder that `flawtrace train` wrote, or a detector file.
+        Folder that `flawtrace train` wrote, a detector file, or an exported one (.onnx).
     images
         Image files, or folders of them.
     out
         Folder for maps, masks, overlays and table.
     device
         Where to compute.
+    runtime
+        What runs the detector. [default: onnx for an .onnx file, else torch]
     exit_code
         Exit with 3 if any image shows a defect.
     json
@@ -245,7 +251,7 @@ def predict(
     if not images:
         raise MissingImagesError
     verdicts = []
-    for row in flawtrace.predict(run, images, out, device=device):
+    for row in flawtrace.predict(run, images, out, device=device, runtime=runtime):
         verdicts.append(row.verdict)
         if json:
             out_console.print(jsonlib.dumps(asdict(row)), markup=False)
@@ -257,6 +263,100 @@ def predict(
     if "ERROR" in verdicts:
         return 1
     return 3 if exit_code and "DEFECT" in verdicts else 0
+
+
+@app.command
+def export(
+    run: Path,
+    /,
+    *images: Path,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    json: Json = False,
+) -> None:
+    """Write a detector as one ONNX file: from raw images of any size to map, mask and score.
+
+    Both are compared on real images first; if they disagree, nothing is written. Needs the extra `export`.
+
+    **Examples**
+
+        flawtrace export run/
+        flawtrace export run/ parts/test/good/ -o parts.onnx
+        flawtrace predict run/detector.onnx today/
+
+    Parameters
+    ----------
+    run
+        Folder that `flawtrace train` wrote, or a detector file.
+    images
+        Image files, or folders of them, on which to compare. [default: the run's labelled images]
+    out
+        The file. [default: RUN/detector.onnx]
+    json
+        Print one JSON document.
+    """
+    exported = flawtrace.export(run, out, images)
+    if json:
+        print_json({**asdict(exported), "file": str(exported.file)})
+        return
+    out_console.print(
+        f"Exported: {exported.file} ({exported.bytes / 2**20:.1f} MB)\n"
+        f"Compared: {exported.num_images} images; masks equal, maps to {exported.largest_difference:.1g}\n"
+        f"Next:     flawtrace predict {exported.file} IMAGES",
+        markup=False,
+    )
+
+
+@app.command
+def bench(
+    run: Path,
+    /,
+    *,
+    runtime: Runtime | None = None,
+    threads: int | None = None,
+    batch: int = 1,
+    height: int | None = None,
+    width: int | None = None,
+    repeats: int = 50,
+    device: Device = "cpu",
+    json: Json = False,
+) -> None:
+    """Time a detector on random images: latency, images per second, memory, share of each stage.
+
+    What is timed begins with decoded images and ends with maps of their size.
+
+    **Examples**
+
+        flawtrace bench run/
+        flawtrace bench run/detector.onnx --threads 2
+        flawtrace bench run/detector.onnx --runtime openvino --batch 8 --json
+
+    Parameters
+    ----------
+    run
+        Folder that `flawtrace train` wrote, a detector file, or an exported one (.onnx).
+    runtime
+        What runs the detector. [default: onnx for an .onnx file, else torch]
+    threads
+        Processor threads. [default: torch's]
+    batch
+        Images at once.
+    height
+        Of the images, in pixels. [default: the detector's own]
+    width
+        Of the images, in pixels. [default: the detector's own]
+    repeats
+        Passes that are timed.
+    device
+        Where to compute.
+    json
+        Print one JSON document.
+    """
+    with counting("timing") as progress:
+        timing = flawtrace.bench(
+            run, runtime=runtime, threads=threads, batch=batch, height=height, width=width, repeats=repeats,
+            device=device, progress=progress,
+        )  # fmt: skip
+    print_json(asdict(timing)) if json else print_timing(timing)
 
 
 @app.command

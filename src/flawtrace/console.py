@@ -13,10 +13,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from flawtrace.bench import Benchmark, Plan, Row, Told
+    from flawtrace.comparison import Benchmark, Plan, Row, Told
     from flawtrace.evaluation import Evaluation
     from flawtrace.inspection import Inspection
     from flawtrace.progress import Event
+    from flawtrace.stopwatch import Timing
 
 out_console = Console(soft_wrap=True, highlight=False)
 err_console = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -65,6 +66,21 @@ def print_evaluation(evaluation: "Evaluation") -> None:
         f"{evaluation.num_anomalous} defect and {evaluation.num_normal} normal images scored; "
         f"{evaluation.num_left_out} left out because the detector was trained on them."
     )
+
+
+def print_timing(timing: "Timing") -> None:
+    out_console.print(
+        f"{timing.runtime}, {timing.threads} threads, batch of {timing.batch}, "
+        f"{timing.width} x {timing.height} pixels, {timing.repeats} passes"
+    )
+    table = Table(box=None, show_header=False)
+    table.add_row("median", f"{timing.median_ms:.1f} ms")
+    table.add_row("95 %, 99 %", f"{timing.p95_ms:.1f} ms, {timing.p99_ms:.1f} ms")
+    table.add_row("images per second", f"{timing.images_per_second:.1f}")
+    table.add_row("peak memory", f"{timing.peak_memory_mb} MB, the whole process")
+    for name, share in timing.stages.items():
+        table.add_row(name, f"{share:.0%}")
+    out_console.print(table)
 
 
 def print_benchmark(benchmark: "Benchmark") -> None:

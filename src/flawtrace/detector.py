@@ -110,7 +110,10 @@ class Detector(nn.Module):
         return torch.cat([self._maps(batch) for batch in torch.split(images, BATCH)])
 
     def _maps(self, images: Images) -> ErrorMaps:
-        views = self.reader(images)
+        return self.agreed(self.reader(images))
+
+    def agreed(self, views: predictor.Views) -> ErrorMaps:
+        """The mean of what all members say."""
         members = [cast(predictor.Predictor, member) for member in self.members]
         return torch.stack([member.probabilities(views) for member in members]).mean(dim=0)
 

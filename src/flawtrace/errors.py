@@ -322,6 +322,43 @@ class MissingDeviceError(FlawtraceError):
         )
 
 
+class MissingExtraError(FlawtraceError):
+    def __init__(self, extra: str, package: str) -> None:
+        super().__init__(
+            f"The package {package} is not installed.\n"
+            f"Expected what flawtrace's extra {extra!r} brings: it is not needed for anything else.\n"
+            f"Install it: pip install 'flawtrace[{extra}]'."
+        )
+
+
+class WrongRuntimeError(FlawtraceError):
+    def __init__(self, path: Path, runtime: str, expected: str) -> None:
+        super().__init__(
+            f"{path} cannot be run by {runtime}.\n"
+            f"Expected {expected}.\n"
+            "`flawtrace export RUN` writes an .onnx file; without --runtime, the right one is chosen."
+        )
+
+
+class UnfaithfulExportError(FlawtraceError):
+    def __init__(self, path: Path, difference: float, allowed: float, pixels: int) -> None:
+        super().__init__(
+            f"Nothing was written to {path}: the exported detector does not say what the original says.\n"
+            f"Expected maps within {allowed:g} and equal masks; maps differ by {difference:.2g}, "
+            f"masks in {pixels} pixels.\n"
+            "Use the run itself, and report this with the versions of torch and onnxruntime (`pip list`)."
+        )
+
+
+class NothingToCompareError(FlawtraceError):
+    def __init__(self, run: Path) -> None:
+        super().__init__(
+            f"An export of {run} is compared with the original on real images, and there are none.\n"
+            "Expected the folder it was trained on where it was then, or images named on the command line.\n"
+            f"Name some: flawtrace export {run} parts/normal/."
+        )
+
+
 class NoTypeToLeaveOutError(DataError):
     def __init__(self, root: Path, types: tuple[str, ...]) -> None:
         found = f"one defect type ({types[0]})" if types else "no defect type"

@@ -17,7 +17,7 @@ STRIDE = 4
 """Pixels along the squares on which the compact predictor does most of its work."""
 
 UNUSUAL = 3.0
-"""Deviations that a normal square is seldom off: of the discriminant, even odds; of the novelty, worth a word."""
+"""Deviations that a normal square is seldom off: even odds for the discriminant, worth a word for novelty."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class Compact(nn.Module):
     The *segmenter* works at a quarter of the resolution and takes the outlines from the pixels, on the way
     back up. Trained on few defects, it is sharp, and nearly silent on what it has not learnt. The *ranker*
     outlines nothing, but orders what the segmenter is silent on: it adds up Fisher's linear discriminant of
-    profile, canvas and their means over 3 x 3 squares, which knows labels, and what is great of the novelty,
-    which knows none, both in deviations from normal squares. The map is a mean of both probabilities in which the ranker has a
-    weight so small that it decides only where the segmenter does not.
+    profile, canvas and their means over 3 x 3 squares, which knows labels, and the novelty beyond what is
+    usual, which knows none, both in deviations from normal squares. The map is a mean of both probabilities
+    in which the ranker has a weight so small that it decides only where the segmenter does not.
 
     The profile enters as logarithm, centred and scaled by running statistics: errors differ by orders of
     magnitude between snapshots, and their ratios are what tells.

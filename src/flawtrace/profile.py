@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Sequence
 from copy import deepcopy
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -25,14 +24,14 @@ def error_maps(images: Images, reconstructions: Images) -> ErrorMaps:
 def scale_errors(images: Images, reconstructions: Images, scales: Sequence[int]) -> ScaleErrors:
     """Mean absolute error over the channels of each scale; `scales` says how many channels each has."""
     errors = (images - reconstructions).abs().contiguous(memory_format=torch.channels_last)
-    return F.conv2d(errors, _averaging(tuple(scales)).to(images))
+    return F.conv2d(errors, _averaging(scales).to(images))
 
 
-@lru_cache(maxsize=8)
-def _averaging(scales: tuple[int, ...]) -> Float[Tensor, "scales c 1 1"]:
+def _averaging(scales: Sequence[int]) -> Float[Tensor, "scales c 1 1"]:
     """The mean of each scale as a convolution, which runs three times as fast as a mean over channels."""
-    rows = torch.eye(len(scales)).repeat_interleave(torch.tensor(scales), dim=1)
-    return (rows / rows.sum(dim=1, keepdim=True))[:, :, None, None]
+    owners = [index for index, count in enumerate(scales) for _ in range(count)]
+    shares = [[(owner == index) / count for owner in owners] for index, count in enumerate(scales)]
+    return torch.tensor(shares)[:, :, None, None]
 
 
 @torch.no_grad()

@@ -147,6 +147,7 @@ def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -
         "versions": facts.versions,
         "num_normal": study.material.num_normal,
         "labelled": [sample.image.name for sample in split.labelled],
+        "labelled_files": [str(sample.image.resolve()) for sample in split.labelled],
         "defect_types": [sample.defect_type for sample in split.labelled],
         "profiles": _profile_quantiles(study, exam),
     }

@@ -9,16 +9,17 @@ from typing import Any
 
 import torch
 
-from flawtrace import bench
-from flawtrace.bench import Benchmark, Told
+from flawtrace import comparison
 from flawtrace.board import write_board
+from flawtrace.comparison import Benchmark, Told
 from flawtrace.config import ProtocolName
 from flawtrace.data import EXTENSIONS, draw_split, read_category
 from flawtrace.detector import Detector, Prediction
-from flawtrace.errors import FlawtraceError, MissingDeviceError, NoImagesError
+from flawtrace.errors import FlawtraceError, MissingDeviceError, NoImagesError, NothingToCompareError
 from flawtrace.evaluation import Evaluation
 from flawtrace.evaluation import evaluate as evaluate_detector
-from flawtrace.files import write_json, write_text
+from flawtrace.exporting import Export, export_onnx
+from flawtrace.files import read_json, write_json, write_text
 from flawtrace.images import overlay, read_image, write_map, write_mask, write_picture
 from flawtrace.inspection import Inspection
 from flawtrace.inspection import inspect as inspect_folder
@@ -26,14 +27,19 @@ from flawtrace.methods import DEFAULT, chosen, read_methods
 from flawtrace.presets import load_config
 from flawtrace.progress import Event
 from flawtrace.report import write_report
+from flawtrace.runtime import AnyDetector, RuntimeName, load
+from flawtrace.stopwatch import Timing, measure
 from flawtrace.synthetic import make_dataset
-from flawtrace.training import Trained
+from flawtrace.training import SUMMARY_NAME, Trained
 from flawtrace.training import train as training
 
 METRICS_NAME = "metrics.json"
 
 DEMO_SETTINGS: dict[str, Any] = {"labels": 4, "cycles": 6, "predictor.steps": 300, "last_updates": 300}
 """What the demo changes in `light`, to be over within three minutes on two cores."""
+
+COMPARED = 16
+"""Images on which an exported detector is compared with the original."""
 
 Counting = Callable[[int, int], None]
 
@@ -97,14 +103,20 @@ def evaluate(
 
 
 def predict(
-    run: Path | str, images: Iterable[Path | str], out: Path | str | None = None, *, device: str = "cpu"
+    run: Path | str,
+    images: Iterable[Path | str],
+    out: Path | str | None = None,
+    *,
+    device: str = "cpu",
+    runtime: RuntimeName | None = None,
 ) -> Iterator[Row]:
     """Look for defects in image files and in folders of them, one row after the other.
 
     With `out`, every image leaves a float map (TIFF), a mask and an overlay (PNG) there, and all rows
     together `predictions.csv`. An image that cannot be read gives a row that says why; the others go on.
+    `run` is a run's folder, a detector's file, or an exported one, which `runtime` runs.
     """
-    detector = _detector(run, device)
+    detector = _loaded(run, device, runtime)
     files = list(_image_files(Path(path) for path in images))
     names = _distinct(file.stem for file in files)
     rows: list[Row] = []
@@ -115,6 +127,39 @@ def predict(
     finally:
         if out and rows:
             write_text(Path(out) / "predictions.csv", _table(rows))
+
+
+def export(run: Path | str, out: Path | str | None = None, images: Iterable[Path | str] = ()) -> Export:
+    """Write the run's detector as one ONNX file, after comparing both on real images.
+
+    These are `images` (files or folders), or else the labelled ones that the run was trained on.
+    """
+    detector, file = Detector.load(run), Path(out) if out else exported_name(Path(run))
+    files = list(_image_files(Path(path) for path in images)) or _trained_on(Path(run))
+    if not files:
+        raise NothingToCompareError(Path(run))
+    return export_onnx(detector, file, [read_image(name) for name in files[:COMPARED]])
+
+
+def bench(
+    run: Path | str,
+    *,
+    runtime: RuntimeName | None = None,
+    threads: int | None = None,
+    batch: int = 1,
+    height: int | None = None,
+    width: int | None = None,
+    repeats: int = 50,
+    device: str = "cpu",
+    progress: Counting | None = None,
+) -> Timing:
+    """Time a detector on random images, of the detector's own size unless told."""
+    if threads:
+        torch.set_num_threads(threads)
+    detector = _loaded(run, device, runtime)
+    side = detector.config.image_side
+    images = torch.rand(batch, 3, height or side, width or side, generator=torch.Generator().manual_seed(0))
+    return measure(detector, images.to(device), repeats, progress)
 
 
 def benchmark(
@@ -130,24 +175,24 @@ def benchmark(
     peers: Path | None = None,
     retry: bool = False,
     reference: str | None = None,
-    progress: Callable[[bench.Plan, Told | bench.Row], None] | None = None,
+    progress: Callable[[comparison.Plan, Told | comparison.Row], None] | None = None,
 ) -> Benchmark:
     """Run every method on every trial that has no row yet, and compare all rows.
 
     `folders` are categories or hold categories; `rows` is the file of results, `out`/rows.jsonl unless
     named. Differences are to the method `reference`, the first of the rows unless named.
     """
-    file = rows or Path(out) / bench.ROWS_NAME
+    file = rows or Path(out) / comparison.ROWS_NAME
     asked = chosen(read_methods(methods) if methods else DEFAULT, tuple(names))
-    categories = bench.find_categories([Path(folder) for folder in folders])
-    design = bench.Design(asked, tuple(protocols), tuple(seeds))
-    plan = bench.plan(categories, design, file, retry)
+    categories = comparison.find_categories([Path(folder) for folder in folders])
+    design = comparison.Design(asked, tuple(protocols), tuple(seeds))
+    plan = comparison.plan(categories, design, file, retry)
     if reference:
         chosen(asked, (reference,))
-    for message in bench.run(plan.tasks, Path(out), file, jobs, peers):
+    for message in comparison.run(plan.tasks, Path(out), file, jobs, peers):
         if progress:
             progress(plan, message)
-    known = bench.read_rows(file)
+    known = comparison.read_rows(file)
     board = write_board(Path(out), known, reference) if known else None
     return Benchmark(tuple(known), tuple(map(str, plan.skipped)), board)
 
@@ -173,7 +218,28 @@ def _detector(run: Path | str, device: str) -> Detector:
     return Detector.load(run).to(_present(device))
 
 
-def _look(detector: Detector, file: Path, out: Path | None, name: str) -> Row:
+def _loaded(run: Path | str, device: str, runtime: RuntimeName | None) -> AnyDetector:
+    detector = load(Path(run), runtime)
+    return detector.to(_present(device)) if isinstance(detector, Detector) else detector
+
+
+def exported_name(run: Path) -> Path:
+    """Beside the detector that is exported.
+
+    >>> exported_name(Path("parts.safetensors")).name
+    'parts.onnx'
+    """
+    return run / "detector.onnx" if run.is_dir() else run.with_suffix(".onnx")
+
+
+def _trained_on(run: Path) -> list[Path]:
+    """Labelled images of the run that are still where they were."""
+    summary = (run if run.is_dir() else run.parent) / SUMMARY_NAME
+    files = read_json(summary).get("labelled_files", []) if summary.is_file() else []
+    return [Path(name) for name in files if Path(name).is_file()]
+
+
+def _look(detector: AnyDetector, file: Path, out: Path | None, name: str) -> Row:
     try:
         image = read_image(file)
     except FlawtraceError as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flawtrace import bench, verbs
+from flawtrace import comparison, verbs
 from flawtrace.cell import Desk, run_cell
 from flawtrace.data import draw_split, read_category
 from flawtrace.detector import Detector
@@ -205,20 +205,20 @@ def test_an_error_is_run_again_only_when_asked(parts: Path, tmp_path: Path) -> N
     assert len(list(read_jsonl(tmp_path / "rows.jsonl"))) == 1
     compare(retry=True)
     assert len(list(read_jsonl(tmp_path / "rows.jsonl"))) == 2
-    assert len(bench.read_rows(tmp_path / "rows.jsonl")) == 1
+    assert len(comparison.read_rows(tmp_path / "rows.jsonl")) == 1
 
 
 def test_categories_are_found_below_the_named_folders(parts: Path, tmp_path: Path) -> None:
-    assert [c.root.name for c in bench.find_categories([parts])] == ["bricks"]
-    assert [c.root.name for c in bench.find_categories([parts / "bricks", parts])] == ["bricks"]
+    assert [c.root.name for c in comparison.find_categories([parts])] == ["bricks"]
+    assert [c.root.name for c in comparison.find_categories([parts / "bricks", parts])] == ["bricks"]
     with pytest.raises(NoCategoryError, match="empty"):
         (tmp_path / "empty").mkdir()
-        bench.find_categories([tmp_path / "empty"])
+        comparison.find_categories([tmp_path / "empty"])
     with pytest.raises(MissingFolderError):
-        bench.find_categories([tmp_path / "nowhere"])
+        comparison.find_categories([tmp_path / "nowhere"])
     with pytest.raises(SameNameError, match="bricks"):
         make_dataset(tmp_path / "bricks", side=64, num_normal=2, num_test_normal=1, num_per_type=1)
-        bench.find_categories([parts, tmp_path])
+        comparison.find_categories([parts, tmp_path])
 
 
 def test_a_category_with_one_type_is_told_and_the_rest_runs(

@@ -1,0 +1,106 @@
+"""A detector as one ONNX file, from raw images to map, mask and score, checked before it is written."""
+
+import io
+import json
+import logging
+import warnings
+from collections.abc import Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from flawtrace.detector import Detector
+from flawtrace.errors import MissingExtraError, UnfaithfulExportError
+from flawtrace.files import write_bytes
+from flawtrace.runtime import OnnxDetector
+from flawtrace.shapes import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from onnx import ModelProto
+
+LARGEST_DIFFERENCE = 1e-4
+"""Of the map, between the exported detector and the one it comes from."""
+OUTPUTS = ("map", "mask", "score")
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written, and how far it is from its origin."""
+
+    file: Path
+    bytes: int
+    num_images: int
+    largest_difference: float
+    """Of the maps of these images."""
+
+
+def export_onnx(detector: Detector, file: Path, images: Sequence[Image]) -> Export:
+    """Write `detector` as ONNX, if on each of `images` the file's answer is the detector's own.
+
+    The graph takes `images` (b, 3, h, w), float in [0, 1], of any number and size; it gives `map` (b, h, w),
+    `mask` (b, h, w) and `score` (b). Settings, threshold and all other facts are in the file's metadata.
+
+    Raises:
+        MissingExtraError: the packages of the extra `export` are not installed.
+        UnfaithfulExportError: a map differs by more than `LARGEST_DIFFERENCE`, or a mask differs.
+    """
+    content = _translated(detector).SerializeToString()
+    exported = OnnxDetector(content, str(file))
+    difference = max(_difference(detector, exported, image, file) for image in images)
+    write_bytes(file, content)
+    return Export(file, len(content), len(images), difference)
+
+
+def _difference(detector: Detector, exported: OnnxDetector, image: Image, file: Path) -> float:
+    ours, theirs = detector.predict(image), exported.predict(image)
+    difference = float((ours.anomaly_map - theirs.anomaly_map).abs().max())
+    wrong = ours.mask != theirs.mask
+    on_the_edge = (ours.anomaly_map - detector.threshold).abs() <= difference
+    if difference > LARGEST_DIFFERENCE or (wrong & ~on_the_edge).any():
+        raise UnfaithfulExportError(file, difference, LARGEST_DIFFERENCE, int(wrong.sum()))
+    return difference
+
+
+def _translated(detector: Detector) -> "ModelProto":
+    try:
+        import onnx  # noqa: F401, PLC0415
+        import onnxscript  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise MissingExtraError("export", str(error.name)) from error
+    side = detector.config.image_side
+    several = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    with _quiet():
+        program = torch.onnx.export(
+            detector.cpu().eval(),
+            (torch.rand(2, 3, side + 40, side + 72, generator=torch.Generator().manual_seed(0)),),
+            dynamo=True,
+            external_data=False,
+            input_names=["images"],
+            output_names=list(OUTPUTS),
+            dynamic_shapes={"images": several},
+            verbose=False,
+        )
+    assert program is not None
+    model: ModelProto = program.model_proto
+    entry = model.metadata_props.add()
+    entry.key, entry.value = "flawtrace", json.dumps(detector.header)
+    return model
+
+
+@contextmanager
+def _quiet() -> "Iterator[None]":
+    """Without the exporter's talk about itself and about libraries that nobody needs here."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,104 @@
+"""How long a detector takes for an image, and what it needs."""
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from flawtrace.detector import Detector, resized
+from flawtrace.encoder import rounded
+from flawtrace.images import squared
+from flawtrace.runtime import AnyDetector
+from flawtrace.shapes import Images
+
+WARM_UP = 3
+"""Passes before the first that counts."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Of one pass over a batch: milliseconds from image tensors to maps, files not read."""
+
+    runtime: str
+    threads: int
+    batch: int
+    height: int
+    width: int
+    repeats: int
+    median_ms: float
+    p95_ms: float
+    p99_ms: float
+    images_per_second: float
+    peak_memory_mb: int
+    """Of the whole process so far."""
+    stages: dict[str, float]
+    """Share of each stage; empty where the runtime does not tell."""
+
+
+def measure(
+    detector: AnyDetector, images: Images, repeats: int, progress: Callable[[int, int], None] | None = None
+) -> Timing:
+    """Time `repeats` passes over one batch (b, 3, h, w) in [0, 1]."""
+    times: list[float] = []
+    for index in range(WARM_UP + repeats):
+        started = time.perf_counter()
+        look(detector, images)
+        times.append(1000 * (time.perf_counter() - started))
+        if progress:
+            progress(index + 1, WARM_UP + repeats)
+    counted = np.array(times[WARM_UP:])
+    median, p95, p99 = (round(float(np.percentile(counted, share)), 2) for share in (50, 95, 99))
+    return Timing(
+        runtime=type(detector).__name__.removesuffix("Detector").lower() or "torch",
+        threads=torch.get_num_threads(),
+        batch=len(images),
+        height=images.shape[2],
+        width=images.shape[3],
+        repeats=repeats,
+        median_ms=median,
+        p95_ms=p95,
+        p99_ms=p99,
+        images_per_second=round(1000 * len(images) / float(counted.mean()), 1),
+        peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        stages=shares(detector, images, repeats) if isinstance(detector, Detector) else {},
+    )
+
+
+@torch.no_grad()
+def look(detector: AnyDetector, images: Images) -> Any:
+    return detector(images) if isinstance(detector, Detector) else detector.maps(images)
+
+
+@torch.no_grad()
+def shares(detector: Detector, images: Images, repeats: int) -> dict[str, float]:
+    """Of each stage in the time of all, from passes of their own."""
+    spent: dict[str, float] = {}
+    for _ in range(max(1, repeats // 4)):
+        for name, seconds in _stages(detector, images):
+            spent[name] = spent.get(name, 0.0) + seconds
+    total = sum(spent.values())
+    return {name: round(seconds / total, 3) for name, seconds in spent.items()}
+
+
+def _stages(detector: Detector, images: Images) -> Iterator[tuple[str, float]]:
+    """The way of an image through the detector, stage by stage, each with its seconds."""
+    reader, clock = detector.reader, time.perf_counter
+    started = clock()
+    square = squared(images, detector.config.image_side)
+    yield "resize", clock() - started
+    started = clock()
+    canvases = reader.encoder(square)
+    yield "encoder", clock() - started
+    started = clock()
+    views = reader.views(canvases, rounded(square))
+    yield "profile and novelty", clock() - started
+    started = clock()
+    maps = detector.agreed(views)
+    yield "predictors", clock() - started
+    started = clock()
+    resized(maps, *images.shape[2:])
+    yield "resize back", clock() - started

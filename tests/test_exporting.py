@@ -1,0 +1,162 @@
+"""An exported detector says what the original says, or is not written."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jaxtyping
+import pytest
+import torch
+
+from flawtrace import runtime, verbs
+from flawtrace.detector import Detector
+from flawtrace.errors import (
+    DamagedDetectorError,
+    ForeignDetectorError,
+    MissingExtraError,
+    NothingToCompareError,
+    UnfaithfulExportError,
+    WrongRuntimeError,
+)
+from flawtrace.exporting import Export, export_onnx
+from flawtrace.runtime import OnnxDetector, OpenvinoDetector, load
+
+pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unchecked() -> Iterator[None]:
+    """Shapes are symbols while a detector is translated; the checks of all other tests want numbers."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="module")
+def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    return verbs.export(run, tmp_path_factory.mktemp("exported") / "bricks.onnx")
+
+
+@pytest.fixture(params=["onnx", "openvino"])
+def elsewhere(exported: Export, request: pytest.FixtureRequest) -> OnnxDetector | OpenvinoDetector:
+    """The exported detector in either runtime."""
+    if request.param == "openvino":
+        pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+    loaded = load(exported.file, request.param)
+    assert not isinstance(loaded, Detector)
+    return loaded
+
+
+def test_the_labelled_images_of_the_run_are_compared(exported: Export) -> None:
+    assert exported.num_images == 6
+    assert exported.largest_difference < 1e-5
+    assert exported.bytes == exported.file.stat().st_size
+
+
+@pytest.mark.parametrize("size", [(64, 64), (40, 200), (301, 97)])
+def test_a_runtime_says_what_the_original_says(
+    elsewhere: OnnxDetector | OpenvinoDetector, run: Path, size: tuple[int, int]
+) -> None:
+    """On noise, whose resized values lie at the edge of half precision's steps more often than pictures'."""
+    image = torch.rand(3, *size, generator=torch.Generator().manual_seed(1))
+    ours, theirs = Detector.load(run).predict(image), elsewhere.predict(image)
+    assert theirs.anomaly_map.allclose(ours.anomaly_map, atol=1e-3)
+    assert theirs.score == pytest.approx(ours.score, abs=1e-3)
+    assert theirs.anomaly_map.shape == size
+
+
+def test_an_image_is_judged_alone(elsewhere: OnnxDetector | OpenvinoDetector) -> None:
+    images = torch.rand(3, 3, 64, 64)
+    alone = torch.cat([elsewhere.maps(image[None]) for image in images])
+    assert elsewhere.maps(images).allclose(alone, atol=1e-5)
+
+
+def test_an_exported_detector_knows_its_facts(elsewhere: OnnxDetector | OpenvinoDetector, run: Path) -> None:
+    original = Detector.load(run)
+    assert (elsewhere.facts, elsewhere.config) == (original.facts, original.config)
+
+
+def test_the_whole_detector_in_one_piece_is_the_detector(run: Path) -> None:
+    detector, image = Detector.load(run), torch.rand(3, 90, 50)
+    (maps, masks, scores), found = detector(image[None]), detector.predict(image)
+    assert maps[0].allclose(found.anomaly_map, atol=1e-6)
+    assert (masks[0] == (maps[0] >= detector.threshold)).all()
+    assert scores.item() == pytest.approx(found.score, abs=1e-6)
+
+
+def test_a_detector_that_comes_out_wrong_is_not_written(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest: Callable[..., torch.Tensor] = OnnxDetector.maps
+    monkeypatch.setattr(OnnxDetector, "maps", lambda self, images: honest(self, images) + 0.001)
+    with pytest.raises(UnfaithfulExportError, match=r"differ by 0\.001"):
+        export_onnx(Detector.load(run), tmp_path / "wrong.onnx", [torch.rand(3, 64, 64)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_any_image_nothing_is_exported(run: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone.safetensors"
+    alone.write_bytes((run / "detector.safetensors").read_bytes())
+    with pytest.raises(NothingToCompareError):
+        verbs.export(alone)
+
+
+def test_predict_takes_an_exported_detector(exported: Export, run: Path, category: Path) -> None:
+    images = [category / "test" / "good"]
+    pairs = zip(verbs.predict(exported.file, images), verbs.predict(run, images), strict=True)
+    for theirs, ours in pairs:
+        assert theirs.score == pytest.approx(ours.score, abs=1e-4)
+        assert (theirs.image, theirs.verdict) == (ours.image, ours.verdict)
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_a_run_is_nothing_for_another_runtime(run: Path, name: runtime.RuntimeName) -> None:
+    with pytest.raises(WrongRuntimeError, match="an exported detector"):
+        load(run, name)
+
+
+def test_an_exported_detector_is_nothing_for_torch(exported: Export) -> None:
+    with pytest.raises(WrongRuntimeError, match="run's folder"):
+        load(exported.file, "torch")
+
+
+def test_a_file_that_is_no_onnx_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "notes.onnx"
+    file.write_bytes(b"buy milk")
+    for name in ("onnx", "openvino"):
+        with pytest.raises(DamagedDetectorError):
+            load(file, name)  # type: ignore[arg-type]
+
+
+def test_a_cut_file_is_refused(exported: Export, tmp_path: Path) -> None:
+    file = tmp_path / "cut.onnx"
+    file.write_bytes(exported.file.read_bytes()[:-5000])
+    with pytest.raises((DamagedDetectorError, ForeignDetectorError)):
+        load(file)
+
+
+def test_a_missing_package_is_named_with_the_way_to_it(
+    exported: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(package: str) -> None:
+        raise ImportError(package)
+
+    monkeypatch.setattr(runtime, "import_module", missing)
+    with pytest.raises(MissingExtraError, match=r"pip install 'flawtrace\[export\]'"):
+        load(exported.file)
+
+
+def test_timing_counts_every_pass_that_counts(exported: Export, run: Path) -> None:
+    told: list[tuple[int, int]] = []
+    ours = verbs.bench(run, batch=2, repeats=4, progress=lambda done, total: told.append((done, total)))
+    theirs = verbs.bench(exported.file, height=50, width=70, repeats=4)
+    assert told[-1] == (7, 7)
+    assert (ours.runtime, ours.batch, ours.height, theirs.runtime, theirs.width) == (
+        "torch",
+        2,
+        64,
+        "onnx",
+        70,
+    )
+    assert sum(ours.stages.values()) == pytest.approx(1, abs=0.01)
+    assert theirs.stages == {}
+    assert 0 < ours.median_ms <= ours.p95_ms <= ours.p99_ms
