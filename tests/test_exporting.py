@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from flawtrace import runtime, verbs
+from flawtrace.config import RuntimeName
 from flawtrace.detector import Detector
 from flawtrace.errors import (
     DamagedDetectorError,
@@ -109,7 +110,7 @@ def test_predict_takes_an_exported_detector(exported: Export, run: Path, categor
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
-def test_a_run_is_nothing_for_another_runtime(run: Path, name: runtime.RuntimeName) -> None:
+def test_a_run_is_nothing_for_another_runtime(run: Path, name: RuntimeName) -> None:
     with pytest.raises(WrongRuntimeError, match="an exported detector"):
         load(run, name)
 

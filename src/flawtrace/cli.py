@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import flawtrace
-from flawtrace.config import Encoder, Preset, ProtocolName, SamplerName
+from flawtrace.config import Encoder, Preset, ProtocolName, RuntimeName, SamplerName
 from flawtrace.console import (
     cells,
     counting,
@@ -51,7 +51,6 @@ Out = Annotated[Path, Parameter(name=["--out", "-o"])]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 Flag = Annotated[bool, Parameter(negative="")]
 Device = Literal["cpu", "cuda"]
-Runtime = Literal["torch", "onnx", "openvino"]
 MoreSettings = Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]
 
 FLAGS = ("preset", "sampler", "encoder", "labels", "seed", "settings", "resume", "device", "out", "json")
@@ -214,7 +213,7 @@ def predict(
     *images: Path,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     device: Device = "cpu",
-    runtime: Runtime | None = None,
+    runtime: RuntimeName | None = None,
     exit_code: Flag = False,
     json: Json = False,
 ) -> int:
@@ -311,7 +310,7 @@ def bench(
     run: Path,
     /,
     *,
-    runtime: Runtime | None = None,
+    runtime: RuntimeName | None = None,
     threads: int | None = None,
     batch: int = 1,
     height: int | None = None,

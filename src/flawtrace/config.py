@@ -19,6 +19,7 @@ SamplerName: TypeAlias = Literal["learned", "random-walk", "uniform", "edge-guid
 ProtocolName: TypeAlias = Literal["five-per-type", "k-per-type", "one-third", "unseen-type"]
 
 
+RuntimeName: TypeAlias = Literal["torch", "onnx", "openvino"]
 PredictorInput: TypeAlias = Literal["profile", "canvas", "picture"]
 NoveltyOf: TypeAlias = Literal["reconstruction", "canvas", "nothing"]
 """What novelty is measured on: how the last snapshot misses the canvas, the canvas itself, or nothing."""

@@ -97,7 +97,7 @@ class Detector(nn.Module):
         return {
             "format": FORMAT,
             "config": self.config.model_dump(mode="json"),
-            "facts": vars(self.facts) | {"digests": list(self.facts.digests)},
+            "facts": vars(self.facts),
         }
 
     @property
@@ -147,8 +147,9 @@ class Detector(nn.Module):
         file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
         header, state = _read(file)
         try:
+            config, facts = parsed(header, file)
             with seeded(0):
-                detector = cls.untrained(parse_config(header["config"], where=str(file)), facts_of(header))
+                detector = cls.untrained(config, facts)
             detector.load_state_dict(state)
         except (KeyError, TypeError, RuntimeError) as error:
             raise DamagedDetectorError(file, str(error)) from error
@@ -157,8 +158,10 @@ class Detector(nn.Module):
         return detector
 
 
-def facts_of(header: dict[str, Any]) -> Facts:
-    return Facts(**{**header["facts"], "digests": tuple(header["facts"]["digests"])})
+def parsed(header: dict[str, Any], file: Path) -> tuple[Config, Facts]:
+    """What `Detector.header` said, in whichever kind of file."""
+    facts = Facts(**{**header["facts"], "digests": tuple(header["facts"]["digests"])})
+    return parse_config(header["config"], where=str(file)), facts
 
 
 def decided(anomaly_map: AnomalyMap, threshold: float) -> Prediction:

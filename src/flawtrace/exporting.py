@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from flawtrace.detector import Detector
-from flawtrace.errors import MissingExtraError, UnfaithfulExportError
+from flawtrace.errors import UnfaithfulExportError
 from flawtrace.files import write_bytes
-from flawtrace.runtime import OnnxDetector
+from flawtrace.runtime import OnnxDetector, imported
 from flawtrace.shapes import Image
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def export_onnx(detector: Detector, file: Path, images: Sequence[Image]) -> Expo
         UnfaithfulExportError: a map differs by more than `LARGEST_DIFFERENCE`, or a mask differs.
     """
     content = _translated(detector).SerializeToString()
-    exported = OnnxDetector(content, str(file))
+    exported = OnnxDetector(content, file)
     difference = max(_difference(detector, exported, image, file) for image in images)
     write_bytes(file, content)
     return Export(file, len(content), len(images), difference)
@@ -67,11 +67,8 @@ def _difference(detector: Detector, exported: OnnxDetector, image: Image, file: 
 
 
 def _translated(detector: Detector) -> "ModelProto":
-    try:
-        import onnx  # noqa: F401, PLC0415
-        import onnxscript  # noqa: F401, PLC0415
-    except ImportError as error:
-        raise MissingExtraError("export", str(error.name)) from error
+    for package in ("onnx", "onnxscript"):
+        imported(package, "export")
     side = detector.config.image_side
     several = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
     with _quiet():

@@ -34,6 +34,11 @@ def _averaging(scales: Sequence[int]) -> Float[Tensor, "scales c 1 1"]:
     return torch.tensor(shares)[:, :, None, None]
 
 
+def laid_out(canvases: Images) -> Images:
+    """In single precision, and in memory as convolutions on a processor like it."""
+    return canvases.float().contiguous(memory_format=torch.channels_last)
+
+
 @torch.no_grad()
 def observe(autoencoder: nn.Module, canvases: Images, scales: Sequence[int]) -> ScaleErrors:
     """Errors on whole canvases, of any float type, as float32; leaves the autoencoder's mode as it was.
@@ -90,5 +95,5 @@ class History:
 
 
 def _errors(autoencoder: nn.Module, canvases: Images, scales: Sequence[int]) -> ScaleErrors:
-    canvases = canvases.float().contiguous(memory_format=torch.channels_last)
-    return scale_errors(canvases, autoencoder(canvases), scales)
+    whole = laid_out(canvases)
+    return scale_errors(whole, autoencoder(whole), scales)

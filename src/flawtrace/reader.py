@@ -9,7 +9,7 @@ from flawtrace.config import NoveltyOf
 from flawtrace.encoder import BATCH, Features, Pixels, rounded
 from flawtrace.novelty import Novelty
 from flawtrace.predictor import Views
-from flawtrace.profile import scale_errors
+from flawtrace.profile import laid_out, scale_errors
 from flawtrace.shapes import Canvases, ErrorMaps, Images, Pictures
 
 
@@ -33,7 +33,7 @@ class Reader(nn.Module):
     @torch.no_grad()
     def views(self, canvases: Canvases, pictures: Pictures) -> Views:
         """The same, of images whose canvases are known."""
-        whole = _whole(canvases)
+        whole = laid_out(canvases)
         rebuilt = [snapshot(whole) for snapshot in self.snapshots]
         errors = [scale_errors(whole, again, self.encoder.scales) for again in rebuilt]
         return Views(torch.cat(errors, dim=1), self._novelties(whole, rebuilt[-1]), canvases, pictures)
@@ -53,10 +53,5 @@ class Reader(nn.Module):
         return novelties
 
     def _vectors(self, canvases: Canvases) -> Images:
-        whole = _whole(canvases)
+        whole = laid_out(canvases)
         return whole - self.snapshots[-1](whole) if self._novelty_of == "reconstruction" else whole
-
-
-def _whole(canvases: Canvases) -> Images:
-    """In single precision, laid out as convolutions on a processor like it."""
-    return canvases.float().contiguous(memory_format=torch.channels_last)

@@ -3,14 +3,14 @@
 import json
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from flawtrace.config import Config
-from flawtrace.detector import Detector, Facts, Prediction, decided, facts_of, resized
+from flawtrace.config import Config, RuntimeName
+from flawtrace.detector import Detector, Facts, Prediction, decided, parsed, resized
 from flawtrace.errors import (
     DamagedDetectorError,
     ForeignDetectorError,
@@ -18,58 +18,16 @@ from flawtrace.errors import (
     WrongRuntimeError,
 )
 from flawtrace.images import squared
-from flawtrace.presets import parse_config
 from flawtrace.shapes import Image
 
-RuntimeName: TypeAlias = Literal["torch", "onnx", "openvino"]
 
+class Exported:
+    """What exported detectors have in common: facts from their file, and what a map means."""
 
-class OnnxDetector:
-    """An exported detector in ONNX Runtime."""
+    runtime: RuntimeName
 
-    def __init__(self, content: bytes, name: str, threads: int | None = None) -> None:
-        """`name` is what messages call it; it runs on as many threads as torch would, unless told."""
-        runtime = _imported("onnxruntime", "export")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = threads or torch.get_num_threads()
-        options.log_severity_level = 3
-        try:
-            self._session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's errors have no other class in common
-            raise DamagedDetectorError(Path(name), str(error).splitlines()[0]) from error
-        self.config, self.facts = _header(self._session.get_modelmeta().custom_metadata_map, Path(name))
-
-    @property
-    def threshold(self) -> float:
-        return self.facts.threshold
-
-    def predict(self, image: Image) -> Prediction:
-        """Of one image (3, h, w) in [0, 1], of any size."""
-        maps = self.maps(image[None])
-        return decided(maps[0], self.threshold)
-
-    def maps(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
-        """Probability of a defect per pixel."""
-        (maps,) = self._session.run(["map"], {"images": images.numpy()})
-        return torch.from_numpy(maps)
-
-
-class OpenvinoDetector:
-    """An exported detector in OpenVINO; images are resized outside of it, where it ignores antialiasing.
-
-    See https://github.com/openvinotoolkit/openvino/issues/35893.
-    """
-
-    def __init__(self, content: bytes, name: str, threads: int | None = None) -> None:
-        """The same; single precision, where OpenVINO alone would take half on some processors."""
-        core = _imported("openvino", "openvino").Core()
-        self.config, self.facts = _header(_metadata(content, Path(name)), Path(name))
-        threads = threads or torch.get_num_threads()
-        settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
-        try:
-            self._model = core.compile_model(core.read_model(content), "CPU", settings)
-        except RuntimeError as error:
-            raise DamagedDetectorError(Path(name), str(error).splitlines()[0]) from error
+    def __init__(self, metadata: dict[str, str], file: Path) -> None:
+        self.config, self.facts = _header(metadata, file)
 
     @property
     def threshold(self) -> float:
@@ -81,15 +39,58 @@ class OpenvinoDetector:
 
     def maps(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
         """Probability of a defect per pixel."""
+        raise NotImplementedError
+
+
+class OnnxDetector(Exported):
+    """In ONNX Runtime, on as many threads as torch would take."""
+
+    runtime = "onnx"
+
+    def __init__(self, content: bytes, file: Path) -> None:
+        onnxruntime = imported("onnxruntime", "export")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors have no other class in common
+            raise DamagedDetectorError(file, str(error).splitlines()[0]) from error
+        super().__init__(self._session.get_modelmeta().custom_metadata_map, file)
+
+    def maps(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
+        (maps,) = self._session.run(["map"], {"images": images.numpy()})
+        return torch.from_numpy(maps)
+
+
+class OpenvinoDetector(Exported):
+    """In OpenVINO; images are resized outside of it, where it ignores antialiasing.
+
+    See https://github.com/openvinotoolkit/openvino/issues/35893. In single precision: by itself it would take
+    half on some processors.
+    """
+
+    runtime = "openvino"
+
+    def __init__(self, content: bytes, file: Path) -> None:
+        core = imported("openvino", "openvino").Core()
+        super().__init__(_metadata(content, file), file)
+        settings = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "f32"}
+        try:
+            self._model = core.compile_model(core.read_model(content), "CPU", settings)
+        except RuntimeError as error:
+            raise DamagedDetectorError(file, str(error).splitlines()[0]) from error
+
+    def maps(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
         square = squared(images, self.config.image_side)
         maps = torch.from_numpy(self._model(square.numpy())["map"].copy())
         return resized(maps, *images.shape[2:])
 
 
-AnyDetector: TypeAlias = Detector | OnnxDetector | OpenvinoDetector
+AnyDetector: TypeAlias = Detector | Exported
 
 
-def load(path: Path, runtime: RuntimeName | None = None, threads: int | None = None) -> AnyDetector:
+def load(path: Path, runtime: RuntimeName | None = None) -> AnyDetector:
     """The detector in a run's folder or in a file; an exported one in ONNX Runtime unless told otherwise.
 
     Raises:
@@ -107,12 +108,10 @@ def load(path: Path, runtime: RuntimeName | None = None, threads: int | None = N
     if not path.is_file():
         raise ForeignDetectorError(path, "there is no such file")
     content = path.read_bytes()
-    if runtime == "openvino":
-        return OpenvinoDetector(content, str(path), threads)
-    return OnnxDetector(content, str(path), threads)
+    return OpenvinoDetector(content, path) if runtime == "openvino" else OnnxDetector(content, path)
 
 
-def _imported(package: str, extra: str) -> Any:
+def imported(package: str, extra: str) -> Any:
     try:
         return import_module(package)
     except ImportError as error:
@@ -121,7 +120,7 @@ def _imported(package: str, extra: str) -> Any:
 
 def _metadata(content: bytes, file: Path) -> dict[str, str]:
     """OpenVINO does not hand it on."""
-    onnx = _imported("onnx", "export")
+    onnx = imported("onnx", "export")
     try:
         model = onnx.load_from_string(content)
     except Exception as error:  # protobuf's own class of errors, which is not ours to import
@@ -133,7 +132,6 @@ def _header(metadata: dict[str, str], file: Path) -> tuple[Config, Facts]:
     if "flawtrace" not in metadata:
         raise ForeignDetectorError(file, "its metadata does not speak of flawtrace")
     try:
-        header = json.loads(metadata["flawtrace"])
-        return parse_config(header["config"], where=str(file)), facts_of(header)
+        return parsed(json.loads(metadata["flawtrace"]), file)
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedDetectorError(file, f"its header cannot be read: {error}") from error

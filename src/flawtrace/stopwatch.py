@@ -53,7 +53,7 @@ def measure(
     counted = np.array(times[WARM_UP:])
     median, p95, p99 = (round(float(np.percentile(counted, share)), 2) for share in (50, 95, 99))
     return Timing(
-        runtime=type(detector).__name__.removesuffix("Detector").lower() or "torch",
+        runtime="torch" if isinstance(detector, Detector) else detector.runtime,
         threads=torch.get_num_threads(),
         batch=len(images),
         height=images.shape[2],

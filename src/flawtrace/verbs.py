@@ -12,7 +12,7 @@ import torch
 from flawtrace import comparison
 from flawtrace.board import write_board
 from flawtrace.comparison import Benchmark, Told
-from flawtrace.config import ProtocolName
+from flawtrace.config import ProtocolName, RuntimeName
 from flawtrace.data import EXTENSIONS, draw_split, read_category
 from flawtrace.detector import Detector, Prediction
 from flawtrace.errors import FlawtraceError, MissingDeviceError, NoImagesError, NothingToCompareError
@@ -27,7 +27,7 @@ from flawtrace.methods import DEFAULT, chosen, read_methods
 from flawtrace.presets import load_config
 from flawtrace.progress import Event
 from flawtrace.report import write_report
-from flawtrace.runtime import AnyDetector, RuntimeName, load
+from flawtrace.runtime import AnyDetector, load
 from flawtrace.stopwatch import Timing, measure
 from flawtrace.synthetic import make_dataset
 from flawtrace.training import SUMMARY_NAME, Trained
