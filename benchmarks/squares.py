@@ -186,7 +186,7 @@ def measure(stage: Stage, kind: str) -> dict[str, Any]:
     seconds = time.process_time() - started
     threshold, validation = judge([network], stage.exam)
     detector = Detector(config, Facts(threshold, {}, (), "", {}), stage.reader, [network])
-    maps = resized(detector.anomaly_maps(stage.desk.test_images(SIDE)), SIDE, SIDE).numpy()
+    maps = resized(detector.anomaly_maps(stage.desk.test_images(config)), SIDE, SIDE).numpy()
     quarters = torch.tensor(shares).chunk(4)
     return {
         "metrics": summary(maps, stage.desk.masks, maps.max(axis=(1, 2)), threshold),

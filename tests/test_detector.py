@@ -63,7 +63,7 @@ def test_the_profile_of_a_training_image_equals_the_one_that_training_saw(
 ) -> None:
     config = load_config(settings=tiny | {"autoencoder.diversity": diversity})
     split, frozen = draw_split(read_category(category), 2, 0), build(config)
-    *_, prepared = prepare(split, frozen, config.image_side, config.copies, seed=1)
+    *_, prepared = prepare(split, frozen, config)
     assert isinstance(prepared, Prepared)
     cycle = Cycle(prepared.material, torch.zeros_like(prepared.material.coverage), config)
     while not cycle.over:

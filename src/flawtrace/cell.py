@@ -21,11 +21,11 @@ from flawtrace.detector import resized, versions
 from flawtrace.encoder import build
 from flawtrace.errors import FlawtraceError, MapsError
 from flawtrace.files import write_text
-from flawtrace.images import fit, fit_mask, read_image, read_mask
-from flawtrace.learner import derive
+from flawtrace.images import fit, read_image
 from flawtrace.material import Prepared, prepare
 from flawtrace.methods import Method
 from flawtrace.metrics import Maps, Masks, Scores, summary
+from flawtrace.pieces import common_size, mask_at, pieces
 from flawtrace.progress import Event
 from flawtrace.protocols import Trial, write_split
 from flawtrace.replicates import draws, replicates
@@ -34,6 +34,9 @@ from flawtrace.training import train
 
 SIDE = 256
 """Pixels along the maps that are compared; every method's image is the whole image at this size."""
+
+ENCODED_BY = ("seed", "copies", "encoder", "image_side", "tile_side", "normal_limit", "cell")
+"""Settings that decide which canvases training sees."""
 
 Tell = Callable[[float, str], None]
 """Told how far a cell is, from 0 to 1, and what it is doing."""
@@ -75,9 +78,7 @@ class Desk:
 
     @cached_property
     def masks(self) -> Masks:
-        none = torch.zeros(SIDE, SIDE).bool()
-        samples = self.trial.split.test
-        return torch.stack([fit_mask(read_mask(s.mask), SIDE) if s.mask else none for s in samples]).numpy()
+        return torch.stack([mask_at(sample, (SIDE, SIDE)) for sample in self.trial.split.test]).numpy()
 
     @property
     def split_file(self) -> Path:
@@ -85,7 +86,7 @@ class Desk:
 
     def encoded(self, config: Config) -> Encoded:
         """Kept for the next method with the same encoder; one at a time, because canvases are large."""
-        shared = {name: getattr(config, name) for name in ("seed", "copies", "encoder", "image_side", "cell")}
+        shared = {name: getattr(config, name) for name in ENCODED_BY}
         key = json.dumps(shared)
         if key not in self._encoded:
             self._encoded = {key: self._encode(config)}
@@ -93,13 +94,15 @@ class Desk:
 
     def _encode(self, config: Config) -> Encoded:
         started = time.process_time()
-        side, seed = config.image_side, derive(config.seed, 6)
-        *_, prepared = prepare(self.trial.split, build(config), side, config.copies, seed)
+        *_, prepared = prepare(pieces(self.trial.split, config), build(config), config)
         assert isinstance(prepared, Prepared)
         return Encoded(prepared, time.process_time() - started)
 
-    def test_images(self, side: int) -> Images:
-        return torch.stack([fit(read_image(sample.image), side) for sample in self.trial.split.test])
+    def test_images(self, config: Config) -> Images:
+        """At the working size that suits all of them."""
+        samples = self.trial.split.test
+        height, width = common_size(samples, config)
+        return torch.stack([fit(read_image(sample.image), height, width) for sample in samples])
 
 
 def run_cell(desk: Desk, method: Method, tell: Tell) -> dict[str, Any]:
@@ -170,7 +173,7 @@ def _train(desk: Desk, method: Method, tell: Tell) -> Answer:
             tell(event.done / event.total, event.phase)
         else:
             trained = event
-    images, started = desk.test_images(config.image_side), time.process_time()
+    images, started = desk.test_images(config), time.process_time()
     maps = resized(trained.detector.anomaly_maps(images), SIDE, SIDE).numpy()
     seconds = time.process_time() - started
     summary = trained.summary

@@ -197,7 +197,11 @@ class Config(Settings):
     encoder: Encoder = "features"
     """What the autoencoder reconstructs: features of a small frozen network, or the pixels (the paper)."""
     image_side: PositiveInt = 256
-    """Pixels along the square that every image is resized to."""
+    """Pixels along the square that every image, or every tile of it, is resized to."""
+    tile_side: PositiveInt | None = None
+    """Pixels along the overlapping tiles that images are cut into; None sees each image as a whole."""
+    normal_limit: PositiveInt = 500
+    """Normal images, or tiles of them, that are trained on at most; of more, so many are drawn."""
     cell: PositiveInt = 4
     """Pixels along one cell of the canvas, the grid that the autoencoder reconstructs."""
     cycles: PositiveInt = 12

@@ -24,6 +24,7 @@ from flawtrace.errors import (
     UnknownLayoutError,
 )
 from flawtrace.images import image_size, read_mask
+from flawtrace.tiles import Box
 
 Layout: TypeAlias = Literal["mvtec", "plain"]
 
@@ -44,6 +45,13 @@ class Sample:
     mask: Path | None = None
     defect_type: str | None = None
     """None says that the image is normal."""
+    box: Box | None = None
+    """The part of the image at its working size that is meant; None means all of it."""
+
+    @property
+    def name(self) -> str:
+        """Of the file, and where in the image the part lies."""
+        return f"{self.image.name} ({self.box.top}, {self.box.left})" if self.box else self.image.name
 
     @property
     def anomalous(self) -> bool:

@@ -24,6 +24,7 @@ from flawtrace.presets import parse_config
 from flawtrace.profile import BATCH
 from flawtrace.reader import Reader
 from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images, Mask, Masks, PerImage
+from flawtrace.tiles import joined_map, working_size
 
 FORMAT = 3
 """Raised when a reader of older files would go wrong."""
@@ -106,8 +107,11 @@ class Detector(nn.Module):
 
     @torch.no_grad()
     def anomaly_maps(self, images: Images) -> ErrorMaps:
-        """Probability of a defect per pixel, of images (b, 3, s, s) with s = config.image_side."""
-        return torch.cat([self._maps(batch) for batch in torch.split(images, BATCH)])
+        """Probability of a defect per pixel, of images (b, 3, h, w) at a working size, tile by tile."""
+        side = self.config.image_side
+        if images.shape[2:] == (side, side):
+            return torch.cat([self._maps(batch) for batch in torch.split(images, BATCH)])
+        return torch.stack([joined_map(image, side, self._maps) for image in images])
 
     def _maps(self, images: Images) -> ErrorMaps:
         return self.agreed(self.reader(images))
@@ -120,16 +124,17 @@ class Detector(nn.Module):
     def forward(self, images: Images) -> tuple[ErrorMaps, Masks, PerImage]:
         """Map, mask and score of images (b, 3, h, w) in [0, 1], of any one size: all that `predict` does.
 
-        In one piece, so that it can be exported; `predict` and `anomaly_maps` are kinder to memory.
+        In one piece, so that it can be exported; `predict` and `anomaly_maps` are kinder to memory. With
+        `tile_side` the images are tiles.
         """
         maps = resized(self._maps(squared(images, self.config.image_side)), *images.shape[2:])
         return maps, maps >= self.threshold, maps.amax(dim=(1, 2))
 
     def predict(self, image: Image) -> Prediction:
         """Of one image (3, h, w) in [0, 1], of any size."""
-        square = fit(image, self.config.image_side)[None].to(self.device)
-        anomaly_map = resized(self.anomaly_maps(square).cpu(), image.shape[1], image.shape[2])[0]
-        return decided(anomaly_map, self.threshold)
+        size = image.shape[1], image.shape[2]
+        worked_on = fit(image, *working_size(size, self.config)).to(self.device)
+        return decided(resized(self.anomaly_maps(worked_on[None]).cpu(), *size)[0], self.threshold)
 
     def save(self, path: Path) -> None:
         """Write the one file: weights, and in its header everything else."""

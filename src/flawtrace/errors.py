@@ -305,11 +305,13 @@ class MissingFoldersError(FlawtraceError):
 
 
 class VanishedDefectError(DataError):
-    def __init__(self, mask: Path, side: int) -> None:
+    def __init__(self, mask: Path, size: tuple[int, int]) -> None:
+        height, width = size
         super().__init__(
-            f"The defect in {mask} vanishes when the image is resized to {side} x {side} pixels.\n"
+            f"The defect in {mask} vanishes when the image is resized to {width} x {height} pixels.\n"
             "Expected at least one defective pixel at that size.\n"
-            "Crop the images to the part that matters, or take this one out of the defects."
+            "See the images in smaller tiles (--tile-side), crop them to the part that matters, or take this "
+            "one out of the defects."
         )
 
 

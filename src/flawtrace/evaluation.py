@@ -13,9 +13,11 @@ from flawtrace.data import Sample
 from flawtrace.detector import Detector
 from flawtrace.encoder import BATCH
 from flawtrace.errors import NothingToEvaluateError
-from flawtrace.images import digest, fit, fit_mask, read_image, read_mask
+from flawtrace.images import digest, fit, read_image
 from flawtrace.metrics import Curve, pixel_f1, precision_recall_points, roc_points, summary
+from flawtrace.pieces import common_size, mask_at
 from flawtrace.shapes import AnomalyMap, Image, Mask
+from flawtrace.tiles import Size
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,16 @@ def evaluate(
 ) -> Evaluation:
     """Score every image with which the detector was not trained, told by content.
 
-    Maps and masks are compared at the detector's working size (256 x 256 in both presets), as the paper does.
+    Maps and masks are compared at the detector's working size (256 x 256 in both presets, as the paper does;
+    more with tiles): that of the largest image, so that all have one.
 
     Raises:
         NothingToEvaluateError: no image, or no defect image, is left.
     """
     cases: list[Case] = []
+    size = common_size(samples, detector.config)
     for start in range(0, len(samples), BATCH):
-        cases += _cases(detector, samples[start : start + BATCH])
+        cases += _cases(detector, samples[start : start + BATCH], size)
         if progress:
             progress(min(start + BATCH, len(samples)), len(samples))
     if not any(case.sample.anomalous for case in cases):
@@ -99,11 +103,11 @@ def evaluate(
     )
 
 
-def _cases(detector: Detector, samples: Sequence[Sample]) -> list[Case]:
+def _cases(detector: Detector, samples: Sequence[Sample], size: Size) -> list[Case]:
     """The samples that the detector does not know, each with its anomaly map."""
-    known, side = set(detector.facts.digests), detector.config.image_side
+    known = set(detector.facts.digests)
     pictures = [(sample, read_image(sample.image)) for sample in samples]
-    unknown = [(sample, fit(image, side)) for sample, image in pictures if digest(image) not in known]
+    unknown = [(sample, fit(image, *size)) for sample, image in pictures if digest(image) not in known]
     if not unknown:
         return []
     batch = torch.stack([image for _, image in unknown])
@@ -115,8 +119,7 @@ def _cases(detector: Detector, samples: Sequence[Sample]) -> list[Case]:
 
 
 def _case(detector: Detector, sample: Sample, image: Image, anomaly_map: AnomalyMap) -> Case:
-    side = detector.config.image_side
-    mask = fit_mask(read_mask(sample.mask), side) if sample.mask else torch.zeros(side, side).bool()
+    mask = mask_at(sample, (image.shape[1], image.shape[2]))
     f1 = pixel_f1(anomaly_map[None].numpy(), mask[None].numpy(), detector.threshold)
     return Case(sample, image, mask, anomaly_map, float(anomaly_map.max()), f1)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from flawtrace.augmentation import paste
 from flawtrace.config import Config
-from flawtrace.data import Split
+from flawtrace.data import Sample, Split
 from flawtrace.encoder import BATCH
 from flawtrace.fitting import Examples, Lesson, folds, predict
 from flawtrace.learner import derive, generator
@@ -83,7 +83,7 @@ def examine(reader: Reader, material: Material, split: Split, config: Config) ->
         _examples(reader, material.labelled, material.labelled_pictures, material.labelled_masks),
         _examples(reader, material.canvases[normal], material.pictures[normal], none),
         len(dealt.shown),
-        folds([str(sample.defect_type) for sample in split.labelled], config.predictor.folds),
+        _folds(split.labelled, config.predictor.folds),
     )
 
 
@@ -117,6 +117,13 @@ def judge(members: Sequence[Predictor], exam: Exam) -> tuple[float, dict[str, fl
     assert best is not None, "no label shows a defect"
     scores = summary(pooled, truth, pooled.max(axis=(1, 2)), best[1])
     return best[1], {name: score for name in VALIDATION if (score := scores[name]) is not None}
+
+
+def _folds(labelled: Sequence[Sample], count: int) -> list[int]:
+    """The fold of each labelled sample; tiles of one image are in one fold."""
+    type_of = {sample.image: str(sample.defect_type) for sample in labelled}
+    fold_of = dict(zip(type_of, folds(list(type_of.values()), count), strict=True))
+    return [fold_of[sample.image] for sample in labelled]
 
 
 def _examples(reader: Reader, canvases: Canvases, pictures: Pictures, masks: Masks) -> Examples:

@@ -75,21 +75,27 @@ def digest(image: Image) -> str:
     return content.hexdigest()[:16]
 
 
-def fit(image: Image, side: int) -> Float[Tensor, "c {side} {side}"]:
-    """`image` at `side` x `side` pixels, bilinear with antialiasing; its aspect is not kept."""
-    return image if image.shape[1:] == (side, side) else squared(image[None], side)[0]
+def fit(image: Image, height: int, width: int | None = None) -> Float[Tensor, "c {height} _"]:
+    """`image` at `height` x `width` pixels (a square unless told), bilinear with antialiasing; its aspect is
+    not kept.
+    """
+    size = height, width or height
+    return image if image.shape[1:] == size else _antialiased(image[None], size)[0]
 
 
 def squared(images: Images, side: int) -> Float[Tensor, "b c {side} {side}"]:
     """The same of images of one size, in one operation."""
-    return F.interpolate(images, size=(side, side), mode="bilinear", antialias=True).clamp(0, 1)
+    return _antialiased(images, (side, side))
 
 
-def fit_mask(mask: Mask, side: int) -> Bool[Tensor, "{side} {side}"]:
-    """`mask` at `side` x `side` pixels, each the nearest old one: no value in between appears."""
-    if mask.shape == (side, side):
+def fit_mask(mask: Mask, height: int, width: int | None = None) -> Bool[Tensor, "{height} _"]:
+    """`mask` at `height` x `width` pixels (a square unless told), each the nearest old one: no value in
+    between appears.
+    """
+    size = height, width or height
+    if mask.shape == size:
         return mask
-    return F.interpolate(mask[None, None].float(), size=(side, side), mode="nearest-exact")[0, 0].bool()
+    return F.interpolate(mask[None, None].float(), size=size, mode="nearest-exact")[0, 0].bool()
 
 
 def write_map(path: Path, anomaly_map: AnomalyMap) -> None:
@@ -108,6 +114,10 @@ def write_mask(path: Path, mask: Mask) -> None:
 def write_picture(path: Path, image: Image) -> None:
     """RGB PNG with 8 bits per channel."""
     _write_png(path, (image.detach().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0))
+
+
+def _antialiased(images: Images, size: tuple[int, int]) -> Float[Tensor, "b c {size[0]} {size[1]}"]:
+    return F.interpolate(images, size=size, mode="bilinear", antialias=True).clamp(0, 1)
 
 
 def _write_png(path: Path, values: Tensor) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
+from operator import attrgetter
 
 import torch
 from jaxtyping import Bool, Float
@@ -9,12 +11,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flawtrace.augmentation import augment
+from flawtrace.config import Config
 from flawtrace.data import Sample, Split
 from flawtrace.encoder import BATCH, Features, Pixels
 from flawtrace.errors import VanishedDefectError
-from flawtrace.images import digest, fit, fit_mask, read_image, read_mask
+from flawtrace.images import digest, fit, image_size, read_image
+from flawtrace.learner import derive
 from flawtrace.patches import edges
-from flawtrace.shapes import Canvases, Images, Mask, Masks
+from flawtrace.pieces import mask_at
+from flawtrace.shapes import Canvases, Image, Images, Mask, Masks
+from flawtrace.tiles import working_size
 
 CALIBRATION = 100
 """Normal images from which the encoder takes its statistics."""
@@ -81,24 +87,24 @@ class Prepared:
     """Calibrated on the normal images; it made the canvases."""
 
 
-def prepare(
-    split: Split, encoder: Pixels | Features, side: int, copies: int, seed: int
-) -> Iterator[Loading | Prepared]:
+def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterator[Loading | Prepared]:
     """Read, resize and encode all training images; yields its progress, and at last what it prepared."""
+    copies, seed = config.copies, derive(config.seed, 6)
     total = len(split.normal) + len(split.labelled) * (1 + copies)
     device = next(encoder.buffers(), torch.zeros(())).device
-    encoder.calibrate(_read(split.normal[:CALIBRATION], side)[0].to(device))
+    calibration = [shown for shown, _ in _read(split.normal[:CALIBRATION], config)]
+    encoder.calibrate(torch.stack(calibration).to(device))
     parts: list[_Part] = []
     digests: list[str] = []
-    for samples in _batches([*split.normal, *split.labelled]):
-        images, keys = _read(samples, side)
-        parts.append(_part(encoder, images.to(device)))
-        digests += keys
+    pieces = _read([*split.normal, *split.labelled], config)
+    while batch := list(islice(pieces, BATCH)):
+        parts.append(_part(encoder, torch.stack([shown for shown, _ in batch]).to(device)))
+        digests += [key for _, key in batch]
         yield Loading(len(digests), total)
 
     pictures = torch.cat([part.pictures for part in parts])
     labelled = pictures[len(split.normal) :].float().cpu()
-    masks = torch.stack([_mask(sample, side) for sample in split.labelled])
+    masks = torch.stack([_mask(sample, config) for sample in split.labelled])
     copied, copied_masks = augment(labelled, masks, copies, seed)
     canvases = torch.cat([part.canvases for part in parts])
     followed = [canvases[len(split.normal) :]]
@@ -123,7 +129,7 @@ def prepare(
         num_normal=len(split.normal),
         num_labelled=len(labelled),
     )
-    yield Prepared(material, tuple(digests), encoder)
+    yield Prepared(material, tuple(dict.fromkeys(digests)), encoder)
 
 
 @torch.no_grad()
@@ -138,9 +144,14 @@ def covered(masks: Masks, grid: int) -> Float[Tensor, "b {grid} {grid}"]:
     return F.adaptive_avg_pool2d(masks[:, None].float(), grid)[:, 0]
 
 
-def _read(samples: Sequence[Sample], side: int) -> tuple[Images, list[str]]:
-    images = [read_image(sample.image) for sample in samples]
-    return torch.stack([fit(image, side) for image in images]), [digest(image) for image in images]
+def _read(samples: Sequence[Sample], config: Config) -> Iterator[tuple[Image, str]]:
+    """Each sample as a square at working size, with the digest of its image, which is decoded once."""
+    for path, parts in groupby(samples, key=attrgetter("image")):
+        image = read_image(path)
+        height, width = working_size((image.shape[1], image.shape[2]), config)
+        key, whole = digest(image), fit(image, height, width)
+        for sample in parts:
+            yield (sample.box.of(whole) if sample.box else whole), key
 
 
 @dataclass(frozen=True)
@@ -160,15 +171,12 @@ def _part(encoder: Pixels | Features, images: Images) -> _Part:
     return _Part(canvases, images.half(), F.adaptive_avg_pool2d(images, grid), texture)
 
 
-def _batches(samples: Sequence[Sample]) -> Iterator[Sequence[Sample]]:
-    for start in range(0, len(samples), BATCH):
-        yield samples[start : start + BATCH]
-
-
-def _mask(sample: Sample, side: int) -> Mask:
+def _mask(sample: Sample, config: Config) -> Mask:
     """The sample's mask at working size."""
     assert sample.mask is not None, f"{sample.image} is labelled and has no mask"
-    mask = fit_mask(read_mask(sample.mask), side)
+    size = working_size(image_size(sample.image), config)
+    whole = mask_at(sample, size)
+    mask = sample.box.of(whole) if sample.box else whole
     if not mask.any():
-        raise VanishedDefectError(sample.mask, side)
+        raise VanishedDefectError(sample.mask, size)
     return mask

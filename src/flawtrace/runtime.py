@@ -17,8 +17,9 @@ from flawtrace.errors import (
     MissingExtraError,
     WrongRuntimeError,
 )
-from flawtrace.images import squared
-from flawtrace.shapes import Image
+from flawtrace.images import fit, squared
+from flawtrace.shapes import AnomalyMap, Image
+from flawtrace.tiles import joined_map, working_size
 
 
 class Exported:
@@ -35,10 +36,17 @@ class Exported:
 
     def predict(self, image: Image) -> Prediction:
         """Of one image (3, h, w) in [0, 1], of any size."""
-        return decided(self.maps(image[None])[0], self.threshold)
+        return decided(self._map(image), self.threshold)
+
+    def _map(self, image: Image) -> AnomalyMap:
+        if self.config.tile_side is None:
+            return self.maps(image[None])[0]
+        size = image.shape[1], image.shape[2]
+        worked_on = fit(image, *working_size(size, self.config))
+        return resized(joined_map(worked_on, self.config.image_side, self.maps)[None], *size)[0]
 
     def maps(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
-        """Probability of a defect per pixel."""
+        """Probability of a defect per pixel; with `tile_side` the images are tiles."""
         raise NotImplementedError
 
 

@@ -23,6 +23,7 @@ from flawtrace.exam import Exam, examine, judge, learnt_reader, lesson
 from flawtrace.files import read_json, write_bytes, write_json
 from flawtrace.learner import derive
 from flawtrace.material import Prepared, prepare
+from flawtrace.pieces import images_of, pieces
 from flawtrace.progress import Event, Plan
 from flawtrace.reader import Reader
 from flawtrace.study import CHECKPOINT_NAME, Clock, Journal, Study, checked
@@ -62,10 +63,11 @@ def train(
         DivergedError: a loss is no longer a finite number.
     """
     clock = Clock()
-    config = _with_folds_for(config, len(split.labelled))
+    config = _with_folds_for(config, len(images_of(split.labelled)))
     if (finished := _open_run(run, config, resume)) is not None:
         yield finished
         return
+    split = pieces(split, config)
     plan = Plan.of(config, split)
     prepared = prepared or (yield from read_images(split, config, plan, torch.device(device)))
     study = Study(prepared, scout(prepared.material, config), config, clock)
@@ -125,7 +127,7 @@ def read_images(
     split: Split, config: Config, plan: Plan, device: torch.device
 ) -> Generator[Event, None, Prepared]:
     frozen = encoder.build(config).to(device)
-    for progress in prepare(split, frozen, config.image_side, config.copies, derive(config.seed, 6)):
+    for progress in prepare(split, frozen, config):
         if isinstance(progress, Prepared):
             return progress
         yield plan.loading_event(progress.done, progress.total)
@@ -146,8 +148,8 @@ def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -
         "fingerprint": facts.fingerprint,
         "versions": facts.versions,
         "num_normal": study.material.num_normal,
-        "labelled": [sample.image.name for sample in split.labelled],
-        "labelled_files": [str(sample.image.resolve()) for sample in split.labelled],
+        "labelled": [sample.name for sample in split.labelled],
+        "labelled_files": [str(image.resolve()) for image in images_of(split.labelled)],
         "defect_types": [sample.defect_type for sample in split.labelled],
         "profiles": _profile_quantiles(study, exam),
     }
