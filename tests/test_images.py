@@ -29,7 +29,9 @@ from flawtrace.errors import (
     ValueRangeError,
 )
 from flawtrace.images import (
+    BAND,
     OUTLINE,
+    as_picture,
     digest,
     fit,
     fit_mask,
@@ -421,7 +423,7 @@ def test_what_is_written_is_read_again(tmp_path: Path, rng: torch.Generator) -> 
     image = (torch.rand(3, 20, 30, generator=rng) * 255).round() / 255
     write_map(tmp_path / "map.tiff", values * 7 - 3)
     write_mask(tmp_path / "mask.png", mask)
-    write_picture(tmp_path / "image.png", image)
+    write_picture(tmp_path / "image.png", as_picture(image))
     assert torch.equal(torch.from_numpy(tifffile.imread(tmp_path / "map.tiff")), values * 7 - 3)
     assert torch.equal(read_mask(tmp_path / "mask.png"), mask)
     assert torch.equal(read_image(tmp_path / "image.png"), image)
@@ -435,7 +437,7 @@ def test_a_picture_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_an_overlay_without_heat_is_the_image(rng: torch.Generator) -> None:
     image = torch.rand(3, 32, 32, generator=rng)
-    assert torch.equal(overlay(image, torch.zeros(32, 32), threshold=0.5), image)
+    assert torch.equal(overlay(image, torch.zeros(32, 32), threshold=0.5), as_picture(image))
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
@@ -443,7 +445,7 @@ def test_an_overlay_outlines_the_region_from_outside_at_any_scale(scale: float) 
     anomaly_map = torch.zeros(32, 32)
     anomaly_map[10:14, 10:14] = 2 * scale
     drawn = overlay(torch.full((3, 32, 32), 0.5), anomaly_map, threshold=scale)
-    line = (drawn == torch.tensor(OUTLINE)[:, None, None]).all(dim=0)
+    line = (drawn == OUTLINE).all(dim=-1)
     around = torch.zeros(32, 32, dtype=torch.bool)
     around[9:15, 9:15] = True
     around[10:14, 10:14] = False
@@ -451,9 +453,15 @@ def test_an_overlay_outlines_the_region_from_outside_at_any_scale(scale: float) 
 
 
 @pytest.mark.parametrize("threshold", [-1.0, 0.0, float("inf")])
-def test_an_overlay_stays_in_range_for_any_threshold(rng: torch.Generator, threshold: float) -> None:
-    drawn = overlay(torch.rand(3, 32, 32, generator=rng), torch.randn(32, 32, generator=rng), threshold)
-    assert 0 <= drawn.min() <= drawn.max() <= 1
+def test_an_overlay_can_be_painted_for_any_threshold(rng: torch.Generator, threshold: float) -> None:
+    image = torch.rand(3, 32, 32, generator=rng)
+    assert overlay(image, torch.randn(32, 32, generator=rng), threshold).shape == (32, 32, 3)
+
+
+def test_an_overlay_is_painted_alike_from_band_to_band(rng: torch.Generator) -> None:
+    image, anomaly_map = torch.rand(3, 2 * BAND + 40, 20, generator=rng), torch.rand(2 * BAND + 40, 20)
+    whole, part = overlay(image, anomaly_map, 2.0), overlay(image[:, BAND:], anomaly_map[BAND:], 2.0)
+    assert whole[BAND:].equal(part)
 
 
 def test_a_region_that_fills_the_image_is_outlined_along_the_edge() -> None:

@@ -83,7 +83,7 @@ def examine(reader: Reader, material: Material, split: Split, config: Config) ->
         _examples(reader, material.labelled, material.labelled_pictures, material.labelled_masks),
         _examples(reader, material.canvases[normal], material.pictures[normal], none),
         len(dealt.shown),
-        _folds(split.labelled, config.predictor.folds),
+        folds_of(split.labelled, config.predictor.folds),
     )
 
 
@@ -119,7 +119,7 @@ def judge(members: Sequence[Predictor], exam: Exam) -> tuple[float, dict[str, fl
     return best[1], {name: score for name in VALIDATION if (score := scores[name]) is not None}
 
 
-def _folds(labelled: Sequence[Sample], count: int) -> list[int]:
+def folds_of(labelled: Sequence[Sample], count: int) -> list[int]:
     """The fold of each labelled sample; tiles of one image are in one fold."""
     type_of = {sample.image: str(sample.defect_type) for sample in labelled}
     fold_of = dict(zip(type_of, folds(list(type_of.values()), count), strict=True))

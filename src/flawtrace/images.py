@@ -11,14 +11,17 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from PIL import Image as Pillow
+from scipy import ndimage
 from torch import Tensor
 
 from flawtrace.decoding import Pixels, decode, header_size
 from flawtrace.files import write_bytes
-from flawtrace.shapes import AnomalyMap, Image, Images, Mask
+from flawtrace.shapes import AnomalyMap, Image, Images, Mask, Picture
 
-OUTLINE = (0.0, 1.0, 1.0)
+OUTLINE = torch.tensor([0, 255, 255], dtype=torch.uint8)
 """Cyan: no colour of the heat scale, and rare on products."""
+BAND = 256
+"""Rows of a large picture that are painted at a time, so that little more than itself is in memory."""
 _TABLE = torch.tensor(matplotlib.colormaps["inferno"](np.arange(256))[:, :3], dtype=torch.float32)
 
 
@@ -111,9 +114,14 @@ def write_mask(path: Path, mask: Mask) -> None:
     _write_png(path, mask.to(torch.uint8) * 255)
 
 
-def write_picture(path: Path, image: Image) -> None:
-    """RGB PNG with 8 bits per channel."""
-    _write_png(path, (image.detach().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0))
+def write_picture(path: Path, picture: Picture) -> None:
+    """RGB PNG."""
+    _write_png(path, picture)
+
+
+def as_picture(image: Image) -> Picture:
+    """With 8 bits per channel."""
+    return (image.detach().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
 
 
 def _antialiased(images: Images, size: tuple[int, int]) -> Float[Tensor, "b c {size[0]} {size[1]}"]:
@@ -126,14 +134,23 @@ def _write_png(path: Path, values: Tensor) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def overlay(image: Image, anomaly_map: AnomalyMap, threshold: float) -> Image:
-    """`image` with the heat of `anomaly_map` over it and an outline around what reaches `threshold`."""
-    strength = _strength(anomaly_map, threshold)
-    heat = _TABLE.to(image.device)[(strength / 2 * 255).long()].permute(2, 0, 1)
-    weight = 0.5 * _smoothstep((strength - 0.5) / 0.7)
-    blended = image.lerp(heat, weight)
-    line = outline(anomaly_map >= threshold, _line_width(anomaly_map))
-    return torch.where(line, torch.tensor(OUTLINE, device=image.device)[:, None, None], blended)
+def overlay(image: Image, anomaly_map: AnomalyMap, threshold: float) -> Picture:
+    """`image` with the heat of `anomaly_map` over it and an outline around what reaches `threshold`.
+
+    Heat goes from the map's zero (or its least value, if below zero) to twice the threshold. Painted some
+    rows at a time, so that a large image needs little more memory than itself.
+    """
+    image, anomaly_map = image.cpu(), anomaly_map.cpu()
+    low = min(0.0, float(anomaly_map.min()))
+    picture = torch.empty(*anomaly_map.shape, 3, dtype=torch.uint8)
+    for top in range(0, len(picture), BAND):
+        rows = slice(top, top + BAND)
+        strength = ((anomaly_map[rows] - low) / max(threshold - low, 1e-12)).clamp(0, 2)
+        heat = _TABLE[(strength / 2 * 255).long()].permute(2, 0, 1)
+        weight = 0.5 * _smoothstep((strength - 0.5) / 0.7)
+        picture[rows] = as_picture(image[:, rows].lerp(heat, weight))
+    picture[outline(anomaly_map >= threshold, _line_width(anomaly_map))] = OUTLINE
+    return picture
 
 
 def outline(region: Mask, width: int) -> Mask:
@@ -144,16 +161,10 @@ def outline(region: Mask, width: int) -> Mask:
     >>> outline(torch.tensor([[False, False, False, True]]), 1).tolist()
     [[False, False, True, True]]
     """
-    grown = F.max_pool2d(region[None].float(), 2 * width + 1, stride=1, padding=width)[0].bool()
+    grown = ndimage.maximum_filter(region.numpy(), 2 * width + 1, mode="constant")
     edge = torch.ones_like(region)
     edge[width:-width, width:-width] = False
-    return torch.where(region, edge, grown)
-
-
-def _strength(anomaly_map: AnomalyMap, threshold: float) -> AnomalyMap:
-    """0 at the map's zero (or its least value, if below zero), 1 at the threshold, at most 2."""
-    low = min(0.0, float(anomaly_map.min()))
-    return ((anomaly_map - low) / max(threshold - low, 1e-12)).clamp(0, 2)
+    return torch.where(region, edge, torch.from_numpy(grown))
 
 
 def _smoothstep(values: AnomalyMap) -> AnomalyMap:

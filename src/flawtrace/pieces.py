@@ -60,7 +60,7 @@ def _normal(samples: Sequence[Sample], config: Config, rng: np.random.Generator)
     drawn = sorted(_some(range(len(samples)), limit, rng))
     if config.tile_side is None:
         return [samples[index] for index in drawn]
-    share = -(-limit // len(drawn))
+    share = -(-limit // max(1, len(drawn)))
     tiles = [tile for index in drawn for tile in _some(_tiles(samples[index], config), share, rng)]
     return [tiles[index] for index in sorted(_some(range(len(tiles)), limit, rng))]
 

@@ -28,7 +28,7 @@ from flawtrace.shapes import AnomalyMap, Image, Mask
 NORMAL, DEFECTIVE = "#0072B2", "#D55E00"
 PREDICTOR, EXPLORATION = "#009E73", "#8A4F9E"
 CLONE, COVER, INK, FAINT = "#E69F00", "#56B4E9", "#222B33", "#8A949C"
-PREDICTED = "#{:02X}{:02X}{:02X}".format(*(round(255 * value) for value in OUTLINE))
+PREDICTED = "#{:02X}{:02X}{:02X}".format(*OUTLINE.tolist())
 
 PICTURE_SIDE = 256
 """Pixels along a picture at most: enough for print, and a report stays small enough for a mail."""

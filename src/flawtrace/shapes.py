@@ -6,10 +6,12 @@ n walkers (one per patch of a batch), t steps of a rollout.
 
 from typing import TypeAlias
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 Image: TypeAlias = Float[Tensor, "c h w"]
+Picture: TypeAlias = UInt8[Tensor, "h w 3"]
+"""As files and screens have it."""
 Images: TypeAlias = Float[Tensor, "b c h w"]
 Mask: TypeAlias = Bool[Tensor, "h w"]
 Masks: TypeAlias = Bool[Tensor, "b h w"]

@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from flawtrace.config import Config
+from flawtrace.data import Sample, Split
+from flawtrace.errors import VanishedDefectError
+from flawtrace.exam import folds_of
+from flawtrace.images import as_picture, write_mask, write_picture
+from flawtrace.pieces import LABELLED_TILES, common_size, images_of, mask_at, pieces
+
+CONFIG = Config(image_side=64, tile_side=64, normal_limit=5, sampler={"crop_side": 64})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Split:
+    """Eight normal images of 64 x 200 pixels, and two of which the right half is defective."""
+
+    def sample(name: str, defective: bool) -> Sample:
+        write_picture(tmp_path / f"{name}.png", as_picture(torch.rand(3, 64, 200)))
+        if not defective:
+            return Sample(tmp_path / f"{name}.png")
+        mask = torch.zeros(64, 200, dtype=torch.bool)
+        mask[10:20, 100:] = True
+        write_mask(tmp_path / f"{name}_mask.png", mask)
+        return Sample(tmp_path / f"{name}.png", tmp_path / f"{name}_mask.png", "dent")
+
+    normal = tuple(sample(f"n{index}", defective=False) for index in range(8))
+    return Split(normal, (sample("a", defective=True), sample("b", defective=True)), ())
+
+
+def test_few_normal_images_are_taken_as_they_are(split: Split) -> None:
+    assert pieces(split, CONFIG.model_copy(update={"tile_side": None, "normal_limit": 8})) == split
+
+
+def test_of_many_normal_images_so_many_are_drawn_by_seed(split: Split) -> None:
+    config = CONFIG.model_copy(update={"tile_side": None})
+    drawn = [pieces(split, config.model_copy(update={"seed": seed})).normal for seed in (1, 1, 2)]
+    assert [len(samples) for samples in drawn] == [5, 5, 5]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert list(drawn[0]) == sorted(drawn[0], key=split.normal.index)
+
+
+def test_so_many_tiles_are_drawn_from_as_many_images_as_can_be(split: Split) -> None:
+    tiles = pieces(split, CONFIG).normal
+    assert len(tiles) == len(images_of(tiles)) == 5
+    assert all(tile.box is not None for tile in tiles)
+
+
+def test_all_tiles_are_taken_where_there_are_few(split: Split) -> None:
+    tiles = pieces(split, CONFIG.model_copy(update={"normal_limit": 100})).normal
+    assert len(tiles) == 8 * 4
+    assert len(set(tiles)) == len(tiles)
+
+
+def test_labelled_tiles_show_a_defect(split: Split) -> None:
+    tiles = pieces(split, CONFIG).labelled
+    assert images_of(tiles) == images_of(split.labelled)
+    for tile in tiles:
+        assert tile.box is not None
+        assert tile.box.of(mask_at(tile, (64, 200))).any()
+    assert {tile.box.left for tile in tiles if tile.box} == {45, 91, 136}
+
+
+def test_a_long_defect_has_a_few_tiles_and_the_fullest_is_among_them(tmp_path: Path) -> None:
+    mask = torch.zeros(64, 1000, dtype=torch.bool)
+    mask[5, :] = mask[5:40, 930:] = True
+    write_picture(tmp_path / "a.png", as_picture(torch.rand(3, 64, 1000)))
+    write_mask(tmp_path / "a_mask.png", mask)
+    sample = Sample(tmp_path / "a.png", tmp_path / "a_mask.png", "scratch")
+    tiles = pieces(Split((), (sample,), ()), CONFIG).labelled
+    assert len(tiles) == LABELLED_TILES
+    assert 1000 - 64 in {tile.box.left for tile in tiles if tile.box}
+
+
+def test_tiles_of_one_image_are_in_one_fold(split: Split) -> None:
+    tiles = pieces(split, CONFIG).labelled
+    found = {(tile.image, fold) for tile, fold in zip(tiles, folds_of(tiles, 2), strict=True)}
+    assert len(tiles) == 6
+    assert sorted(fold for _, fold in found) == [0, 1]
+
+
+def test_a_defect_too_small_for_the_tiles_is_told(tmp_path: Path) -> None:
+    mask = torch.zeros(640, 2000, dtype=torch.bool)
+    mask[3, 3] = True
+    write_picture(tmp_path / "a.png", as_picture(torch.rand(3, 640, 2000)))
+    write_mask(tmp_path / "a_mask.png", mask)
+    sample = Sample(tmp_path / "a.png", tmp_path / "a_mask.png", "pit")
+    with pytest.raises(VanishedDefectError, match=r"200 x 64 pixels.*\n.*\n.*--tile-side"):
+        pieces(Split((), (sample,), ()), CONFIG.model_copy(update={"tile_side": 640}))
+
+
+def test_images_of_several_sizes_have_one_working_size(split: Split, tmp_path: Path) -> None:
+    write_picture(tmp_path / "tall.png", as_picture(torch.rand(3, 300, 70)))
+    assert common_size([*split.normal, Sample(tmp_path / "tall.png")], CONFIG) == (300, 200)
+    assert common_size(split.normal, CONFIG.model_copy(update={"tile_side": None})) == (64, 64)
