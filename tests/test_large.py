@@ -1,0 +1,79 @@
+"""Images larger than the detector's side, seen in tiles, from training to exported file."""
+
+from pathlib import Path
+from typing import Any
+
+import jaxtyping
+import pytest
+import torch
+
+from flawtrace import verbs
+from flawtrace.data import read_category
+from flawtrace.detector import Detector
+from flawtrace.evaluation import evaluate
+from flawtrace.files import read_json
+from flawtrace.images import read_image
+from flawtrace.runtime import load
+from flawtrace.synthetic import make_dataset
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bricks of 160 x 160 pixels, of which a tile of 64 shows a part."""
+    root = tmp_path_factory.mktemp("large")
+    return make_dataset(root, side=160, num_normal=5, num_test_normal=2, num_per_type=3)
+
+
+@pytest.fixture(scope="module")
+def tiled(large: Path, tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("tiled") / "run"
+    verbs.train(large, run, settings=tiny | {"tile_side": 64, "normal_limit": 12})
+    return run
+
+
+def test_training_takes_so_many_tiles_and_names_those_with_labels(tiled: Path) -> None:
+    summary = read_json(tiled / "training.json")
+    assert summary["num_normal"] == 12
+    assert len(summary["labelled"]) >= len(summary["labelled_files"]) == 6
+    assert all(name.endswith(")") for name in summary["labelled"])
+
+
+def test_a_map_has_the_size_of_the_image_and_is_made_of_its_tiles(tiled: Path, large: Path) -> None:
+    detector = Detector.load(tiled)
+    image = read_image(read_category(large).anomalous[0].image)
+    found = detector.predict(image)
+    alone = detector.anomaly_maps(image[None, :, :64, :64])[0]
+    assert found.anomaly_map.shape == (160, 160)
+    assert torch.allclose(found.anomaly_map[:40, :40], alone[:40, :40], atol=1e-6)
+
+
+def test_a_map_of_tiles_has_no_seam(tiled: Path, large: Path) -> None:
+    """Steps between pixels are no larger where tiles begin and end than anywhere else."""
+    detector = Detector.load(tiled)
+    images = [read_image(sample.image) for sample in read_category(large).test_normal]
+    steps = torch.stack([detector.predict(image).anomaly_map.diff(dim=1).abs() for image in images])
+    edges = [47, 63, 95, 111]  # of tiles that begin at 0, 48 and 96
+    assert steps[:, :, edges].mean() <= 1.1 * steps.mean()
+
+
+def test_test_images_are_judged_whole_at_their_working_size(tiled: Path, large: Path) -> None:
+    evaluation = evaluate(Detector.load(tiled), read_category(large).samples)
+    assert {case.anomaly_map.shape for case in evaluation.cases} == {(160, 160)}
+    assert evaluation.num_left_out == 5 + 6
+    assert verbs.evaluate(tiled, large).metrics["pixel_auroc"] is not None
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_an_exported_detector_sees_the_same_tiles(
+    tiled: Path, large: Path, tmp_path: Path, runtime: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
+    pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    exported = verbs.export(tiled, tmp_path / "bricks.onnx")
+    image = read_image(read_category(large).test_normal[0].image)
+    expected = Detector.load(tiled).predict(image)
+    assert exported.largest_difference < 1e-5
+    assert torch.allclose(
+        load(exported.file, runtime).predict(image).anomaly_map, expected.anomaly_map, atol=1e-4
+    )
