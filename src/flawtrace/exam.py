@@ -90,7 +90,7 @@ def examine(reader: Reader, material: Material, split: Split, config: Config) ->
 def lesson(member: int, exam: Exam, reader: Reader, material: Material, config: Config) -> Lesson:
     """What a member learns from: labels, copies and pasted defects without its fold, and normal images."""
     rows = torch.tensor(material.with_copies(exam.seen(member)))
-    labelled, normal = exam.labelled[rows], exam.normal[torch.arange(exam.num_shown)]
+    labelled, normal = exam.labelled[rows], exam.normal[: exam.num_shown]
     if not config.predictor.pasted:
         return Lesson(labelled, normal, labelled[rows[:0]])
     onto = material.pictures[: material.num_normal] if not exam.num_shown else normal.views.pictures
@@ -127,7 +127,9 @@ def folds_of(labelled: Sequence[Sample], count: int) -> list[int]:
 
 
 def _examples(reader: Reader, canvases: Canvases, pictures: Pictures, masks: Masks) -> Examples:
-    rows = torch.split(torch.arange(len(canvases)), BATCH)
-    parts = [reader.views(canvases[some], pictures[some]).parts for some in rows]
-    views = Views(*(torch.cat(part) for part in zip(*parts, strict=True)))
-    return Examples(views, masks, covered(masks, canvases.shape[2]))
+    batches = zip(torch.split(canvases, BATCH), torch.split(pictures, BATCH), strict=True)
+    shown = [reader.views(*batch) for batch in batches]
+    profiles, novelties = (
+        torch.cat([getattr(views, name) for views in shown]) for name in ("profiles", "novelties")
+    )
+    return Examples(Views(profiles, novelties, canvases, pictures), masks, covered(masks, canvases.shape[2]))

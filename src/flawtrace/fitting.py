@@ -45,7 +45,8 @@ class Examples:
     def __len__(self) -> int:
         return len(self.masks)
 
-    def __getitem__(self, chosen: Tensor) -> "Examples":
+    def __getitem__(self, chosen: Tensor | slice) -> "Examples":
+        """Some of them; of a slice nothing is copied."""
         return Examples(
             Views(*(part[chosen] for part in self.views.parts)), self.masks[chosen], self.coverage[chosen]
         )

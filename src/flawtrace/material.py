@@ -94,35 +94,36 @@ def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterato
     device = next(encoder.buffers(), torch.zeros(())).device
     calibration = [shown for shown, _ in _read(split.normal[:CALIBRATION], config)]
     encoder.calibrate(torch.stack(calibration).to(device))
-    parts: list[_Part] = []
+    samples = [*split.normal, *split.labelled]
+    shelf: dict[str, Tensor] = {}
     digests: list[str] = []
-    pieces = _read([*split.normal, *split.labelled], config)
+    pieces = _read(samples, config)
     while batch := list(islice(pieces, BATCH)):
-        parts.append(_part(encoder, torch.stack([shown for shown, _ in batch]).to(device)))
+        part = _part(encoder, torch.stack([shown for shown, _ in batch]).to(device))
+        _shelve(part, shelf, len(digests), len(samples))
         digests += [key for _, key in batch]
         yield Loading(len(digests), total)
 
-    pictures = torch.cat([part.pictures for part in parts])
-    labelled = pictures[len(split.normal) :].float().cpu()
+    kept = _Part(**shelf)
+    labelled = kept.pictures[len(split.normal) :].float().cpu()
     masks = torch.stack([_mask(sample, config) for sample in split.labelled])
     copied, copied_masks = augment(labelled, masks, copies, seed)
-    canvases = torch.cat([part.canvases for part in parts])
-    followed = [canvases[len(split.normal) :]]
+    followed = [kept.canvases[len(split.normal) :]]
     for images in torch.split(copied, BATCH):
         followed.append(encode(encoder, images.to(device)))
         yield Loading(len(digests) + sum(map(len, followed[1:])), total)
 
-    grid, all_masks = canvases.shape[2], torch.cat([masks, copied_masks])
+    grid, all_masks = kept.canvases.shape[2], torch.cat([masks, copied_masks])
     coverage = covered(all_masks, grid).to(device)
     none = coverage.new_zeros(len(split.normal), grid, grid)
     material = Material(
-        canvases=canvases,
-        images=torch.cat([part.images for part in parts]),
-        texture=torch.cat([part.texture for part in parts]),
+        canvases=kept.canvases,
+        images=kept.images,
+        texture=kept.texture,
         coverage=torch.cat([none, coverage[: len(labelled)]]),
         labelled=torch.cat(followed),
         labelled_coverage=coverage,
-        pictures=pictures,
+        pictures=kept.pictures,
         labelled_pictures=torch.cat([labelled, copied]).half().to(device),
         labelled_masks=all_masks.to(device),
         scales=encoder.scales,
@@ -169,6 +170,14 @@ def _part(encoder: Pixels | Features, images: Images) -> _Part:
     grid = canvases.shape[2]
     texture = F.adaptive_avg_pool2d(edges(images)[:, None], grid)[:, 0]
     return _Part(canvases, images.half(), F.adaptive_avg_pool2d(images, grid), texture)
+
+
+def _shelve(part: _Part, shelf: dict[str, Tensor], first: int, count: int) -> None:
+    """Put the part's rows where they belong among `count`, so that nothing is in memory twice."""
+    for name, rows in vars(part).items():
+        if name not in shelf:
+            shelf[name] = rows.new_empty(count, *rows.shape[1:])
+        shelf[name][first : first + len(rows)] = rows
 
 
 def _mask(sample: Sample, config: Config) -> Mask:

@@ -70,7 +70,10 @@ def measure(
 
 @torch.no_grad()
 def look(detector: AnyDetector, images: Images) -> Any:
-    return detector(images) if isinstance(detector, Detector) else detector.maps(images)
+    if not isinstance(detector, Detector):
+        return detector.maps(images)
+    maps = detector.anomaly_maps(squared(images, detector.config.image_side))
+    return resized(maps, *images.shape[2:])
 
 
 @torch.no_grad()

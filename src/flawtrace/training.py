@@ -121,6 +121,7 @@ def fit_members(study: Study, exam: Exam, reader: Reader, journal: Journal, plan
         journal.write({"kind": "fit", "member": fit.member, "steps": fit.steps, "prediction_loss": fit.loss})
         study.members.append(fit.finish(learnt))
         study.fit = None
+        del learnt  # before the next one is made: each holds hundreds of canvases
 
 
 def read_images(
@@ -163,7 +164,7 @@ def _profile_quantiles(study: Study, exam: Exam) -> dict[str, Any]:
     """Loss profiles of normal and of defective cells of the labelled images: quantiles per snapshot,
     means over scales.
     """
-    examples = exam.labelled[torch.arange(study.material.num_labelled)]
+    examples = exam.labelled[: study.material.num_labelled]
     observed = study.config.observed(study.config.last_updates)[-study.config.profile.length :]
     scales = len(study.material.scales)
     by_snapshot = torch.stack(torch.split(examples.views.profiles, scales, dim=1), dim=1)
