@@ -442,3 +442,13 @@ def test_every_data_error_says_what_was_expected(mvtec: Path) -> None:
         assert "\nExpected " in problem
     with pytest.raises(FlawtraceError, match="Expected"):
         read_category(mvtec)
+
+
+def test_defects_that_hardly_show_in_a_whole_image_call_for_tiles(mvtec: Path) -> None:
+    picture(mvtec / "test/dent/0.png", side=1024)
+    values = np.zeros((1024, 1024), np.uint8)
+    values[500:510, 500:510] = 255
+    Pillow.fromarray(values).save(mvtec / "ground_truth/dent/0_mask.png")
+    (found,) = [warning for warning in inspect(mvtec).warnings if "--tile-side" in warning]
+    assert "less than 16 pixels once the whole image has 256 x 256: ground_truth/dent/0_mask.png" in found
+    assert found.endswith("--tile-side, such as 640.")

@@ -15,6 +15,10 @@ from flawtrace.images import as_image, digest, full_range, read_mask
 FEW_NORMAL = 20
 FEW_OF_A_TYPE = 5
 MANY_SIZES = 8
+TINY = 16
+"""Pixels; a defect of fewer is a single square of the predictor."""
+WHOLE = 256
+"""Pixels along the square that both presets make of an image."""
 SMALL_RANGE = 0.25
 """Of the 16 bits; a camera of 12 bits reaches 0.06."""
 
@@ -187,6 +191,7 @@ def _warnings(category: Category, facts: list[_Facts], sizes: Counter[tuple[int,
             f"The 16-bit images use only values up to {max(deep):.0%} of the full range, as those of "
             "a 12-bit camera do; they look almost black. Multiply all of them by the same number."
         )
+    yield from _tiny(category, facts)
     if wide := [fact.sample.mask for fact in facts if fact.mask_share > 0.5]:
         yield f"Masks that cover more than half of their image (inverted?): {_names(category, wide)}."
 
@@ -199,6 +204,25 @@ def _few(category: Category) -> Iterator[str]:
     for name, samples in category.defect_types.items():
         if len(samples) < FEW_OF_A_TYPE:
             yield f"Only {len(samples)} images of defect type {name}; {FEW_OF_A_TYPE} or more are better."
+
+
+def _tiny(category: Category, facts: list[_Facts]) -> Iterator[str]:
+    """Defects that a detector of whole images would hardly see."""
+    small = [
+        fact for fact in facts if 0 < fact.mask_share * WHOLE**2 < TINY and min(fact.size or (0,)) > WHOLE
+    ]
+    if small:
+        yield (
+            f"Defects of less than {TINY} pixels once the whole image has {WHOLE} x {WHOLE}: "
+            f"{_names(category, [fact.sample.mask for fact in small])}. "
+            f"See them larger with --tile-side, such as {_tile_side(small)}."
+        )
+
+
+def _tile_side(small: list[_Facts]) -> int:
+    """At which the smallest of the defects has enough pixels, if that takes no more than the image's own."""
+    least = min(fact.mask_share * size[0] * size[1] for fact in small if (size := fact.size))
+    return max(WHOLE, int(WHOLE * (least / TINY) ** 0.5) // 32 * 32)
 
 
 def _repeated(category: Category, facts: list[_Facts]) -> Iterator[str]:
