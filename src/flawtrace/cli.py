@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import flawtrace
+from flawtrace.alarms import alarm_text
 from flawtrace.config import Encoder, Preset, ProtocolName, RuntimeName, SamplerName
 from flawtrace.console import (
     cells,
@@ -168,10 +169,13 @@ def train(
         f"{trained.summary['peak_memory_mb']} MB)\n"
         f"On held-out labels: pixel F1 {held_out['pixel_f1_max']:.3f} "
         f"at threshold {trained.summary['threshold']:.3f}\n"
+        f"Alarms:   {alarm_text(trained.summary['false_alarms'])}\n"
         f"Report:   {out / 'report.html'}\n"
         f"Next:     flawtrace evaluate {out} {folder}",
         markup=False,
     )
+    for warning in trained.summary["warnings"]:
+        out_console.print(f"Warning: {warning}", markup=False)
 
 
 @app.command

@@ -204,6 +204,8 @@ class Config(Settings):
     """Normal images, or tiles of them, that are trained on at most; of more, so many are drawn."""
     cell: PositiveInt = 4
     """Pixels along one cell of the canvas, the grid that the autoencoder reconstructs."""
+    max_false_alarms: UnitInterval | None = None
+    """Share of held-out normal images that may reach the threshold; None leaves it where pixel F1 is best."""
     cycles: PositiveInt = 12
     """Cycles over which policy and predictor learn, before the one that makes the detector."""
     updates: PositiveInt = 100

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -56,6 +56,8 @@ class Facts:
     fingerprint: str
     """Of the whole training set: images, masks and who was labelled."""
     versions: dict[str, str]
+    false_alarms: dict[str, Any] = field(default_factory=dict)
+    """On normal images that training did not see: how many, of how many, and the rates this allows."""
 
 
 class Detector(nn.Module):

@@ -315,6 +315,16 @@ class VanishedDefectError(DataError):
         )
 
 
+class TooFewNormalError(DataError):
+    def __init__(self, rate: float) -> None:
+        super().__init__(
+            f"There are too few normal images to hold some back, so a false-alarm rate of {rate:g} cannot be "
+            "measured.\n"
+            "Expected at least 4; a quarter of them is kept from training.\n"
+            "Add normal images, or leave --max-false-alarms out."
+        )
+
+
 class MissingDeviceError(FlawtraceError):
     def __init__(self, device: str) -> None:
         super().__init__(

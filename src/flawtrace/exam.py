@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from flawtrace.encoder import BATCH
 from flawtrace.fitting import Examples, Lesson, folds, predict
 from flawtrace.learner import derive, generator
 from flawtrace.material import Material, Prepared, covered, encode
-from flawtrace.metrics import best_threshold, summary
+from flawtrace.metrics import Scores, best_threshold, summary
 from flawtrace.predictor import Predictor, Views
 from flawtrace.reader import Reader
 from flawtrace.shapes import Canvases, Masks, Pictures
@@ -57,10 +58,12 @@ class Dealt:
 
 
 def deal(material: Material, config: Config) -> Dealt:
-    """By chance: as many are kept as there are labels, at most a quarter."""
+    """By chance: as many are kept as there are labels, at most a quarter; a quarter to keep to a rate."""
     order = torch.randperm(material.num_normal, generator=generator(derive(config.seed, 5)))
     num_shown = min(config.predictor.normal_images, material.num_normal // 2)
-    num_kept = min(material.num_labelled, material.num_normal // 4)
+    num_kept = material.num_normal // 4
+    if config.max_false_alarms is None:
+        num_kept = min(num_kept, material.num_labelled)
     return Dealt(order[:num_shown], order[num_shown : num_shown + num_kept])
 
 
@@ -117,6 +120,16 @@ def judge(members: Sequence[Predictor], exam: Exam) -> tuple[float, dict[str, fl
     assert best is not None, "no label shows a defect"
     scores = summary(pooled, truth, pooled.max(axis=(1, 2)), best[1])
     return best[1], {name: score for name in VALIDATION if (score := scores[name]) is not None}
+
+
+def normal_scores(members: Sequence[Predictor], exam: Exam) -> Scores:
+    """Of the normal images that no member sees, by all members together: what the detector says of them."""
+    kept = exam.normal[exam.num_shown :]
+    if not len(kept):
+        return np.zeros(0, np.float32)
+    maps = torch.stack([predict(network, kept) for network in members]).mean(dim=0)
+    scores: Scores = maps.amax(dim=(1, 2)).cpu().numpy()
+    return scores
 
 
 def folds_of(labelled: Sequence[Sample], count: int) -> list[int]:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from flawtrace import plots
+from flawtrace.alarms import alarm_text
 from flawtrace.errors import DamagedFileError
 from flawtrace.evaluation import Case, Evaluation
 from flawtrace.files import read_json, read_jsonl, write_text
@@ -75,6 +76,7 @@ def _trained(run: Path) -> dict[str, Any]:
         "versions": summary.get("versions", {}),
         "labelled": labelled,
         "validation": summary.get("validation", {}),
+        "warnings": summary.get("warnings", []),
         "profiles": _profiles(summary),
         "visits": _visits(run / VISITS_NAME, labelled),
         "visits_across": SHOWN_LABELLED,
@@ -117,6 +119,8 @@ def _costs(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Peak memory", f"{summary['peak_memory_mb']:,} MB"
     if "threshold" in summary:
         yield "Stored threshold", f"{summary['threshold']:.3f}"
+    if summary.get("false_alarms", {}).get("images"):
+        yield "False alarms", alarm_text(summary["false_alarms"])
     if "fingerprint" in summary:
         yield "Training data", f"fingerprint {summary['fingerprint']}"
 

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from flawtrace import encoder
+from flawtrace.alarms import with_rate
 from flawtrace.config import Config
 from flawtrace.data import Split
 from flawtrace.detector import FILE_NAME, Detector, Facts, versions
 from flawtrace.environment import scout
 from flawtrace.errors import RunExistsError, TooFewLabelsError
-from flawtrace.exam import Exam, examine, judge, learnt_reader, lesson
+from flawtrace.exam import Exam, examine, judge, learnt_reader, lesson, normal_scores
 from flawtrace.files import read_json, write_bytes, write_json
 from flawtrace.learner import derive
 from flawtrace.material import Prepared, prepare
@@ -30,6 +31,11 @@ from flawtrace.study import CHECKPOINT_NAME, Clock, Journal, Study, checked
 
 SETTINGS_NAME = "settings.json"
 SUMMARY_NAME = "training.json"
+
+HARDLY_FOUND = 0.3
+"""Pixel F1 on held-out labels below which the threshold is worth little."""
+MANY_ALARMS = 0.2
+"""Share of normal images called defective from which on nobody will use the detector."""
 
 QUANTILES = (0.1, 0.5, 0.9)
 """Of the loss profiles of normal and of defective cells, for the report."""
@@ -78,7 +84,8 @@ def train(
     exam = examine(reader, study.material, split, config)
     yield from fit_members(study, exam, reader, journal, plan)
     threshold, validation = judge(study.members, exam)
-    facts = Facts(threshold, validation, prepared.digests, study.fingerprint, versions())
+    threshold, found = with_rate(threshold, normal_scores(study.members, exam), config.max_false_alarms)
+    facts = Facts(threshold, validation, prepared.digests, study.fingerprint, versions(), found.to_json())
     detector = Detector(config, facts, reader, study.members)
     detector.save(run / FILE_NAME)
     yield Trained(detector, _conclude(study, exam, split, facts, run))
@@ -146,6 +153,8 @@ def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -
         "device": str(study.device),
         "threshold": facts.threshold,
         "validation": facts.validation,
+        "false_alarms": facts.false_alarms,
+        "warnings": list(_warnings(facts)),
         "fingerprint": facts.fingerprint,
         "versions": facts.versions,
         "num_normal": study.material.num_normal,
@@ -158,6 +167,22 @@ def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -
     write_json(run / SUMMARY_NAME, summary)
     (run / CHECKPOINT_NAME).unlink(missing_ok=True)
     return summary
+
+
+def _warnings(facts: Facts) -> Iterator[str]:
+    """What keeps the detector from being trusted."""
+    if (found := facts.validation["pixel_f1_max"]) < HARDLY_FOUND:
+        yield (
+            f"The detector hardly finds the defects of labels that it has not seen: their best pixel F1 is "
+            f"{found:.3f}, so its threshold says little. More labels per type help most; --tile-side shows "
+            "small defects larger, and features find more than pixels."
+        )
+    alarms, images = facts.false_alarms["alarms"], facts.false_alarms["images"]
+    if alarms > images * MANY_ALARMS:
+        yield (
+            f"{alarms} of {images} normal images that training did not see are called defective. Are all "
+            "normal images free of defects? --max-false-alarms sets a limit, at the price of missed defects."
+        )
 
 
 def _profile_quantiles(study: Study, exam: Exam) -> dict[str, Any]:

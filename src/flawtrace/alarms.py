@@ -1,0 +1,80 @@
+"""How often a detector calls a normal part defective, and the threshold that keeps to a rate."""
+
+from dataclasses import dataclass
+from math import floor
+from typing import Any
+
+import numpy as np
+from scipy.stats import beta
+
+from flawtrace.errors import TooFewNormalError
+from flawtrace.metrics import Scores
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class FalseAlarms:
+    """Normal images that reach the threshold, among so many that training did not see."""
+
+    alarms: int
+    images: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The rates that are compatible with this, at 95 % (Clopper and Pearson 1934).
+
+        >>> [round(rate, 3) for rate in FalseAlarms(0, 25).interval]
+        [0.0, 0.137]
+        """
+        tail = (1 - CONFIDENCE) / 2
+        quiet = self.images - self.alarms
+        low = beta.ppf(tail, self.alarms, quiet + 1) if self.alarms else 0.0
+        high = beta.ppf(1 - tail, self.alarms + 1, quiet) if quiet else 1.0
+        return float(low), float(high)
+
+    def to_json(self) -> dict[str, Any]:
+        """Rates are per normal image."""
+        low, high = self.interval
+        return {"alarms": self.alarms, "images": self.images, "low": round(low, 4), "high": round(high, 4)}
+
+
+def false_alarms(scores: Scores, threshold: float) -> FalseAlarms:
+    """Of the scores of normal images; one that reaches the threshold is an alarm."""
+    return FalseAlarms(int((scores >= threshold).sum()), len(scores))
+
+
+def with_rate(threshold: float, scores: Scores, rate: float | None) -> tuple[float, FalseAlarms]:
+    """The threshold, raised if more than `rate` of the normal images reach it, and how many still do.
+
+    Raises:
+        TooFewNormalError: a rate is asked for, and no normal image is there to measure it on.
+    """
+    if rate is not None:
+        if not len(scores):
+            raise TooFewNormalError(rate)
+        threshold = max(threshold, quietest(scores, rate))
+    return threshold, false_alarms(scores, threshold)
+
+
+def quietest(scores: Scores, rate: float) -> float:
+    """The least threshold that at most `rate` of the scores of normal images reach.
+
+    >>> float(quietest(np.array([0.125, 0.5, 0.25, 0.375]), rate=0.25)) > 0.375
+    True
+    """
+    allowed = floor(rate * len(scores))
+    if allowed >= len(scores):
+        return 0.0
+    return float(np.nextafter(np.sort(scores)[::-1][allowed], np.inf))
+
+
+def alarm_text(found: dict[str, Any]) -> str:
+    """What `FalseAlarms.to_json` says, in words.
+
+    >>> alarm_text({"alarms": 0, "images": 25, "low": 0.0, "high": 0.1372})
+    '0 of 25 normal images that training did not see; expect 0 to 137 per 1,000 normal parts (95 %)'
+    """
+    low, high = (round(1000 * found[end]) for end in ("low", "high"))
+    seen = f"{found['alarms']} of {found['images']} normal images that training did not see"
+    return f"{seen}; expect {low} to {high} per 1,000 normal parts (95 %)"

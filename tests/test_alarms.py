@@ -1,0 +1,75 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flawtrace import verbs
+from flawtrace.alarms import FalseAlarms, alarm_text, false_alarms, quietest, with_rate
+from flawtrace.detector import Detector
+from flawtrace.errors import TooFewNormalError
+from flawtrace.files import read_json
+
+scores = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=40).map(
+    lambda values: np.array(values, np.float32)
+)
+
+
+@given(scores, st.floats(0, 1))
+def test_a_threshold_for_a_rate_keeps_to_it_and_is_the_least_that_does(
+    values: np.ndarray, rate: float
+) -> None:
+    threshold = quietest(values, rate)
+    assert (values >= threshold).sum() <= rate * len(values)
+    lower = values[values < threshold]
+    assert not len(lower) or (values >= lower.max()).sum() > rate * len(values)
+
+
+@given(scores, st.floats(0, 1), st.floats(0, 1))
+def test_a_rate_only_ever_raises_the_threshold(values: np.ndarray, rate: float, threshold: float) -> None:
+    raised, found = with_rate(threshold, values, rate)
+    assert raised >= threshold
+    assert found.alarms <= rate * found.images
+    assert with_rate(threshold, values, None) == (threshold, false_alarms(values, threshold))
+
+
+@pytest.mark.parametrize(("alarms", "images"), [(0, 10), (3, 25), (25, 25), (1, 264)])
+def test_an_interval_holds_the_rate_as_often_as_it_says(alarms: int, images: int) -> None:
+    """At its ends, as many alarms or more (or fewer) come in 2.5 % of all draws."""
+    low, high = FalseAlarms(alarms, images).interval
+    drawn = np.random.default_rng(0)
+    assert low <= alarms / images <= high
+    if alarms:
+        assert np.mean(drawn.binomial(images, low, 100_000) >= alarms) == pytest.approx(0.025, abs=0.003)
+    if alarms < images:
+        assert np.mean(drawn.binomial(images, high, 100_000) <= alarms) == pytest.approx(0.025, abs=0.003)
+
+
+def test_a_rate_without_normal_images_is_refused() -> None:
+    with pytest.raises(TooFewNormalError, match="at least 4"):
+        with_rate(0.5, np.zeros(0, np.float32), 0.01)
+
+
+def test_a_detector_knows_its_false_alarms_and_the_report_says_them(run: Path) -> None:
+    found = read_json(run / "training.json")["false_alarms"]
+    assert found["images"] == 2
+    assert Detector.load(run).facts.false_alarms == found
+    assert alarm_text(found) in (run / "report.html").read_text()
+
+
+def test_training_keeps_to_a_rate_and_judges_it_on_a_quarter(
+    category: Path, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    trained = verbs.train(category, tmp_path / "run", settings=tiny | {"max_false_alarms": 0.0})
+    assert trained.summary["false_alarms"]["alarms"] == 0
+    assert trained.detector.threshold >= 0
+
+
+def test_a_detector_that_finds_nothing_is_not_passed_over_in_silence(run: Path) -> None:
+    """Ten steps teach nobody."""
+    summary = read_json(run / "training.json")
+    assert summary["validation"]["pixel_f1_max"] < 0.3
+    assert "hardly finds the defects" in summary["warnings"][0]
+    assert "hardly finds the defects" in (run / "report.html").read_text()
