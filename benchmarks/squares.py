@@ -11,6 +11,11 @@ the paper's, with one change: R_pred is paid per walker, in deviations over the 
 for squares that are hard for the predictor (root of its cross-entropy there), `progress` for what the step on
 them took from that cross-entropy.
 
+`taught` is paid for what a step on the square does, to first order, for *other* squares: over labelled
+defects, anywhere on labelled images, on normal ones. That pay tells squares apart early in a fit only, so
+the policy is taught in short cycles, each with a new predictor, and paid from the 100th to the 350th step. It
+sees novelty as its static map. The last fit draws from the squares that it chose in the last cycles.
+
 Half of the squares are under walkers, half anywhere. With all of them under walkers the policy learns to
 stand on defects alone, and the predictor forgets what is normal.
 
@@ -30,6 +35,7 @@ from typing import Any, Protocol
 import torch
 from rows import arguments_of, run
 from torch import Tensor
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from flawtrace import sampler
@@ -41,19 +47,30 @@ from flawtrace.detector import Detector, Facts, resized
 from flawtrace.environment import Cycle
 from flawtrace.exam import Exam, examine, judge, learnt_reader, lesson
 from flawtrace.files import read_jsonl
-from flawtrace.fitting import Batch, Examples, Fit, Lesson, one_cycle, turned_batch, under
+from flawtrace.fitting import (
+    Batch,
+    Examples,
+    Fit,
+    Lesson,
+    anywhere,
+    joined,
+    one_cycle,
+    over_a_defect,
+    turned_batch,
+    under,
+)
 from flawtrace.learner import derive, generator
-from flawtrace.material import Prepared, covered
+from flawtrace.material import Material, Prepared, covered
 from flawtrace.metrics import summary
 from flawtrace.patches import edges, mean_under, random_centers, standardized, static_maps
 from flawtrace.predictor import Compact, Views, prediction_loss
 from flawtrace.presets import load_config
 from flawtrace.protocols import Trial, trials
 from flawtrace.reader import Reader
-from flawtrace.shapes import ErrorMaps, Logits
-from flawtrace.walkers import Geometry, Walkers
+from flawtrace.shapes import ErrorMaps, Logits, PerWalker
+from flawtrace.walkers import Geometry, Places, Walkers
 
-CHOOSERS = ("uniform", "random-walk", "hardness", "progress", "balanced")
+CHOOSERS = ("uniform", "random-walk", "hardness", "progress", "taught", "balanced")
 SETTINGS: dict[str, Any] = {
     "predictor.batch": 32,
     "predictor.crop_side": 64,
@@ -69,6 +86,14 @@ WALKING = 0.5
 """Share of the squares that are under walkers; the others are anywhere."""
 EXPLORING = 0.25
 """Share of the fit over which beta falls from 1 to 0."""
+CYCLES, POOLED = 10, 4
+"""Cycles in which the policy is taught, and of these the last ones, whose squares the last fit draws from."""
+PAID = range(100, 350)
+"""Steps of a cycle in which the policy chooses and is paid; before them, squares are anywhere."""
+HELPED = 8
+"""Squares of each of three kinds, for which a step is judged to be good or bad."""
+NUDGE = 0.01
+"""How far the weights are moved along the gradient of the squares to be helped, to and fro."""
 
 
 class Chooser(Protocol):
@@ -107,7 +132,7 @@ class Walking:
         self.walkers = Walkers(colour, static_maps(colour, last_errors), geometry)
         self.rng = generator(derive(config.seed, 8))
         self.kind = kind
-        name = "learned" if kind in ("hardness", "progress") else kind
+        name = "learned" if kind in ("hardness", "progress", "taught") else kind
         self.sampler = sampler.build(
             name, 2 * self.side, config.policy, derive(config.seed, 9), torch.device("cpu")
         )
@@ -118,6 +143,10 @@ class Walking:
         places = self.sampler.place(self.walkers, self.rng)
         self.visits = self.walkers.visits_under(places)
         self.walkers.go(places)
+        return self.filled_up(places)
+
+    def filled_up(self, places: Places) -> Batch:
+        """The squares at these places, and others anywhere."""
         grid = self.examples.coverage.shape[1]
         count = self.batch - len(places.images)
         elsewhere = torch.randint(len(self.examples), (count,), generator=self.rng)
@@ -140,6 +169,103 @@ class Walking:
         self.steps += 1
         if self.steps % ROLLOUT == 0:
             self.sampler.learn(self.rng)
+
+
+class Taught(Walking):
+    """Draws squares that a policy chose which was taught, in short cycles, what helps elsewhere."""
+
+    def __init__(self, learnt: Lesson, config: Config, material: Material) -> None:
+        super().__init__("taught", learnt, config)
+        self.walkers.statics.copy_((self.examples.views.novelties / 6).clamp(0, 1))
+        self.pool: list[Places] = []
+        for cycle in range(CYCLES):
+            fit = Fit(0, config.model_copy(update={"seed": derive(config.seed, 11, cycle)}), material)
+            self.walkers.begin(self.rng)
+            self._cycle(fit, learnt, config, cycle)
+
+    def draw(self) -> Batch:
+        chosen = self.pool[int(torch.randint(len(self.pool), (), generator=self.rng))]
+        return self.filled_up(chosen)
+
+    def credit(self, before: ErrorMaps, after: ErrorMaps, progress: float) -> None:
+        pass
+
+    def _cycle(self, fit: Fit, learnt: Lesson, config: Config, cycle: int) -> None:
+        nobody = Places(torch.zeros(0, dtype=torch.long), torch.zeros(0, 2, dtype=torch.long))
+        for index in range(PAID.stop):
+            batch = super().draw() if index in PAID else self.filled_up(nobody)
+            pay = helping(fit, batch, to_be_helped(learnt, config, self.rng)) if index in PAID else None
+            errors, _, _ = trained(fit, batch, index, config)
+            if pay is None:
+                continue
+            count = len(self.walkers.places.images)
+            self.walkers.remember(4 * covered(errors[:count], self.side).sqrt().clamp(max=1.0))
+            self._pay(pay[:count], exploring=float(cycle == 0))
+            if cycle >= CYCLES - POOLED:
+                self.pool.append(self.walkers.places)
+
+    def _pay(self, helped: PerWalker, exploring: float) -> None:
+        """The composite reward: R_pred in deviations over the walkers, R_cover against the mean visits."""
+        prediction = ((helped - helped.mean()) / (helped.std() + 1e-12)).clamp(-3, 3)
+        places, visits = self.walkers.places, self.walkers.visits.mean() + 1e-6
+        cover = -(self.visits / visits - 1).clamp(-4, 4).sigmoid()
+        clone = mean_under(self.texture, places.images, places.centers, self.side).sigmoid()
+        self.sampler.credit(exploring * (clone + cover) + (1 - exploring) * (prediction + cover / 4))
+        self.steps += 1
+        if self.steps % ROLLOUT == 0:
+            self.sampler.learn(self.rng)
+
+
+def to_be_helped(learnt: Lesson, config: Config, rng: torch.Generator) -> Batch:
+    """Squares over labelled defects, anywhere on labelled images, and on normal ones."""
+    side, cell = config.predictor.crop_side // config.cell, config.cell
+    defective = learnt.labelled.with_defects
+    chosen = defective[torch.randint(len(defective), (HELPED,), generator=rng)]
+    coverage = learnt.labelled.coverage
+    batches = [under(learnt.labelled, chosen, over_a_defect(coverage[chosen], side, rng), side, cell)]
+    for examples in (learnt.labelled, learnt.normal):
+        chosen = torch.randint(len(examples), (HELPED,), generator=rng)
+        batches.append(under(examples, chosen, anywhere(examples.coverage[chosen], side, rng), side, cell))
+    return joined(batches)
+
+
+def helping(fit: Fit, batch: Batch, others: Batch) -> PerWalker:
+    """How far a step on each square of the batch brings the loss of the other squares down, to first order.
+
+    As `Cycle` credits patches: the product of both gradients, that of the others scaled as Adam scales it,
+    as a central difference.
+    """
+    network = fit.learner.network.eval()
+    assert isinstance(network, Compact)
+    state = fit.learner.state()["optimizer"]["state"]
+    weights = dict(network.named_parameters())
+    learnt = {index: name for index, name in enumerate(weights) if index in state}
+    loss = prediction_loss(network(others.views), others.masks, dice_weight=1.0)
+    slopes = torch.autograd.grad(loss, [weights[name] for name in learnt.values()])
+    scaled = {
+        name: slope / (scale_of(state[index]) + 1e-8)
+        for (index, name), slope in zip(learnt.items(), slopes, strict=True)
+    }
+    norm = torch.sqrt(torch.stack([slope.square().sum() for slope in scaled.values()]).sum()) + 1e-12
+
+    @torch.no_grad()
+    def losses(step: float) -> PerWalker:
+        moved = {name: weights[name] + step * slope / norm for name, slope in scaled.items()}
+        return square_losses(functional_call(network, moved, (batch.views,)), batch.masks)
+
+    return losses(NUDGE) - losses(-NUDGE)
+
+
+def scale_of(moments: dict[str, Tensor]) -> Tensor:
+    """By which Adam divides a slope."""
+    unbiased: Tensor = moments["exp_avg_sq"] / (1 - 0.999 ** float(moments["step"]))
+    return unbiased.sqrt()
+
+
+def square_losses(logits: Logits, masks: Tensor) -> PerWalker:
+    """The prediction loss of each square."""
+    rows = range(len(logits))
+    return torch.stack([prediction_loss(logits[i : i + 1], masks[i : i + 1], dice_weight=1.0) for i in rows])
 
 
 @dataclass(frozen=True)
@@ -178,9 +304,13 @@ def measure(stage: Stage, kind: str) -> dict[str, Any]:
     """Fit one predictor on squares that `kind` chooses; scores on held-out labels and on the test images."""
     config, started = stage.config, time.process_time()
     fit = Fit(0, config, stage.prepared.material)
-    chooser: Chooser = (
-        Balanced(fit, stage.learnt) if kind == "balanced" else Walking(kind, stage.learnt, config)
-    )
+    chooser: Chooser
+    if kind == "balanced":
+        chooser = Balanced(fit, stage.learnt)
+    elif kind == "taught":
+        chooser = Taught(stage.learnt, config, stage.prepared.material)
+    else:
+        chooser = Walking(kind, stage.learnt, config)
     shares = [step(fit, chooser, index, config) for index in range(config.predictor.steps)]
     network = fit.finish(stage.learnt)
     seconds = time.process_time() - started
@@ -198,18 +328,25 @@ def measure(stage: Stage, kind: str) -> dict[str, Any]:
 
 def step(fit: Fit, chooser: Chooser, index: int, config: Config) -> float:
     """One step of the predictor; returns the share of its squares that show a defect."""
+    batch = chooser.draw()
+    before, turned, way = trained(fit, batch, index, config)
+    with torch.no_grad():
+        later = fit.learner.network.train()(turned.views)
+    after = turned_back(cross_entropies(later, turned.masks), way)
+    chooser.credit(before, after, index / config.predictor.steps)
+    return float(batch.masks.flatten(1).any(dim=1).float().mean())
+
+
+def trained(fit: Fit, batch: Batch, index: int, config: Config) -> tuple[ErrorMaps, Batch, int]:
+    """A step on the batch, turned: the errors before it, turned back, and what was seen, and which way."""
     network = fit.learner.network.train()
     assert isinstance(network, Compact)
     way = int(torch.randint(8, (), generator=fit._rng))
-    batch = turned_batch(chooser.draw(), way)
+    turned = turned_batch(batch, way)
     fit.learner.set_lr(one_cycle(config.predictor.lr, index / config.predictor.steps))
-    logits = network(batch.views)
-    fit.learner.step(prediction_loss(logits, batch.masks, dice_weight=config.predictor.dice_weight))
-    with torch.no_grad():
-        later = network(batch.views)
-    errors = [turned_back(cross_entropies(some.detach(), batch.masks), way) for some in (logits, later)]
-    chooser.credit(errors[0], errors[1], index / config.predictor.steps)
-    return float(batch.masks.flatten(1).any(dim=1).float().mean())
+    logits = network(turned.views)
+    fit.learner.step(prediction_loss(logits, turned.masks, dice_weight=config.predictor.dice_weight))
+    return turned_back(cross_entropies(logits.detach(), turned.masks), way), turned, way
 
 
 def cross_entropies(logits: Logits, masks: Tensor) -> ErrorMaps:

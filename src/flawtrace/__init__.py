@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flawtrace.detector import Detector
-    from flawtrace.verbs import bench, benchmark, demo, evaluate, export, inspect, predict, train
+    from flawtrace.verbs import bench, benchmark, demo, doctor, evaluate, export, inspect, predict, train
 
-__all__ = ["Detector", "bench", "benchmark", "demo", "evaluate", "export", "inspect", "predict", "train"]
+__all__ = [
+    "Detector",
+    "bench",
+    "benchmark",
+    "demo",
+    "doctor",
+    "evaluate",
+    "export",
+    "inspect",
+    "predict",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from math import floor
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from scipy.stats import beta
+from jaxtyping import Float
+from scipy.special import betaincinv
 
 from flawtrace.errors import TooFewNormalError
-from flawtrace.metrics import Scores
+
+Scores: TypeAlias = Float[np.ndarray, " n"]
 
 CONFIDENCE = 0.95
 
@@ -29,8 +31,8 @@ class FalseAlarms:
         """
         tail = (1 - CONFIDENCE) / 2
         quiet = self.images - self.alarms
-        low = beta.ppf(tail, self.alarms, quiet + 1) if self.alarms else 0.0
-        high = beta.ppf(1 - tail, self.alarms + 1, quiet) if quiet else 1.0
+        low = betaincinv(self.alarms, quiet + 1, tail) if self.alarms else 0.0
+        high = betaincinv(self.alarms + 1, quiet, 1 - tail) if quiet else 1.0
         return float(low), float(high)
 
     def to_json(self) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from flawtrace.console import (
     out_console,
     print_benchmark,
     print_evaluation,
+    print_facts,
     print_inspection,
     print_json,
     print_timing,
@@ -360,6 +361,29 @@ def bench(
             device=device, progress=progress,
         )  # fmt: skip
     print_json(asdict(timing)) if json else print_timing(timing)
+
+
+@app.command
+def doctor(run: Path | None = None, /, *, json: Json = False) -> None:
+    """Print what a bug report needs: versions, machine, and how a run was made; nothing of its images.
+
+    **Examples**
+
+        flawtrace doctor
+        flawtrace doctor run/ --json
+
+    Parameters
+    ----------
+    run
+        Folder that `flawtrace train` wrote, or began to write.
+    json
+        Print one JSON document.
+    """
+    found = flawtrace.doctor(run)
+    if json:
+        print_json(found)
+    else:
+        print_facts(found)
 
 
 @app.command

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,14 @@ def print_evaluation(evaluation: "Evaluation") -> None:
         f"{evaluation.num_anomalous} defect and {evaluation.num_normal} normal images scored; "
         f"{evaluation.num_left_out} left out because the detector was trained on them."
     )
+
+
+def print_facts(groups: Mapping[str, Mapping[str, Any]]) -> None:
+    """A line per fact, group by group; plain, to be pasted."""
+    for title, facts in groups.items():
+        out_console.print(title, markup=False)
+        for name, value in facts.items():
+            out_console.print(f"  {name}: {value}", markup=False, soft_wrap=True)
 
 
 def print_timing(timing: "Timing") -> None:

@@ -15,6 +15,7 @@ from flawtrace.comparison import Benchmark, Told
 from flawtrace.config import ProtocolName, RuntimeName
 from flawtrace.data import EXTENSIONS, draw_split, read_category
 from flawtrace.detector import Detector, Prediction
+from flawtrace.diagnosis import examined
 from flawtrace.errors import FlawtraceError, MissingDeviceError, NoImagesError, NothingToCompareError
 from flawtrace.evaluation import Evaluation
 from flawtrace.evaluation import evaluate as evaluate_detector
@@ -160,6 +161,11 @@ def bench(
     side = detector.config.image_side
     images = torch.rand(batch, 3, height or side, width or side, generator=torch.Generator().manual_seed(0))
     return measure(detector, images.to(device), repeats, progress)
+
+
+def doctor(run: Path | str | None = None) -> dict[str, Any]:
+    """What a bug report needs: versions, machine, and the facts of a run; nothing of the images."""
+    return examined(Path(run) if run else None)
 
 
 def benchmark(

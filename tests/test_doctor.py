@@ -1,0 +1,48 @@
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flawtrace import verbs
+from flawtrace.cli import main
+from flawtrace.errors import FlawtraceError
+
+
+def test_a_bug_report_has_versions_and_machine() -> None:
+    found = verbs.doctor()
+    assert found["versions"]["torch"] == version("torch")
+    assert found["machine"]["cores"] >= 1
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_of_a_run_it_says_how_it_was_made_and_nothing_of_its_images(
+    run: Path, tiny: dict[str, Any], category: Path
+) -> None:
+    found = verbs.doctor(run)["run"]
+    assert found["state"] == "finished"
+    assert found["settings"]["cycles"] == tiny["cycles"]
+    assert "sampler.kind" not in found["settings"]
+    assert found["false_alarms"]["images"] == 2
+    assert str(category) not in json.dumps(found)
+
+
+def test_a_run_that_was_stopped_is_told_from_one_that_was_finished(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_bytes((run / "settings.json").read_bytes())
+    assert verbs.doctor(tmp_path)["run"]["state"] == "begun, no checkpoint yet"
+    (tmp_path / "checkpoint.safetensors").touch()
+    assert verbs.doctor(tmp_path)["run"]["state"] == "stopped, to be resumed"
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FlawtraceError, match=r"settings\.json"):
+        verbs.doctor(tmp_path)
+
+
+def test_the_command_prints_plain_lines(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["doctor", str(run)])
+    printed = capsys.readouterr().out
+    assert "  torch: " in printed
+    assert "  state: finished" in printed
