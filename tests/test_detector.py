@@ -132,3 +132,11 @@ def test_resizing_to_a_coarser_grid_keeps_the_mean() -> None:
 def test_resizing_to_the_same_size_changes_nothing() -> None:
     maps = torch.rand(2, 20, 30)
     assert torch.equal(resized(maps, 20, 30), maps)
+
+
+def test_one_flipped_bit_in_the_weights_is_noticed(run: Path, tmp_path: Path) -> None:
+    content = bytearray((run / "detector.safetensors").read_bytes())
+    content[-100] ^= 1
+    (tmp_path / "detector.safetensors").write_bytes(content)
+    with pytest.raises(DamagedDetectorError, match="not those that were written"):
+        Detector.load(tmp_path)

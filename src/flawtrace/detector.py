@@ -1,7 +1,8 @@
 """The trained artefact: image in, anomaly map out. One file holds everything it needs."""
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -141,7 +142,8 @@ class Detector(nn.Module):
     def save(self, path: Path) -> None:
         """Write the one file: weights, and in its header everything else."""
         state = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
-        write_bytes(path, safetensors.torch.save(state, metadata={"flawtrace": json.dumps(self.header)}))
+        header = self.header | {"checksum": checksum(state)}
+        write_bytes(path, safetensors.torch.save(state, metadata={"flawtrace": json.dumps(header)}))
 
     @classmethod
     def load(cls, path: Path | str) -> "Detector":
@@ -160,6 +162,8 @@ class Detector(nn.Module):
             detector.load_state_dict(state)
         except (KeyError, TypeError, RuntimeError) as error:
             raise DamagedDetectorError(file, str(error)) from error
+        if header.get("checksum", checksum(state)) != checksum(state):
+            raise DamagedDetectorError(file, "its weights are not those that were written")
         if not all(tensor.isfinite().all() for tensor in state.values()):
             raise DamagedDetectorError(file, "some weights are not finite numbers")
         return detector
@@ -180,6 +184,16 @@ def decided(anomaly_map: AnomalyMap, threshold: float) -> Prediction:
 def resized(maps: Float[Tensor, "b _h _w"], height: int, width: int) -> Float[Tensor, "b {height} {width}"]:
     """Maps at another size, linearly between cells, averaged where the target is coarser."""
     return F.interpolate(maps[:, None], size=(height, width), mode="bilinear", antialias=True)[:, 0]
+
+
+def checksum(state: Mapping[str, Tensor]) -> str:
+    """Of weights with their names and kinds; 64 hex digits."""
+    content = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        content.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return content.hexdigest()
 
 
 def versions() -> dict[str, str]:
