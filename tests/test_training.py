@@ -22,12 +22,13 @@ from flawtrace.detector import Detector
 from flawtrace.errors import (
     DataChangedError,
     DivergedError,
+    FolderInUseError,
     OutputError,
     RunExistsError,
     TooFewLabelsError,
     VanishedDefectError,
 )
-from flawtrace.files import read_jsonl
+from flawtrace.files import LOCK_NAME, read_jsonl
 from flawtrace.presets import load_config
 from flawtrace.progress import Event
 from flawtrace.study import CHECKPOINT_NAME, checked
@@ -68,7 +69,7 @@ def log(run: Path) -> list[dict[str, Any]]:
 
 
 def test_a_run_leaves_a_detector_a_log_a_summary_and_a_report(run: Path) -> None:
-    names = {path.name for path in run.iterdir()}
+    names = {path.name for path in run.iterdir()} - {LOCK_NAME}
     assert {"detector.safetensors", "log.jsonl", "training.json", "settings.json", "report.html"} <= names
     assert CHECKPOINT_NAME not in names
 
@@ -216,7 +217,9 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_written(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not (tmp_path / "run/detector.safetensors").exists()
-    assert not [file for file in (tmp_path / "run").iterdir() if file.name.startswith(".")]
+    assert not [
+        file for file in (tmp_path / "run").iterdir() if file.name.startswith(".") and file.name != LOCK_NAME
+    ]
     verbs.train(category, tmp_path / "run", settings=tiny, resume=True)
     assert Detector.load(tmp_path / "run")
 
@@ -230,3 +233,23 @@ def test_the_plain_layout_trains_and_evaluates(category: Path, tiny: dict[str, A
     evaluation = verbs.evaluate(tmp_path / "run", tmp_path / "parts")
     assert evaluation.num_anomalous == 4
     assert evaluation.num_normal > 0
+
+
+def test_a_second_process_keeps_out_of_a_run(category: Path, tiny: dict[str, Any], tmp_path: Path) -> None:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stdin": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], **pipes) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(FolderInUseError, match="Another process"):
+            verbs.train(category, tmp_path, settings=tiny)
+        holder.kill()
+    assert verbs.train(category, tmp_path, settings=tiny).summary["num_normal"] == 9
+
+
+HOLD = """
+import pathlib, sys
+from flawtrace.files import locked
+with locked(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""

@@ -253,6 +253,15 @@ class RunExistsError(FlawtraceError):
         )
 
 
+class FolderInUseError(FlawtraceError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"Another process is working in {folder}.\n"
+            "Expected to be alone there, or both would write over each other.\n"
+            "Wait until it has ended, or name another folder with -o."
+        )
+
+
 class DataChangedError(FlawtraceError):
     def __init__(self, run: Path) -> None:
         super().__init__(

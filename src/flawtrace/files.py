@@ -4,10 +4,15 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flawtrace.errors import DamagedFileError, OutputError
+from filelock import FileLock, Timeout
+
+from flawtrace.errors import DamagedFileError, FolderInUseError, OutputError
+
+LOCK_NAME = ".lock"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -56,6 +61,28 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise DamagedFileError(path, str(error)) from error
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Inside, no other process works in `folder`; the system frees it when this one ends, however it ends.
+
+    Raises:
+        FolderInUseError: another process is inside.
+        OutputError: the folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK_NAME, is_singleton=True)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise FolderInUseError(folder) from error
+    except OSError as error:
+        raise OutputError(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def append_json(path: Path, row: dict[str, Any]) -> None:

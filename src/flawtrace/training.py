@@ -21,7 +21,7 @@ from flawtrace.detector import FILE_NAME, Detector, Facts, versions
 from flawtrace.environment import scout
 from flawtrace.errors import RunExistsError, TooFewLabelsError
 from flawtrace.exam import Exam, examine, judge, learnt_reader, lesson, normal_scores
-from flawtrace.files import read_json, write_bytes, write_json
+from flawtrace.files import locked, read_json, write_bytes, write_json
 from flawtrace.learner import derive
 from flawtrace.material import Prepared, prepare
 from flawtrace.pieces import images_of, pieces
@@ -66,29 +66,31 @@ def train(
     Raises:
         RunExistsError: `run` holds a run and `resume` is not set, or it has other settings.
         DataChangedError: the images are not those with which the stopped run began.
+        FolderInUseError: another process is training in `run`.
         DivergedError: a loss is no longer a finite number.
     """
-    clock = Clock()
-    config = _with_folds_for(config, len(images_of(split.labelled)))
-    if (finished := _open_run(run, config, resume)) is not None:
-        yield finished
-        return
-    split = pieces(split, config)
-    plan = Plan.of(config, split)
-    prepared = prepared or (yield from read_images(split, config, plan, torch.device(device)))
-    study = Study(prepared, scout(prepared.material, config), config, clock)
-    journal = Journal(run, study, resume)
-    yield from learn_together(study, journal, plan)
-    snapshots = study.cycle.history.snapshots(study.cycle.autoencoder.network)
-    reader = learnt_reader(snapshots, prepared, config)
-    exam = examine(reader, study.material, split, config)
-    yield from fit_members(study, exam, reader, journal, plan)
-    threshold, validation = judge(study.members, exam)
-    threshold, found = with_rate(threshold, normal_scores(study.members, exam), config.max_false_alarms)
-    facts = Facts(threshold, validation, prepared.digests, study.fingerprint, versions(), found.to_json())
-    detector = Detector(config, facts, reader, study.members)
-    detector.save(run / FILE_NAME)
-    yield Trained(detector, _conclude(study, exam, split, facts, run))
+    with locked(run):
+        clock = Clock()
+        config = _with_folds_for(config, len(images_of(split.labelled)))
+        if (finished := _open_run(run, config, resume)) is not None:
+            yield finished
+            return
+        split = pieces(split, config)
+        plan = Plan.of(config, split)
+        prepared = prepared or (yield from read_images(split, config, plan, torch.device(device)))
+        study = Study(prepared, scout(prepared.material, config), config, clock)
+        journal = Journal(run, study, resume)
+        yield from learn_together(study, journal, plan)
+        snapshots = study.cycle.history.snapshots(study.cycle.autoencoder.network)
+        reader = learnt_reader(snapshots, prepared, config)
+        exam = examine(reader, study.material, split, config)
+        yield from fit_members(study, exam, reader, journal, plan)
+        threshold, validation = judge(study.members, exam)
+        threshold, found = with_rate(threshold, normal_scores(study.members, exam), config.max_false_alarms)
+        facts = Facts(threshold, validation, prepared.digests, study.fingerprint, versions(), found.to_json())
+        detector = Detector(config, facts, reader, study.members)
+        detector.save(run / FILE_NAME)
+        yield Trained(detector, _conclude(study, exam, split, facts, run))
 
 
 def learn_together(study: Study, journal: Journal, plan: Plan) -> Iterator[Event]:

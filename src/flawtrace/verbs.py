@@ -20,7 +20,7 @@ from flawtrace.errors import FlawtraceError, MissingDeviceError, NoImagesError, 
 from flawtrace.evaluation import Evaluation
 from flawtrace.evaluation import evaluate as evaluate_detector
 from flawtrace.exporting import Export, export_onnx
-from flawtrace.files import read_json, write_json, write_text
+from flawtrace.files import locked, read_json, write_json, write_text
 from flawtrace.images import overlay, read_image, write_map, write_mask, write_picture
 from flawtrace.inspection import Inspection
 from flawtrace.inspection import inspect as inspect_folder
@@ -195,9 +195,10 @@ def benchmark(
     plan = comparison.plan(categories, design, file, retry)
     if reference:
         chosen(asked, (reference,))
-    for message in comparison.run(plan.tasks, Path(out), file, jobs, peers):
-        if progress:
-            progress(plan, message)
+    with locked(Path(out)):
+        for message in comparison.run(plan.tasks, Path(out), file, jobs, peers):
+            if progress:
+                progress(plan, message)
     known = comparison.read_rows(file)
     board = write_board(Path(out), known, reference) if known else None
     return Benchmark(tuple(known), tuple(map(str, plan.skipped)), board)
