@@ -19,6 +19,7 @@ from flawtrace.cell import Desk, run_cell
 from flawtrace.config import ProtocolName
 from flawtrace.data import Category, read_category
 from flawtrace.errors import (
+    DamagedFileError,
     FlawtraceError,
     MethodChangedError,
     MissingFolderError,
@@ -111,8 +112,15 @@ def find_categories(roots: Iterable[Path]) -> list[Category]:
 
 
 def read_rows(file: Path) -> list[Row]:
-    """The rows of a file, the last of each cell."""
-    return list({(row["trial"], row["method"]): row for row in read_jsonl(file)}.values())
+    """The rows of a file, the last of each cell.
+
+    Raises:
+        DamagedFileError: a line is no row of a benchmark.
+    """
+    try:
+        return list({(row["trial"], row["method"]): row for row in read_jsonl(file)}.values())
+    except (KeyError, TypeError) as error:
+        raise DamagedFileError(file, f"a row has no {error}") from error
 
 
 def plan(categories: Sequence[Category], design: Design, rows_file: Path, retry: bool = False) -> Plan:

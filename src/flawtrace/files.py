@@ -59,7 +59,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedFileError(path, str(error)) from error
 
 
@@ -95,12 +95,29 @@ def append_json(path: Path, row: dict[str, Any]) -> None:
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a JSONL log; a last line that a killed writer left unfinished is passed over."""
+    """The rows of a JSONL log; a last line that a killed writer left unfinished is passed over.
+
+    Raises:
+        DamagedFileError: another line is not JSON, or no row.
+    """
     if not path.exists():
         return
-    for line in path.read_text().splitlines(keepends=True):
-        if line.endswith("\n"):
-            yield json.loads(line)
+    try:
+        lines = path.read_text().split("\n")[:-1]
+    except (OSError, ValueError) as error:
+        raise DamagedFileError(path, str(error)) from error
+    for number, line in enumerate(lines, start=1):
+        yield _row(path, number, line)
+
+
+def _row(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(path, f"line {number}: {error}") from error
+    if not isinstance(row, dict):
+        raise DamagedFileError(path, f"line {number} is {line[:40]}, which is no row")
+    return row
 
 
 def _sync_folder(folder: Path) -> None:

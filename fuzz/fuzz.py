@@ -1,0 +1,200 @@
+"""Damaged and made-up files for every reader: a named error or a value, and nothing else.
+
+    python fuzz/fuzz.py --inputs 10000            # every reader
+    python fuzz/fuzz.py --inputs 500 image settings
+
+Good files are damaged at random, by seed: bits, bytes and numbers changed, parts cut out, repeated, moved or
+overwritten. A reader fails when it raises anything but an error of flawtrace, takes more than `SECONDS`, or
+wants more than `MEMORY` beyond what the process had. Inputs on which a reader failed are kept in `--keep`.
+A crash of the process is one of its reader: its name and the input's number are printed first.
+"""
+
+import argparse
+import io
+import json
+import random
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import tifffile
+import torch
+from PIL import Image as Pillow
+
+from flawtrace.checkpoint import pack, unpack
+from flawtrace.comparison import read_rows
+from flawtrace.detector import Detector, Facts
+from flawtrace.errors import FlawtraceError
+from flawtrace.files import read_json
+from flawtrace.images import image_size, read_image, read_mask
+from flawtrace.methods import read_methods
+from flawtrace.presets import load_config
+from flawtrace.protocols import read_split
+
+SECONDS = 10
+MEMORY = 2**30
+SMALL = {
+    "encoder": "pixels",
+    "image_side": 32,
+    "cell": 4,
+    "sampler.patch_side": 16,
+    "sampler.crop_side": 32,
+    "predictor.crop_side": 32,
+    "predictor.width": 4,
+    "predictor.members": 1,
+    "autoencoder.width": 4,
+    "autoencoder.stages": 1,
+}
+EXTREME = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\x80\0\0\0", b"\1\0\0\0")
+TOKENS = (b"null", b"-1", b"1e999", b"NaN", b'""', b"[]", b"{}", b"9" * 20, b'"\\ud800"', b"../../x")
+
+
+def pictures() -> list[bytes]:
+    """Small files of every kind that is read."""
+    noise = np.random.default_rng(0).integers(0, 256, (24, 20, 3), np.uint8)
+    found = []
+    kinds: list[tuple[str, dict[str, str]]] = [(kind, {}) for kind in ("PNG", "JPEG", "BMP", "TIFF")]
+    for kind, options in [*kinds, ("TIFF", {"compression": "tiff_lzw"})]:
+        for picture in (Pillow.fromarray(noise), Pillow.fromarray(noise).convert("L")):
+            buffer = io.BytesIO()
+            picture.save(buffer, kind, **options)
+            found.append(buffer.getvalue())
+    for values in (noise[..., 0].astype(np.uint16) * 257, noise[..., 0].astype(np.float32) / 255):
+        buffer = io.BytesIO()
+        tifffile.imwrite(buffer, values)
+        found.append(buffer.getvalue())
+    for mode in ("1", "P", "RGBA", "CMYK"):
+        buffer = io.BytesIO()
+        Pillow.fromarray(noise).convert(mode).save(buffer, "TIFF" if mode == "CMYK" else "PNG")
+        found.append(buffer.getvalue())
+    return found
+
+
+def detectors() -> list[bytes]:
+    detector = Detector.untrained(load_config(settings=SMALL), Facts(0.5, {}, ("ab",), "", {}))
+    with tempfile.TemporaryDirectory() as folder:
+        detector.save(Path(folder) / "detector.safetensors")
+        return [(Path(folder) / "detector.safetensors").read_bytes()]
+
+
+def documents() -> list[bytes]:
+    row = {"image": "test/hole/0.png", "mask": "ground_truth/hole/0_mask.png", "defect_type": "hole"}
+    return [json.dumps({"normal": ["train/good/0.png"], "labelled": [row], "test": [row]}).encode()]
+
+
+READERS: dict[str, tuple[Callable[[], list[bytes]], Callable[[Path], Any]]] = {
+    "image": (pictures, read_image),
+    "mask": (pictures, read_mask),
+    "size": (pictures, image_size),
+    "settings": (
+        lambda: [b'labels = 3\n[sampler]\nkind = "uniform"\nstride = 8\n[predictor]\ninputs = ["profile"]\n'],
+        lambda path: load_config("light", path),
+    ),
+    "methods": (
+        lambda: [b'[a]\nsettings = { "labels" = 3 }\n[b]\ncommand = ["{python}", "{split}", "{maps}"]\n'],
+        read_methods,
+    ),
+    "detector": (detectors, Detector.load),
+    "split": (documents, lambda path: read_split(path, Path("root"))),
+    "json": (documents, read_json),
+    "rows": (lambda: [b'{"method": "a", "trial": "b", "metrics": {"x": 1.0}}\n' * 3], read_rows),
+    "checkpoint": (lambda: [pack({"a": torch.ones(3), "b": [1, None, {"c": "d"}]})], unpack),
+}
+
+
+def damaged(content: bytes, rng: random.Random) -> bytes:
+    """One to four changes, most of them near the beginning, where headers are."""
+    data = bytearray(content)
+    for _ in range(rng.randint(1, 4)):
+        if not data:
+            break
+        early = int(rng.expovariate(4 / len(data)))
+        place = early if rng.random() < 0.7 and early < len(data) else rng.randrange(len(data))
+        length = min(rng.choice((1, 2, 4, 16, 256)), len(data) - place)
+        change = rng.randrange(7)
+        if change == 0:
+            data[place] ^= 1 << rng.randrange(8)
+        elif change == 1:
+            data[place : place + length] = rng.randbytes(length)
+        elif change == 2:
+            data[place : place + 4] = rng.choice(EXTREME)
+        elif change == 3:
+            del data[place : place + length]
+        elif change == 4:
+            data[place:place] = data[place : place + length] * rng.choice((1, 2, 50))
+        elif change == 5:
+            del data[place:]
+        else:
+            data[place : place + rng.choice((0, 1, 4))] = rng.choice(TOKENS)
+    return bytes(data)
+
+
+def late(_signal: int, _frame: FrameType | None) -> None:
+    raise TimeoutError(f"more than {SECONDS} s")
+
+
+def failure(read: Callable[[Path], Any], path: Path) -> BaseException | None:
+    """What the reader raised that it should not have."""
+    signal.alarm(SECONDS)
+    try:
+        read(path)
+    except FlawtraceError:
+        return None
+    except Exception as error:  # whatever it is, it is a failure
+        return error
+    finally:
+        signal.alarm(0)
+    return None
+
+
+def fuzz(name: str, inputs: int, seed: int, keep: Path | None) -> int:
+    """Reads so many damaged files; returns on how many the reader failed."""
+    make, read = READERS[name]
+    seeds, rng, failed, started = make(), random.Random(f"{name} {seed}"), 0, time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "input"
+        for number in range(inputs):
+            content = damaged(rng.choice(seeds), rng)
+            path.write_bytes(content)
+            if (error := failure(read, path)) is not None:
+                failed += 1
+                print(f"{name} {number}: {type(error).__name__}: {str(error)[:120]}", file=sys.stderr)
+                if keep:
+                    keep.mkdir(parents=True, exist_ok=True)
+                    (keep / f"{name}-{seed}-{number}").write_bytes(content)
+        strays = sorted(file.name for file in Path(folder).iterdir() if file != path)
+    print(f"{name}: {inputs:,} inputs, {failed} failures, {time.monotonic() - started:.0f} s")
+    return failed + len(strays)
+
+
+def limited() -> None:
+    """No more than `MEMORY` beyond what is mapped now."""
+    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, resource.RLIM_INFINITY))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("readers", nargs="*", choices=[[], *READERS])
+    parser.add_argument("--inputs", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path)
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGALRM, late)
+    limited()
+    names = arguments.readers or list(READERS)
+    failed = [fuzz(name, arguments.inputs, arguments.seed, arguments.keep) for name in names]
+    return int(any(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

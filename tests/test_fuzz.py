@@ -1,0 +1,27 @@
+"""A short run of the fuzzer: damaged files give a named error or a value."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flawtrace.comparison import read_rows
+from flawtrace.errors import DamagedFileError
+
+FUZZ = Path(__file__).parents[1] / "fuzz/fuzz.py"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its alarm and its memory limit are POSIX's")
+def test_damaged_files_are_refused_by_name() -> None:
+    done = subprocess.run(
+        [sys.executable, FUZZ, "--inputs", "200", "--seed", "1"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(", 0 failures") == 10
+
+
+def test_a_damaged_line_of_rows_is_named(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"trial": "a", "method": "b"}\n{"trial": \n')
+    with pytest.raises(DamagedFileError, match="line 2"):
+        read_rows(tmp_path / "rows.jsonl")
