@@ -25,6 +25,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from flawtrace import verbs
 from flawtrace.cell import circumstances
@@ -137,6 +138,12 @@ def columns(rows: list[dict[str, Any]], name: str) -> tuple[list[float], list[fl
     return values, seconds, memory
 
 
+def power(name: str, rows: list[dict[str, Any]]) -> float:
+    """Exponent of time; of an image's side that of its area."""
+    values, seconds, _ = columns(rows, name)
+    return exponent([value**2 for value in values] if name == "side" else values, seconds)
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     """A line per quantity."""
     lines = ["| what grows | from, to | seconds | exponent of time | peak memory (MB) |"]
@@ -144,13 +151,11 @@ def table(rows: list[dict[str, Any]]) -> str:
     for name, quantity in QUANTITIES.items():
         values, seconds, memory = columns(rows, name)
         if len(values) > 1:
-            area = name == "side"
-            power = exponent([value**2 for value in values] if area else values, seconds)
             cells = [
                 quantity.title,
                 f"{values[0]:,} to {values[-1]:,}",
                 f"{seconds[0]:.3g} to {seconds[-1]:.3g}",
-                f"{power:.2f}" + (" (of the area)" if area else ""),
+                f"{power(name, rows):.2f}" + (" (of the area)" if name == "side" else ""),
                 f"{memory[0]:,} to {memory[-1]:,}",
             ]
             lines.append(f"| {' | '.join(cells)} |")
@@ -164,10 +169,15 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         for (above, below), name in zip(axes.T, known, strict=True):
             values, seconds, memory = columns(rows, name)
             above.loglog(values, seconds, "o-", color=NORMAL)
+            above.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            above.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            above.minorticks_off()
+            above.set_ylim(min(seconds) / 1.5, max(seconds) * 4)
+            label = f"exponent {power(name, rows):.2f}{' of the area' if name == 'side' else ''}"
+            above.text(0.05, 0.95, label, transform=above.transAxes, va="top")
             below.semilogx(values, memory, "o-", color=DEFECTIVE)
             below.set_ylim(0, 1.15 * max(memory))
             above.set_title(QUANTITIES[name].title.replace(", ", "\n", 1), fontsize=8)
-            below.set_xlabel(name if name != "side" else "side (pixels)")
             below.set_xticks(values, [f"{value:,}" for value in values], rotation=45)
             below.minorticks_off()
         axes[0][0].set_ylabel("seconds")
