@@ -87,6 +87,7 @@ def material() -> Material:
         pictures=images.half(),
         labelled_pictures=torch.cat([images[5:], copies]).half(),
         labelled_masks=torch.cat([masks, copied_masks]),
+        sources=torch.arange(5),
         scales=(3,),
         num_normal=5,
         num_labelled=3,

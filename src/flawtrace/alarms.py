@@ -71,12 +71,14 @@ def quietest(scores: Scores, rate: float) -> float:
     return float(np.nextafter(np.sort(scores)[::-1][allowed], np.inf))
 
 
-def alarm_text(found: dict[str, Any]) -> str:
-    """What `FalseAlarms.to_json` says, in words.
+def alarm_text(found: dict[str, Any], what: str = "image") -> str:
+    """What `FalseAlarms.to_json` says of images, or of tiles, in words.
 
     >>> alarm_text({"alarms": 0, "images": 25, "low": 0.0, "high": 0.1372})
-    '0 of 25 normal images that training did not see; expect 0 to 137 per 1,000 normal parts (95 %)'
+    '0 of 25 normal images that training did not see; expect 0 to 137 per 1,000 normal images (95 %)'
     """
+    if not found["images"]:
+        return f"unknown, too few normal {what}s to hold some back"
     low, high = (round(1000 * found[end]) for end in ("low", "high"))
-    seen = f"{found['alarms']} of {found['images']} normal images that training did not see"
-    return f"{seen}; expect {low} to {high} per 1,000 normal parts (95 %)"
+    seen = f"{found['alarms']} of {found['images']} normal {what}s that training did not see"
+    return f"{seen}; expect {low} to {high} per 1,000 normal {what}s (95 %)"

@@ -170,7 +170,7 @@ def train(
         f"{trained.summary['peak_memory_mb']} MB)\n"
         f"On held-out labels: pixel F1 {held_out['pixel_f1_max']:.3f} "
         f"at threshold {trained.summary['threshold']:.3f}\n"
-        f"Alarms:   {alarm_text(trained.summary['false_alarms'])}\n"
+        f"Alarms:   {alarm_text(trained.summary['false_alarms'], trained.summary['seen_as'])}\n"
         f"Report:   {out / 'report.html'}\n"
         f"Next:     flawtrace evaluate {out} {folder}",
         markup=False,

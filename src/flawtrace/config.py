@@ -205,7 +205,7 @@ class Config(Settings):
     cell: PositiveInt = 4
     """Pixels along one cell of the canvas, the grid that the autoencoder reconstructs."""
     max_false_alarms: UnitInterval | None = None
-    """Share of held-out normal images that may reach the threshold; None leaves it where pixel F1 is best."""
+    """Share of held-out normal images (or tiles) that may reach the threshold; None: wherever F1 is best."""
     cycles: PositiveInt = 12
     """Cycles over which policy and predictor learn, before the one that makes the detector."""
     updates: PositiveInt = 100

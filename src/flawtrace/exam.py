@@ -58,8 +58,13 @@ class Dealt:
 
 
 def deal(material: Material, config: Config) -> Dealt:
-    """By chance: as many are kept as there are labels, at most a quarter; a quarter to keep to a rate."""
-    order = torch.randperm(material.num_normal, generator=generator(derive(config.seed, 5)))
+    """By chance: as many are kept as there are labels, at most a quarter; a quarter to keep to a rate.
+
+    Tiles of one image lie together, so that what is kept is hardly of images that are shown.
+    """
+    images = int(material.sources.max()) + 1 if len(material.sources) else 0
+    drawn = torch.randperm(images, generator=generator(derive(config.seed, 5)))
+    order = torch.argsort(torch.argsort(drawn)[material.sources], stable=True)
     num_shown = min(config.predictor.normal_images, material.num_normal // 2)
     num_kept = material.num_normal // 4
     if config.max_false_alarms is None:

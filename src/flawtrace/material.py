@@ -6,7 +6,7 @@ from itertools import groupby, islice
 from operator import attrgetter
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -18,7 +18,7 @@ from flawtrace.errors import VanishedDefectError
 from flawtrace.images import digest, fit, image_size, read_image
 from flawtrace.learner import derive
 from flawtrace.patches import edges
-from flawtrace.pieces import mask_at
+from flawtrace.pieces import images_of, mask_at
 from flawtrace.shapes import Canvases, Image, Images, Mask, Masks
 from flawtrace.tiles import working_size
 
@@ -50,6 +50,8 @@ class Material:
     """Those of `labelled`, likewise."""
     labelled_masks: Bool[Tensor, "followed side side"]
     """Of `labelled`, at full size."""
+    sources: Int[Tensor, " normal"]
+    """Number of the image that each normal row shows, or shows a tile of."""
     scales: tuple[int, ...]
     """Channels of each scale of the canvases."""
     num_normal: int
@@ -126,6 +128,7 @@ def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterato
         pictures=kept.pictures,
         labelled_pictures=torch.cat([labelled, copied]).half().to(device),
         labelled_masks=all_masks.to(device),
+        sources=_sources(split.normal),
         scales=encoder.scales,
         num_normal=len(split.normal),
         num_labelled=len(labelled),
@@ -170,6 +173,11 @@ def _part(encoder: Pixels | Features, images: Images) -> _Part:
     grid = canvases.shape[2]
     texture = F.adaptive_avg_pool2d(edges(images)[:, None], grid)[:, 0]
     return _Part(canvases, images.half(), F.adaptive_avg_pool2d(images, grid), texture)
+
+
+def _sources(samples: Sequence[Sample]) -> Int[Tensor, " n"]:
+    number = {image: index for index, image in enumerate(images_of(samples))}
+    return torch.tensor([number[sample.image] for sample in samples], dtype=torch.long)
 
 
 def _shelve(part: _Part, shelf: dict[str, Tensor], first: int, count: int) -> None:

@@ -88,7 +88,8 @@ def _facts(settings: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[
     """What was trained on what, as far as it is known."""
     sampler = settings.get("sampler", {})
     if "num_normal" in summary:
-        yield "Normal images", f"{summary['num_normal']}, without labels"
+        seen_as = summary.get("seen_as", "image")
+        yield f"Normal {seen_as}s", f"{summary['num_normal']}, without labels"
     if "defect_types" in summary:
         types = Counter(map(str, summary["defect_types"]))
         listed = ", ".join(f"{name} {count}" for name, count in types.items())
@@ -120,7 +121,7 @@ def _costs(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "threshold" in summary:
         yield "Stored threshold", f"{summary['threshold']:.3f}"
     if summary.get("false_alarms", {}).get("images"):
-        yield "False alarms", alarm_text(summary["false_alarms"])
+        yield "False alarms", alarm_text(summary["false_alarms"], summary.get("seen_as", "image"))
     if "fingerprint" in summary:
         yield "Training data", f"fingerprint {summary['fingerprint']}"
 

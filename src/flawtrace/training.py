@@ -159,6 +159,7 @@ def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -
         "warnings": list(_warnings(facts)),
         "fingerprint": facts.fingerprint,
         "versions": facts.versions,
+        "seen_as": "tile" if study.config.tile_side else "image",
         "num_normal": study.material.num_normal,
         "labelled": [sample.name for sample in split.labelled],
         "labelled_files": [str(image.resolve()) for image in images_of(split.labelled)],
