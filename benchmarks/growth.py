@@ -11,7 +11,6 @@ one, 50 steps per predictor), so that what grows is not hidden behind what does 
 import argparse
 import json
 import os
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +34,7 @@ from flawtrace.images import as_picture, write_picture
 from flawtrace.plots import DEFECTIVE, NORMAL, STYLE
 from flawtrace.presets import load_config
 from flawtrace.stopwatch import measure
+from flawtrace.study import peak_memory_mb
 from flawtrace.synthetic import make_dataset
 
 SHORT: dict[str, Any] = {
@@ -114,8 +114,8 @@ def point(name: str, value: int) -> dict[str, Any]:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     with tempfile.TemporaryDirectory() as folder:
         seconds = QUANTITIES[name].measure(value, Path(folder))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return {"quantity": name, "value": value, "seconds": round(seconds, 4), "peak_memory_mb": peak}
+    cost = {"seconds": round(seconds, 4), "peak_memory_mb": peak_memory_mb()}
+    return {"quantity": name, "value": value} | cost
 
 
 def measured(names: list[str], out: Path) -> Iterator[dict[str, Any]]:

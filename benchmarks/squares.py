@@ -156,16 +156,27 @@ class Walking:
 
     def credit(self, before: ErrorMaps, after: ErrorMaps, progress: float) -> None:
         """Pay each walker for its square, and let the policy learn now and then."""
-        places = self.walkers.places
-        before, after = before[: len(places.images)], after[: len(places.images)]
-        self.walkers.remember(4 * covered(before, self.side).sqrt().clamp(max=1.0))
+        count = len(self.walkers.places.images)
+        before, after = before[:count], after[:count]
+        self.remember(before)
         hardness, taken = before.mean(dim=(1, 2)).sqrt(), (before - after).mean(dim=(1, 2))
         paid = hardness if self.kind == "hardness" else taken
         prediction = ((paid - paid.mean()) / (paid.std() + 1e-6)).clamp(-3, 3)
-        clone = mean_under(self.texture, places.images, places.centers, self.side).sigmoid()
         cover = -self.visits.sigmoid()
         beta = max(0.0, 1 - progress / EXPLORING)
-        self.sampler.credit(beta * (clone + cover) + (1 - beta) * (prediction + cover))
+        self.reward(beta * (self.clone() + cover) + (1 - beta) * (prediction + cover))
+
+    def remember(self, errors: ErrorMaps) -> None:
+        """Show the walkers the errors under them."""
+        self.walkers.remember(4 * covered(errors, self.side).sqrt().clamp(max=1.0))
+
+    def clone(self) -> PerWalker:
+        """R_clone, for the texture under the walkers."""
+        places = self.walkers.places
+        return mean_under(self.texture, places.images, places.centers, self.side).sigmoid()
+
+    def reward(self, rewards: PerWalker) -> None:
+        self.sampler.credit(rewards)
         self.steps += 1
         if self.steps % ROLLOUT == 0:
             self.sampler.learn(self.rng)
@@ -192,14 +203,13 @@ class Taught(Walking):
 
     def _cycle(self, fit: Fit, learnt: Lesson, config: Config, cycle: int) -> None:
         nobody = Places(torch.zeros(0, dtype=torch.long), torch.zeros(0, 2, dtype=torch.long))
-        for index in range(PAID.stop):
-            batch = super().draw() if index in PAID else self.filled_up(nobody)
-            pay = helping(fit, batch, to_be_helped(learnt, config, self.rng)) if index in PAID else None
+        for index in range(PAID.start):
+            trained(fit, self.filled_up(nobody), index, config)
+        for index in PAID:
+            batch, count = super().draw(), len(self.walkers.places.images)
+            pay = helping(fit, batch, to_be_helped(learnt, config, self.rng))
             errors, _, _ = trained(fit, batch, index, config)
-            if pay is None:
-                continue
-            count = len(self.walkers.places.images)
-            self.walkers.remember(4 * covered(errors[:count], self.side).sqrt().clamp(max=1.0))
+            self.remember(errors[:count])
             self._pay(pay[:count], exploring=float(cycle == 0))
             if cycle >= CYCLES - POOLED:
                 self.pool.append(self.walkers.places)
@@ -207,13 +217,8 @@ class Taught(Walking):
     def _pay(self, helped: PerWalker, exploring: float) -> None:
         """The composite reward: R_pred in deviations over the walkers, R_cover against the mean visits."""
         prediction = ((helped - helped.mean()) / (helped.std() + 1e-12)).clamp(-3, 3)
-        places, visits = self.walkers.places, self.walkers.visits.mean() + 1e-6
-        cover = -(self.visits / visits - 1).clamp(-4, 4).sigmoid()
-        clone = mean_under(self.texture, places.images, places.centers, self.side).sigmoid()
-        self.sampler.credit(exploring * (clone + cover) + (1 - exploring) * (prediction + cover / 4))
-        self.steps += 1
-        if self.steps % ROLLOUT == 0:
-            self.sampler.learn(self.rng)
+        cover = -(self.visits / (self.walkers.visits.mean() + 1e-6) - 1).clamp(-4, 4).sigmoid()
+        self.reward(exploring * (self.clone() + cover) + (1 - exploring) * (prediction + cover / 4))
 
 
 def to_be_helped(learnt: Lesson, config: Config, rng: torch.Generator) -> Batch:

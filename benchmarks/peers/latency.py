@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 from examples import Split
-from run import described, fitted
+from run import METHODS, described, fitted
 from torch.utils.flop_counter import FlopCounterMode
 
-METHODS = ("padim", "patchcore", "supersimplenet", "unet", "reconstruction")
 WARM_UP, REPEATS = 3, 50
 
 

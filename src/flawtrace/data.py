@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
+from torch import Tensor
 
 from flawtrace.errors import (
     AmbiguousNameError,
@@ -52,6 +53,10 @@ class Sample:
     def name(self) -> str:
         """Of the file, and where in the image the part lies."""
         return f"{self.image.name} ({self.box.top}, {self.box.left})" if self.box else self.image.name
+
+    def part(self, planes: Tensor) -> Tensor:
+        """What is meant of planes (..., h, w) of the whole image at its working size."""
+        return self.box.of(planes) if self.box else planes
 
     @property
     def anomalous(self) -> bool:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -135,9 +135,8 @@ class Detector(nn.Module):
 
     def predict(self, image: Image) -> Prediction:
         """Of one image (3, h, w) in [0, 1], of any size."""
-        size = image.shape[1], image.shape[2]
-        worked_on = fit(image, *working_size(size, self.config)).to(self.device)
-        return decided(resized(self.anomaly_maps(worked_on[None]).cpu(), *size)[0], self.threshold)
+        anomaly_map = map_of(image, self.config, lambda tiles: self.anomaly_maps(tiles.to(self.device)).cpu())
+        return decided(anomaly_map, self.threshold)
 
     def save(self, path: Path) -> None:
         """Write the one file: weights, and in its header everything else."""
@@ -162,7 +161,7 @@ class Detector(nn.Module):
             detector.load_state_dict(state)
         except (KeyError, TypeError, RuntimeError) as error:
             raise DamagedDetectorError(file, str(error)) from error
-        if header.get("checksum", checksum(state)) != checksum(state):
+        if header.get("checksum") not in (None, checksum(state)):
             raise DamagedDetectorError(file, "its weights are not those that were written")
         if not all(tensor.isfinite().all() for tensor in state.values()):
             raise DamagedDetectorError(file, "some weights are not finite numbers")
@@ -173,6 +172,13 @@ def parsed(header: dict[str, Any], file: Path) -> tuple[Config, Facts]:
     """What `Detector.header` said, in whichever kind of file."""
     facts = Facts(**{**header["facts"], "digests": tuple(header["facts"]["digests"])})
     return parse_config(header["config"], where=str(file)), facts
+
+
+def map_of(image: Image, config: Config, look: Callable[[Images], ErrorMaps]) -> AnomalyMap:
+    """The map of an image of any size, at its own size, from what `look` makes of its tiles."""
+    size = image.shape[1], image.shape[2]
+    worked_on = fit(image, *working_size(size, config))
+    return resized(joined_map(worked_on, config.image_side, look)[None], *size)[0]
 
 
 def decided(anomaly_map: AnomalyMap, threshold: float) -> Prediction:

@@ -147,7 +147,6 @@ def folds_of(labelled: Sequence[Sample], count: int) -> list[int]:
 def _examples(reader: Reader, canvases: Canvases, pictures: Pictures, masks: Masks) -> Examples:
     batches = zip(torch.split(canvases, BATCH), torch.split(pictures, BATCH), strict=True)
     shown = [reader.views(*batch) for batch in batches]
-    profiles, novelties = (
-        torch.cat([getattr(views, name) for views in shown]) for name in ("profiles", "novelties")
-    )
+    profiles = torch.cat([views.profiles for views in shown])
+    novelties = torch.cat([views.novelties for views in shown])
     return Examples(Views(profiles, novelties, canvases, pictures), masks, covered(masks, canvases.shape[2]))

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from flawtrace.config import Config
 from flawtrace.data import Category, Layout, Sample, Survey, mask_problem, survey
 from flawtrace.decoding import Pixels, decode
 from flawtrace.errors import DataError, FlawtraceError
@@ -17,7 +18,7 @@ FEW_OF_A_TYPE = 5
 MANY_SIZES = 8
 TINY = 16
 """Pixels; a defect of fewer is a single square of the predictor."""
-WHOLE = 256
+WHOLE = Config().image_side
 """Pixels along the square that both presets make of an image."""
 SMALL_RANGE = 0.25
 """Of the 16 bits; a camera of 12 bits reaches 0.06."""

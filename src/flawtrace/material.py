@@ -15,10 +15,10 @@ from flawtrace.config import Config
 from flawtrace.data import Sample, Split
 from flawtrace.encoder import BATCH, Features, Pixels
 from flawtrace.errors import VanishedDefectError
-from flawtrace.images import digest, fit, image_size, read_image
+from flawtrace.images import digest, fit, read_image
 from flawtrace.learner import derive
 from flawtrace.patches import edges
-from flawtrace.pieces import images_of, mask_at
+from flawtrace.pieces import images_of, mask_at, size_of
 from flawtrace.shapes import Canvases, Image, Images, Mask, Masks
 from flawtrace.tiles import working_size
 
@@ -155,7 +155,7 @@ def _read(samples: Sequence[Sample], config: Config) -> Iterator[tuple[Image, st
         height, width = working_size((image.shape[1], image.shape[2]), config)
         key, whole = digest(image), fit(image, height, width)
         for sample in parts:
-            yield (sample.box.of(whole) if sample.box else whole), key
+            yield sample.part(whole), key
 
 
 @dataclass(frozen=True)
@@ -191,9 +191,8 @@ def _shelve(part: _Part, shelf: dict[str, Tensor], first: int, count: int) -> No
 def _mask(sample: Sample, config: Config) -> Mask:
     """The sample's mask at working size."""
     assert sample.mask is not None, f"{sample.image} is labelled and has no mask"
-    size = working_size(image_size(sample.image), config)
-    whole = mask_at(sample, size)
-    mask = sample.box.of(whole) if sample.box else whole
+    size = size_of(sample, config)
+    mask = sample.part(mask_at(sample, size))
     if not mask.any():
         raise VanishedDefectError(sample.mask, size)
     return mask

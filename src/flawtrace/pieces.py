@@ -14,7 +14,7 @@ from flawtrace.errors import VanishedDefectError
 from flawtrace.images import fit_mask, image_size, read_mask
 from flawtrace.learner import derive
 from flawtrace.shapes import Mask
-from flawtrace.tiles import Box, Size, boxes, working_size
+from flawtrace.tiles import Size, boxes, working_size
 
 Item = TypeVar("Item")
 
@@ -40,8 +40,13 @@ def pieces(split: Split, config: Config) -> Split:
 
 def common_size(samples: Iterable[Sample], config: Config) -> Size:
     """The working size of the largest of the images, both ways."""
-    sizes = [working_size(image_size(sample.image), config) for sample in samples]
+    sizes = [size_of(sample, config) for sample in samples]
     return max(height for height, _ in sizes), max(width for _, width in sizes)
+
+
+def size_of(sample: Sample, config: Config) -> Size:
+    """The working size of the sample's image, whole; reads the file's header."""
+    return working_size(image_size(sample.image), config)
 
 
 def mask_at(sample: Sample, size: Size) -> Mask:
@@ -61,17 +66,19 @@ def _normal(samples: Sequence[Sample], config: Config, rng: np.random.Generator)
     if config.tile_side is None:
         return [samples[index] for index in drawn]
     share = -(-limit // max(1, len(drawn)))
-    tiles = [tile for index in drawn for tile in _some(_tiles(samples[index], config), share, rng)]
+    images = [samples[index] for index in drawn]
+    tiles = [
+        tile for image in images for tile in _some(_tiles(image, size_of(image, config), config), share, rng)
+    ]
     return [tiles[index] for index in sorted(_some(range(len(tiles)), limit, rng))]
 
 
 def _showing(sample: Sample, config: Config, rng: np.random.Generator) -> list[Sample]:
     """Tiles on which the sample's defect shows."""
-    tiles = _tiles(sample, config)
     assert sample.mask is not None, f"{sample.image} is labelled and has no mask"
-    size = working_size(image_size(sample.image), config)
-    mask = mask_at(sample, size)
-    areas = [int(_box(tile).of(mask).sum()) for tile in tiles]
+    size = size_of(sample, config)
+    tiles, mask = _tiles(sample, size, config), mask_at(sample, size)
+    areas = [int(tile.part(mask).sum()) for tile in tiles]
     largest = int(np.argmax(areas))
     if areas[largest] == 0:
         raise VanishedDefectError(sample.mask, size)
@@ -79,14 +86,8 @@ def _showing(sample: Sample, config: Config, rng: np.random.Generator) -> list[S
     return [tiles[index] for index in sorted([largest, *_some(others, LABELLED_TILES - 1, rng)])]
 
 
-def _tiles(sample: Sample, config: Config) -> list[Sample]:
-    size = working_size(image_size(sample.image), config)
+def _tiles(sample: Sample, size: Size, config: Config) -> list[Sample]:
     return [replace(sample, box=box) for box in boxes(size, config.image_side)]
-
-
-def _box(tile: Sample) -> Box:
-    assert tile.box is not None
-    return tile.box
 
 
 def _some(items: Sequence[Item], count: int, rng: np.random.Generator) -> list[Item]:

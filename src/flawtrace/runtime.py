@@ -10,16 +10,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from flawtrace.config import Config, RuntimeName
-from flawtrace.detector import Detector, Facts, Prediction, decided, parsed, resized
+from flawtrace.detector import Detector, Facts, Prediction, decided, map_of, parsed, resized
 from flawtrace.errors import (
     DamagedDetectorError,
     ForeignDetectorError,
     MissingExtraError,
     WrongRuntimeError,
 )
-from flawtrace.images import fit, squared
+from flawtrace.images import squared
 from flawtrace.shapes import AnomalyMap, Image
-from flawtrace.tiles import joined_map, working_size
 
 
 class Exported:
@@ -41,9 +40,7 @@ class Exported:
     def _map(self, image: Image) -> AnomalyMap:
         if self.config.tile_side is None:
             return self.maps(image[None])[0]
-        size = image.shape[1], image.shape[2]
-        worked_on = fit(image, *working_size(size, self.config))
-        return resized(joined_map(worked_on, self.config.image_side, self.maps)[None], *size)[0]
+        return map_of(image, self.config, self.maps)
 
     def maps(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
         """Probability of a defect per pixel; with `tile_side` the images are tiles."""

@@ -1,6 +1,5 @@
 """How long a detector takes for an image, and what it needs."""
 
-import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from flawtrace.encoder import rounded
 from flawtrace.images import squared
 from flawtrace.runtime import AnyDetector
 from flawtrace.shapes import Images
+from flawtrace.study import peak_memory_mb
 
 WARM_UP = 3
 """Passes before the first that counts."""
@@ -63,7 +63,7 @@ def measure(
         p95_ms=p95,
         p99_ms=p99,
         images_per_second=round(1000 * len(images) / float(counted.mean()), 1),
-        peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        peak_memory_mb=peak_memory_mb(),
         stages=shares(detector, images, repeats) if isinstance(detector, Detector) else {},
     )
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import resource
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -50,6 +51,11 @@ class Clock:
         """Add the time of an earlier sitting."""
         self._started -= seconds
         self._processor_started -= processor_seconds
+
+
+def peak_memory_mb() -> int:
+    """Of the whole process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 class Study:

@@ -3,7 +3,6 @@
 The paper's algorithm is `learn_together`; one update of it is `Cycle.advance`.
 """
 
-import resource
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from flawtrace.material import Prepared, prepare
 from flawtrace.pieces import images_of, pieces
 from flawtrace.progress import Event, Plan
 from flawtrace.reader import Reader
-from flawtrace.study import CHECKPOINT_NAME, Clock, Journal, Study, checked
+from flawtrace.study import CHECKPOINT_NAME, Clock, Journal, Study, checked, peak_memory_mb
 
 SETTINGS_NAME = "settings.json"
 SUMMARY_NAME = "training.json"
@@ -150,7 +149,7 @@ def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -
         "detector": str(run / FILE_NAME),
         "seconds": round(study.clock.seconds, 1),
         "processor_seconds": round(study.clock.processor_seconds, 1),
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_memory_mb": peak_memory_mb(),
         "threads": torch.get_num_threads(),
         "device": str(study.device),
         "threshold": facts.threshold,
