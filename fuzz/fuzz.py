@@ -6,7 +6,8 @@
 Good files are damaged at random, by seed: bits, bytes and numbers changed, parts cut out, repeated, moved or
 overwritten. A reader fails when it raises anything but an error of flawtrace, takes more than `SECONDS`, or
 wants more than `MEMORY` beyond what the process had. Inputs on which a reader failed are kept in `--keep`.
-A crash of the process is one of its reader: its name and the input's number are printed first.
+A reader that turns an error of the system or of memory into a named one passes, even where the cause was a
+limit. A crash of the process ends everything; the same seed brings its reader there again.
 """
 
 import argparse
