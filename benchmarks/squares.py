@@ -39,11 +39,11 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from flawtrace import sampler
-from flawtrace.cell import SIDE, Desk, commit
+from flawtrace.cell import Desk, commit
 from flawtrace.cli import seeds_of
 from flawtrace.comparison import find_categories
 from flawtrace.config import Config
-from flawtrace.detector import Detector, Facts, resized
+from flawtrace.detector import Detector, Facts
 from flawtrace.environment import Cycle
 from flawtrace.exam import Exam, examine, judge, learnt_reader, lesson
 from flawtrace.files import read_jsonl
@@ -319,13 +319,14 @@ def measure(stage: Stage, kind: str) -> dict[str, Any]:
     shares = [step(fit, chooser, index, config) for index in range(config.predictor.steps)]
     network = fit.finish(stage.learnt)
     seconds = time.process_time() - started
-    threshold, validation = judge([network], stage.exam)
+    judgement = judge([network], stage.exam)
+    threshold = judgement.threshold
     detector = Detector(config, Facts(threshold, {}, (), "", {}), stage.reader, [network])
-    maps = resized(detector.anomaly_maps(stage.desk.test_images(config)), SIDE, SIDE).numpy()
+    maps, _ = looked(detector, stage.desk.trial.split.test)
     quarters = torch.tensor(shares).chunk(4)
     return {
         "metrics": summary(maps, stage.desk.masks, maps.max(axis=(1, 2)), threshold),
-        "validation": validation,
+        "validation": judgement.scores(threshold),
         "defective_squares": [round(float(quarter.mean()), 3) for quarter in quarters],
         "seconds": round(seconds, 1),
     }

@@ -4,10 +4,9 @@
     python fuzz/fuzz.py --inputs 500 image settings
 
 Good files are damaged at random, by seed: bits, bytes and numbers changed, parts cut out, repeated, moved or
-overwritten. A reader fails when it raises anything but an error of flawtrace, takes more than `SECONDS`, or
-wants more than `MEMORY` beyond what the process had. Inputs on which a reader failed are kept in `--keep`.
-A reader that turns an error of the system or of memory into a named one passes, even where the cause was a
-limit. A crash of the process ends everything; the same seed brings its reader there again.
+overwritten. A reader fails when it raises anything but an error of flawtrace, takes more than `SECONDS`,
+wants more than `MEMORY` beyond what the process had, or leaves a file behind. Inputs on which a reader failed
+stay in `--keep`; so does the one at which the process itself ended.
 """
 
 import argparse
@@ -137,18 +136,23 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
     return bytes(data)
 
 
+class LateError(BaseException):
+    """No `except Exception` of a reader catches it."""
+
+
 def late(_signal: int, _frame: FrameType | None) -> None:
-    raise TimeoutError(f"more than {SECONDS} s")
+    raise LateError(f"more than {SECONDS} s")
 
 
 def failure(read: Callable[[Path], Any], path: Path) -> BaseException | None:
-    """What the reader raised that it should not have."""
+    """What the reader raised that it should not have; a named error does not excuse a want of memory."""
     signal.alarm(SECONDS)
     try:
         read(path)
-    except FlawtraceError:
-        return None
-    except Exception as error:  # whatever it is, it is a failure
+    except FlawtraceError as error:
+        causes = (error.__cause__, error.__context__)
+        return next((cause for cause in causes if isinstance(cause, MemoryError)), None)
+    except (Exception, LateError) as error:  # whatever it is, it is a failure
         return error
     finally:
         signal.alarm(0)
@@ -160,18 +164,18 @@ def fuzz(name: str, inputs: int, seed: int, keep: Path | None) -> int:
     make, read = READERS[name]
     seeds, rng, failed, started = make(), random.Random(f"{name} {seed}"), 0, time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "input"
         for number in range(inputs):
-            content = damaged(rng.choice(seeds), rng)
-            path.write_bytes(content)
+            path = (keep or Path(folder)) / f"{name}-{seed}-{number}"
+            path.write_bytes(damaged(rng.choice(seeds), rng))
             if (error := failure(read, path)) is not None:
                 failed += 1
                 print(f"{name} {number}: {type(error).__name__}: {str(error)[:120]}", file=sys.stderr)
-                if keep:
-                    keep.mkdir(parents=True, exist_ok=True)
-                    (keep / f"{name}-{seed}-{number}").write_bytes(content)
-        strays = sorted(file.name for file in Path(folder).iterdir() if file != path)
+            else:
+                path.unlink()
+        strays = sorted(file.name for file in Path(folder).iterdir() if not file.name.startswith(f"{name}-"))
     print(f"{name}: {inputs:,} inputs, {failed} failures, {time.monotonic() - started:.0f} s")
+    for stray in strays:
+        print(f"{name}: left {stray} behind", file=sys.stderr)
     return failed + len(strays)
 
 
@@ -190,6 +194,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path)
     arguments = parser.parse_args()
+    if arguments.keep:
+        arguments.keep.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGALRM, late)
     limited()
     names = arguments.readers or list(READERS)

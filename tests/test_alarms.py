@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 
 from flawtrace import verbs
 from flawtrace.alarms import FalseAlarms, alarm_text, false_alarms, quietest, with_rate
-from flawtrace.detector import Detector
+from flawtrace.detector import Detector, Facts
 from flawtrace.errors import TooFewNormalError
+from flawtrace.exam import Judgement
 from flawtrace.files import read_json
+from flawtrace.synthetic import make_dataset
+from flawtrace.training import warnings_of
 
 scores = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=40).map(
     lambda values: np.array(values, np.float32)
@@ -47,9 +50,14 @@ def test_an_interval_holds_the_rate_as_often_as_it_says(alarms: int, images: int
         assert np.mean(drawn.binomial(images, high, 100_000) <= alarms) == pytest.approx(0.025, abs=0.003)
 
 
-def test_a_rate_without_normal_images_is_refused() -> None:
+def test_a_rate_without_normal_images_is_refused_before_anything_is_written(
+    tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    few = make_dataset(tmp_path / "few", side=64, num_normal=3, num_test_normal=1, num_per_type=2)
     with pytest.raises(TooFewNormalError, match="at least 4"):
-        with_rate(0.5, np.zeros(0, np.float32), 0.01)
+        verbs.train(few, tmp_path / "run", settings=tiny | {"max_false_alarms": 0.01})
+    assert not (tmp_path / "run/settings.json").exists()
+    assert verbs.train(few, tmp_path / "run", settings=tiny).summary["false_alarms"]["images"] == 0
 
 
 def test_a_detector_knows_its_false_alarms_and_the_report_says_them(run: Path) -> None:
@@ -64,7 +72,34 @@ def test_training_keeps_to_a_rate_and_judges_it_on_a_quarter(
 ) -> None:
     trained = verbs.train(category, tmp_path / "run", settings=tiny | {"max_false_alarms": 0.0})
     assert trained.summary["false_alarms"]["alarms"] == 0
-    assert trained.detector.threshold >= 0
+    validation = trained.summary["validation"]
+    assert validation["pixel_f1"] <= validation["pixel_f1_max"]
+    assert 0 <= validation["found"] <= 1
+
+
+def test_scores_are_of_the_threshold_that_is_stored() -> None:
+    """At 0.5 one of two defects is found, pixel by pixel; at 1.5 none is."""
+    maps, masks = np.zeros((3, 8, 8), np.float32), np.zeros((3, 8, 8), bool)
+    masks[:2, 2:4, 2:4] = True
+    maps[0, 2:4, 2:4], maps[1, 2:4, 2:4] = 0.9, 0.2
+    judgement = Judgement(maps, masks)
+    assert judgement.threshold == pytest.approx(0.2)
+    assert judgement.scores(0.5)["found"] == 0.5
+    assert judgement.scores(0.5)["pixel_f1"] == pytest.approx(2 / 3)
+    assert (judgement.scores(1.5)["found"], judgement.scores(1.5)["pixel_f1"]) == (0.0, 0.0)
+
+
+def test_a_limit_that_costs_most_defects_is_announced() -> None:
+    facts = Facts(
+        threshold=1.0,
+        validation={"pixel_f1_max": 0.6, "pixel_f1": 0.1, "found": 0.2},
+        digests=(),
+        fingerprint="",
+        versions={},
+        false_alarms=FalseAlarms(0, 20).to_json(),
+    )
+    (warning,) = warnings_of(facts)
+    assert "is 0.100 instead of 0.600, and 20% of their images" in warning
 
 
 def test_a_detector_that_finds_nothing_is_not_passed_over_in_silence(run: Path) -> None:

@@ -157,6 +157,19 @@ def test_an_unfinished_last_line_is_passed_over(tmp_path: Path) -> None:
     assert list(read_jsonl(tmp_path / "log")) == [{"row": 1}]
 
 
+def test_a_row_after_an_unfinished_line_does_not_lose_itself_in_it(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text('{"row": 1}\n{"row": 2')
+    append_json(tmp_path / "log", {"row": 3})
+    assert list(read_jsonl(tmp_path / "log")) == [{"row": 1}, {"row": 3}]
+
+
+def test_a_last_row_without_an_end_of_line_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text('{"row": 1}\n{"row": 2}')
+    assert list(read_jsonl(tmp_path / "log")) == [{"row": 1}, {"row": 2}]
+    append_json(tmp_path / "log", {"row": 3})
+    assert list(read_jsonl(tmp_path / "log")) == [{"row": 1}, {"row": 2}, {"row": 3}]
+
+
 def test_a_log_that_is_not_there_has_no_rows(tmp_path: Path) -> None:
     assert list(read_jsonl(tmp_path / "log")) == []
 

@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,8 @@ import pytest
 from flawtrace import verbs
 from flawtrace.cli import main
 from flawtrace.errors import FlawtraceError
+from flawtrace.files import write_json
+from flawtrace.presets import load_config
 
 
 def test_a_bug_report_has_versions_and_machine() -> None:
@@ -46,3 +51,29 @@ def test_the_command_prints_plain_lines(run: Path, capsys: pytest.CaptureFixture
     printed = capsys.readouterr().out
     assert "  torch: " in printed
     assert "  state: finished" in printed
+
+
+def test_a_run_under_way_is_not_called_stopped(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_bytes((run / "settings.json").read_bytes())
+    holder = "import sys, pathlib, flawtrace.files as f\nwith f.locked(pathlib.Path(sys.argv[1])): input()"
+    command = [sys.executable, "-c", holder, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        deadline = time.monotonic() + 60
+        while verbs.doctor(tmp_path)["run"]["state"] != "running" and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert verbs.doctor(tmp_path)["run"]["state"] == "running"
+        process.stdin.write("\n")
+    assert verbs.doctor(tmp_path)["run"]["state"] == "begun, no checkpoint yet"
+
+
+def test_settings_are_told_from_those_of_the_preset_even_where_these_cannot_stand_alone(
+    tmp_path: Path,
+) -> None:
+    """The published cells of one pixel suit no features."""
+    changes = {"encoder": "features", "cell": 4, "image_side": 512, "sampler.patch_side": 256}
+    changes |= {"sampler.crop_side": 512, "autoencoder.kind": "compact"}
+    config = load_config("paper", settings=changes)
+    write_json(tmp_path / "settings.json", config.model_dump(mode="json"))
+    found = verbs.doctor(tmp_path)["run"]["settings"]
+    assert found == {"preset": "paper", "seed": 42} | changes

@@ -64,3 +64,11 @@ def test_the_verb_leaves_metrics_and_a_report(run: Path, category: Path, tmp_pat
     evaluation = verbs.evaluate(copy, category)
     assert '"pixel_aupro"' in (copy / "metrics.json").read_text()
     assert evaluation.cases[0].sample.image.name in (copy / "report.html").read_text()
+
+
+def test_of_many_images_for_training_so_many_are_looked_at(category: Path) -> None:
+    found = read_category(category)
+    few = found.for_testing(4)
+    assert few[: len(found.test_normal)] == found.test_normal
+    assert few[-3:] == found.normal[::3]
+    assert set(found.for_testing(100)) == set(found.samples)

@@ -25,3 +25,12 @@ def test_a_damaged_line_of_rows_is_named(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"trial": "a", "method": "b"}\n{"trial": \n')
     with pytest.raises(DamagedFileError, match="line 2"):
         read_rows(tmp_path / "rows.jsonl")
+
+
+@pytest.mark.parametrize(
+    "row", ['{"trial": [], "method": "b"}', '{"trial": "a"}', '{"trial": "a", "method": {}}']
+)
+def test_a_row_without_a_name_is_refused(tmp_path: Path, row: str) -> None:
+    (tmp_path / "rows.jsonl").write_text(f"{row}\n")
+    with pytest.raises(DamagedFileError, match=r"where its (trial|method) is named"):
+        read_rows(tmp_path / "rows.jsonl")

@@ -1,5 +1,6 @@
 """Images larger than the detector's side, seen in tiles, from training to exported file."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import torch
 
 from flawtrace import verbs
 from flawtrace.data import read_category
-from flawtrace.detector import Detector
+from flawtrace.detector import Detector, resized
 from flawtrace.evaluation import evaluate
 from flawtrace.files import read_json
-from flawtrace.images import read_image
+from flawtrace.images import as_picture, read_image, write_picture
 from flawtrace.runtime import load
 from flawtrace.synthetic import make_dataset
 
@@ -61,6 +62,28 @@ def test_test_images_are_judged_whole_at_their_working_size(tiled: Path, large: 
     assert {case.anomaly_map.shape for case in evaluation.cases} == {(160, 160)}
     assert evaluation.num_left_out == 5 + 6
     assert verbs.evaluate(tiled, large).metrics["pixel_auroc"] is not None
+
+
+def test_images_of_several_sizes_are_each_looked_at_as_they_are(
+    tiled: Path, large: Path, tmp_path: Path
+) -> None:
+    """Only the finished map is resized to the common size, not the image before it is looked at."""
+    copy = tmp_path / "parts"
+    shutil.copytree(large, copy)
+    sample = read_category(copy).test_normal[0]
+    narrow = read_image(sample.image)[:, :, :100]
+    write_picture(sample.image, as_picture(narrow))
+    detector = Detector.load(tiled)
+    case = next(c for c in evaluate(detector, read_category(copy).samples).cases if c.sample == sample)
+    expected = detector.predict(read_image(sample.image)).anomaly_map
+    assert case.anomaly_map.shape == (160, 160)
+    assert torch.allclose(resized(expected[None], 160, 160)[0], case.anomaly_map, atol=1e-6)
+
+
+def test_a_tiled_detector_is_timed_on_whole_images(tiled: Path) -> None:
+    assert verbs.bench(tiled, repeats=1).height == 64
+    timings = [verbs.bench(tiled, height=side, width=side, repeats=5).median_ms for side in (64, 300)]
+    assert timings[1] > 2 * timings[0]
 
 
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])

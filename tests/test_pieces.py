@@ -5,10 +5,11 @@ import torch
 
 from flawtrace.config import Config
 from flawtrace.data import Sample, Split
-from flawtrace.errors import VanishedDefectError
-from flawtrace.exam import folds_of
+from flawtrace.errors import TilesTooSmallError, VanishedDefectError
+from flawtrace.exam import deal, folds_of
 from flawtrace.images import as_picture, write_mask, write_picture
 from flawtrace.pieces import LABELLED_TILES, common_size, images_of, mask_at, pieces
+from flawtrace.tiles import working_size
 
 CONFIG = Config(image_side=64, tile_side=64, normal_limit=5, sampler={"crop_side": 64})  # type: ignore[arg-type]
 
@@ -79,6 +80,30 @@ def test_tiles_of_one_image_are_in_one_fold(split: Split) -> None:
     found = {(tile.image, fold) for tile, fold in zip(tiles, folds_of(tiles, 2), strict=True)}
     assert len(tiles) == 6
     assert sorted(fold for _, fold in found) == [0, 1]
+
+
+def test_no_tile_is_kept_whose_image_is_shown_and_kept_ones_are_of_many_images() -> None:
+    sources = torch.arange(10).repeat_interleave(20)
+    config = CONFIG.model_copy(update={"max_false_alarms": 0.1})
+    dealt = deal(sources, 5, config)
+    shown, kept = sources[dealt.shown], sources[dealt.kept]
+    assert (len(shown), len(kept)) == (100, 50)
+    assert set(shown.tolist()).isdisjoint(kept.tolist())
+    assert torch.bincount(kept).max() <= torch.bincount(kept)[kept.unique()].min() + 1
+    assert len(deal(torch.zeros(200, dtype=torch.long), 5, config).kept) == 0
+
+
+def test_of_whole_images_so_many_are_kept_as_there_are_labels() -> None:
+    dealt = deal(torch.arange(40), 3, CONFIG)
+    assert (len(dealt.shown), len(dealt.kept)) == (20, 3)
+    assert set(dealt.shown.tolist()).isdisjoint(dealt.kept.tolist())
+
+
+def test_tiles_that_enlarge_an_image_beyond_all_bounds_are_refused() -> None:
+    with pytest.raises(
+        TilesTooSmallError, match=r"tiles of 2 pixels.*131,072 x 131,072.*\n.*\n.*--tile-side"
+    ):
+        working_size((4096, 4096), CONFIG.model_copy(update={"tile_side": 2}))
 
 
 def test_a_defect_too_small_for_the_tiles_is_told(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from flawtrace.config import Config
 from flawtrace.data import Sample
 from flawtrace.errors import DamagedFileError
 from flawtrace.evaluation import Case, Evaluation
+from flawtrace.images import write_picture
 from flawtrace.metrics import pixel_f1, precision_recall_points, roc_points, summary
 from flawtrace.plots import OperatingPoint
 from flawtrace.report import operating_point, write_report
@@ -57,6 +58,12 @@ CYCLE = {
 }
 
 
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the pictures of cases lie."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     return trained(tmp_path / "bottle")
@@ -90,8 +97,8 @@ def case(name: str, defect_type: str | None, height: float) -> Case:
     anomaly_map = torch.full((SIDE, SIDE), 0.1)
     anomaly_map[8:20, 8:16] = height
     f1 = pixel_f1(anomaly_map[None].numpy(), mask[None].numpy(), THRESHOLD)
-    image = torch.full((3, SIDE, SIDE), 0.5)
-    return Case(Sample(Path("images") / name, None, defect_type), image, mask, anomaly_map, height, f1)
+    write_picture(Path("images") / name, torch.full((SIDE, SIDE, 3), 127, dtype=torch.uint8))
+    return Case(Sample(Path("images") / name, None, defect_type), mask, anomaly_map, height, f1)
 
 
 def evaluation_of(*cases: Case) -> Evaluation:

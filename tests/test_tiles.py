@@ -53,7 +53,7 @@ def test_one_tile_is_the_image_itself_bit_by_bit() -> None:
     assert joined_map(image, SIDE, lambda tiles: tiles[:, 1]).equal(image[1])
 
 
-@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 4000))
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(128, 4000))
 def test_a_working_size_holds_at_least_one_tile(height: int, width: int, tile_side: int) -> None:
     found = working_size((height, width), Config(tile_side=tile_side))
     assert min(found) >= Config().image_side

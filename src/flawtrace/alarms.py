@@ -8,8 +8,6 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import betaincinv
 
-from flawtrace.errors import TooFewNormalError
-
 Scores: TypeAlias = Float[np.ndarray, " n"]
 
 CONFIDENCE = 0.95
@@ -17,7 +15,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class FalseAlarms:
-    """Normal images that reach the threshold, among so many that training did not see."""
+    """Normal images that reach the threshold, among so many that no predictor saw."""
 
     alarms: int
     images: int
@@ -47,14 +45,8 @@ def false_alarms(scores: Scores, threshold: float) -> FalseAlarms:
 
 
 def with_rate(threshold: float, scores: Scores, rate: float | None) -> tuple[float, FalseAlarms]:
-    """The threshold, raised if more than `rate` of the normal images reach it, and how many still do.
-
-    Raises:
-        TooFewNormalError: a rate is asked for, and no normal image is there to measure it on.
-    """
+    """The threshold, raised if more than `rate` of the normal images reach it, and how many still do."""
     if rate is not None:
-        if not len(scores):
-            raise TooFewNormalError(rate)
         threshold = max(threshold, quietest(scores, rate))
     return threshold, false_alarms(scores, threshold)
 
@@ -75,10 +67,10 @@ def alarm_text(found: dict[str, Any], what: str = "image") -> str:
     """What `FalseAlarms.to_json` says of images, or of tiles, in words.
 
     >>> alarm_text({"alarms": 0, "images": 25, "low": 0.0, "high": 0.1372})
-    '0 of 25 normal images that training did not see; expect 0 to 137 per 1,000 normal images (95 %)'
+    '0 of 25 normal images that no predictor saw; expect 0 to 137 per 1,000 normal images (95 %)'
     """
     if not found["images"]:
         return f"unknown, too few normal {what}s to hold some back"
     low, high = (round(1000 * found[end]) for end in ("low", "high"))
-    seen = f"{found['alarms']} of {found['images']} normal {what}s that training did not see"
+    seen = f"{found['alarms']} of {found['images']} normal {what}s that no predictor saw"
     return f"{seen}; expect {low} to {high} per 1,000 normal {what}s (95 %)"

@@ -5,7 +5,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,19 +17,19 @@ import safetensors
 import torch
 
 from flawtrace.config import Config
-from flawtrace.detector import resized, versions
-from flawtrace.encoder import build
+from flawtrace.data import Sample
+from flawtrace.detector import Detector, versions
+from flawtrace.encoder import BATCH, build
 from flawtrace.errors import FlawtraceError, MapsError
 from flawtrace.files import write_text
-from flawtrace.images import fit, read_image
+from flawtrace.images import read_image
 from flawtrace.material import Prepared, prepare
 from flawtrace.methods import Method
 from flawtrace.metrics import Maps, Masks, Scores, summary
-from flawtrace.pieces import common_size, mask_at, pieces
+from flawtrace.pieces import mask_at, pieces
 from flawtrace.progress import Event
 from flawtrace.protocols import Trial, write_split
 from flawtrace.replicates import draws, replicates
-from flawtrace.shapes import Images
 from flawtrace.training import train
 
 SIDE = 256
@@ -97,12 +97,6 @@ class Desk:
         *_, prepared = prepare(pieces(self.trial.split, config), build(config), config)
         assert isinstance(prepared, Prepared)
         return Encoded(prepared, time.process_time() - started)
-
-    def test_images(self, config: Config) -> Images:
-        """At the working size that suits all of them."""
-        samples = self.trial.split.test
-        height, width = common_size(samples, config)
-        return torch.stack([fit(read_image(sample.image), height, width) for sample in samples])
 
 
 def run_cell(desk: Desk, method: Method, tell: Tell) -> dict[str, Any]:
@@ -173,9 +167,7 @@ def _train(desk: Desk, method: Method, tell: Tell) -> Answer:
             tell(event.done / event.total, event.phase)
         else:
             trained = event
-    images, started = desk.test_images(config), time.process_time()
-    maps = resized(trained.detector.anomaly_maps(images), SIDE, SIDE).numpy()
-    seconds = time.process_time() - started
+    maps, seconds = looked(trained.detector, desk.trial.split.test)
     summary = trained.summary
     return Answer(
         maps,
@@ -188,6 +180,17 @@ def _train(desk: Desk, method: Method, tell: Tell) -> Answer:
             "peak_memory_mb": summary["peak_memory_mb"],
         },
     )
+
+
+def looked(detector: Detector, samples: Sequence[Sample]) -> tuple[Maps, float]:
+    """The detector's maps of the samples, and the processor time that they took, reading left out."""
+    maps, seconds = [], 0.0
+    for start in range(0, len(samples), BATCH):
+        images = [read_image(sample.image) for sample in samples[start : start + BATCH]]
+        started = time.process_time()
+        maps += detector.maps_at((SIDE, SIDE), images)
+        seconds += time.process_time() - started
+    return torch.stack(maps).numpy(), seconds
 
 
 def _ask(desk: Desk, method: Method, tell: Tell) -> Answer:

@@ -168,7 +168,7 @@ def train(
     out_console.print(
         f"Detector: {trained.summary['detector']}  ({trained.summary['seconds']:.0f} s, "
         f"{trained.summary['peak_memory_mb']} MB)\n"
-        f"On held-out labels: pixel F1 {held_out['pixel_f1_max']:.3f} "
+        f"On held-out labels: pixel F1 {held_out.get('pixel_f1', held_out['pixel_f1_max']):.3f} "
         f"at threshold {trained.summary['threshold']:.3f}\n"
         f"Alarms:   {alarm_text(trained.summary['false_alarms'], trained.summary['seen_as'])}\n"
         f"Report:   {out / 'report.html'}\n"
@@ -184,7 +184,8 @@ def evaluate(run: Path, folder: Path, /, *, device: Device = "cpu", json: Json =
     """Score a detector on the images of a folder that it was not trained on.
 
     Images from training are recognised by their content and left out, so `train` and `evaluate` may be given
-    the same folder. Writes RUN/metrics.json and RUN/report.html.
+    the same folder. Of normal images that are there for training (train/good), at most `normal_limit` are
+    looked at. Writes RUN/metrics.json and RUN/report.html.
 
     **Examples**
 
@@ -345,9 +346,9 @@ def bench(
     batch
         Images at once.
     height
-        Of the images, in pixels. [default: the detector's own]
+        Of the images, in pixels. [default: the detector's own, or that of one tile]
     width
-        Of the images, in pixels. [default: the detector's own]
+        Of the images, in pixels. [default: the detector's own, or that of one tile]
     repeats
         Passes that are timed.
     device

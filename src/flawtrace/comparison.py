@@ -117,10 +117,13 @@ def read_rows(file: Path) -> list[Row]:
     Raises:
         DamagedFileError: a line is no row of a benchmark.
     """
-    try:
-        return list({(row["trial"], row["method"]): row for row in read_jsonl(file)}.values())
-    except (KeyError, TypeError) as error:
-        raise DamagedFileError(file, f"a row has no {error}") from error
+    rows: dict[tuple[str, str], Row] = {}
+    for row in read_jsonl(file):
+        for name in ("trial", "method"):
+            if not isinstance(row.get(name), str):
+                raise DamagedFileError(file, f"a row has {row.get(name)!r:.40} where its {name} is named")
+        rows[row["trial"], row["method"]] = row
+    return list(rows.values())
 
 
 def plan(categories: Sequence[Category], design: Design, rows_file: Path, retry: bool = False) -> Plan:
@@ -225,7 +228,7 @@ def _tell(trial: str, method: str, share: float, phase: str) -> None:
 
 def _finished(done: dict[tuple[str, str], Row], trial: Trial, method: Method, rows_file: Path) -> bool:
     row = done.get((trial.name, method.name))
-    if row is not None and row["settings"] != method.identity:
+    if row is not None and row.get("settings") != method.identity:
         raise MethodChangedError(rows_file, trial.name, method.name)
     return row is not None
 

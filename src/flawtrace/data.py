@@ -79,6 +79,10 @@ class Category:
         """All of them, those that only serve for testing first."""
         return self.test_normal + self.anomalous + self.normal
 
+    def for_testing(self, limit: int) -> tuple[Sample, ...]:
+        """Those that only serve for testing, and at most `limit` of the others, evenly spread."""
+        return self.test_normal + self.anomalous + self.normal[:: -(-len(self.normal) // limit) or 1]
+
     @property
     def defect_types(self) -> dict[str, tuple[Sample, ...]]:
         """The anomalous samples by type, types and samples in natural order."""

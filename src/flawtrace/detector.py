@@ -5,8 +5,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import safetensors
 import safetensors.torch
@@ -25,12 +26,16 @@ from flawtrace.presets import parse_config
 from flawtrace.profile import BATCH
 from flawtrace.reader import Reader
 from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images, Mask, Masks, PerImage
-from flawtrace.tiles import joined_map, working_size
+from flawtrace.tiles import Size, joined_map, working_size
 
 FORMAT = 3
 """Raised when a reader of older files would go wrong."""
 
 FILE_NAME = "detector.safetensors"
+
+AnyImage: TypeAlias = Float[Tensor, "3 _h _w"]
+AnyMap: TypeAlias = Float[Tensor, "_h _w"]
+"""Of which each in a list can have its own size."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Facts:
     """Of the whole training set: images, masks and who was labelled."""
     versions: dict[str, str]
     false_alarms: dict[str, Any] = field(default_factory=dict)
-    """On normal images that training did not see: how many, of how many, and the rates this allows."""
+    """On normal images that no predictor saw: how many, of how many, and the rates this allows."""
 
 
 class Detector(nn.Module):
@@ -116,6 +121,17 @@ class Detector(nn.Module):
             return torch.cat([self._maps(batch) for batch in torch.split(images, BATCH)])
         return torch.stack([joined_map(image, side, self._maps) for image in images])
 
+    def maps_at(self, size: Size, images: Sequence[AnyImage]) -> list[AnyMap]:
+        """Maps of images (3, h, w) of any sizes, each looked at in its own working size, all at `size`."""
+        fitted = [
+            fit(image, *working_size((image.shape[1], image.shape[2]), self.config)) for image in images
+        ]
+        maps: list[AnyMap] = []
+        for _, alike in groupby(fitted, key=lambda image: image.shape):
+            found = self.anomaly_maps(torch.stack(list(alike)).to(self.device)).cpu()
+            maps += found if found.shape[1:] == size else resized(found, *size)
+        return maps
+
     def _maps(self, images: Images) -> ErrorMaps:
         return self.agreed(self.reader(images))
 
@@ -128,7 +144,7 @@ class Detector(nn.Module):
         """Map, mask and score of images (b, 3, h, w) in [0, 1], of any one size: all that `predict` does.
 
         In one piece, so that it can be exported; `predict` and `anomaly_maps` are kinder to memory. With
-        `tile_side` the images are tiles.
+        `tile_side` the images are tiles: whoever runs the graph cuts and joins.
         """
         maps = resized(self._maps(squared(images, self.config.image_side)), *images.shape[2:])
         return maps, maps >= self.threshold, maps.amax(dim=(1, 2))

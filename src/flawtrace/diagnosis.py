@@ -11,8 +11,8 @@ import torch
 
 from flawtrace.config import Config
 from flawtrace.detector import FILE_NAME, versions
-from flawtrace.files import read_json
-from flawtrace.presets import load_config, parse_config, setting_help
+from flawtrace.files import in_use, read_json
+from flawtrace.presets import parse_config, preset_values, setting_help
 from flawtrace.study import CHECKPOINT_NAME
 from flawtrace.training import SETTINGS_NAME, SUMMARY_NAME
 
@@ -89,12 +89,14 @@ def _run(run: Path) -> dict[str, Any]:
 def _state(run: Path) -> str:
     if (run / SUMMARY_NAME).is_file():
         return "finished" if (run / FILE_NAME).is_file() else "finished, and its detector is missing"
+    if in_use(run):
+        return "running"
     return "stopped, to be resumed" if (run / CHECKPOINT_NAME).is_file() else "begun, no checkpoint yet"
 
 
 def _changed(config: Config) -> dict[str, Any]:
     """Settings that are not the preset's."""
-    preset = load_config(config.preset, settings={"encoder": config.encoder})
-    usual = {name: value for name, value, _ in setting_help(preset)}
+    defaults = {name: value for name, value, _ in setting_help(Config())}
+    usual = defaults | preset_values(config.preset, config.encoder)
     changed = {name: value for name, value, _ in setting_help(config) if value != usual[name]}
     return {"preset": config.preset, "seed": config.seed, "encoder": config.encoder} | changed

@@ -324,12 +324,22 @@ class VanishedDefectError(DataError):
         )
 
 
+class TilesTooSmallError(FlawtraceError):
+    def __init__(self, tile_side: int, size: tuple[int, int], enlarged: tuple[int, int], limit: int) -> None:
+        super().__init__(
+            f"In tiles of {tile_side} pixels, an image of {size[1]} x {size[0]} pixels is worked on as "
+            f"{enlarged[1]:,} x {enlarged[0]:,} pixels.\n"
+            f"Expected at most {limit:,} pixels in all.\n"
+            "Take larger tiles (--tile-side)."
+        )
+
+
 class TooFewNormalError(DataError):
     def __init__(self, rate: float) -> None:
         super().__init__(
             f"There are too few normal images to hold some back, so a false-alarm rate of {rate:g} cannot be "
             "measured.\n"
-            "Expected at least 4; a quarter of them is kept from training.\n"
+            "Expected at least 4, tiles of two images at least: a quarter is kept from the predictors.\n"
             "Add normal images, or leave --max-false-alarms out."
         )
 

@@ -13,19 +13,18 @@ from flawtrace.data import Sample
 from flawtrace.detector import Detector
 from flawtrace.encoder import BATCH
 from flawtrace.errors import NothingToEvaluateError
-from flawtrace.images import digest, fit, read_image
+from flawtrace.images import digest, read_image
 from flawtrace.metrics import Curve, pixel_f1, precision_recall_points, roc_points, summary
 from flawtrace.pieces import common_size, mask_at
-from flawtrace.shapes import AnomalyMap, Image, Mask
+from flawtrace.shapes import AnomalyMap, Mask
 from flawtrace.tiles import Size
 
 
 @dataclass(frozen=True)
 class Case:
-    """One test image, at the detector's working size."""
+    """One test image. Its picture stays in its file: many cases are held at once."""
 
     sample: Sample
-    image: Image
     mask: Mask
     anomaly_map: AnomalyMap
     score: float
@@ -67,8 +66,8 @@ def evaluate(
 ) -> Evaluation:
     """Score every image with which the detector was not trained, told by content.
 
-    Maps and masks are compared at the detector's working size (256 x 256 in both presets, as the paper does;
-    more with tiles): that of the largest image, so that all have one.
+    Each image is looked at in its own working size; maps and masks are compared at that of the largest
+    (256 x 256 in both presets, as the paper does; more with tiles), so that all have one.
 
     Raises:
         NothingToEvaluateError: no image, or no defect image, is left.
@@ -107,21 +106,18 @@ def _cases(detector: Detector, samples: Sequence[Sample], size: Size) -> list[Ca
     """The samples that the detector does not know, each with its anomaly map."""
     known = set(detector.facts.digests)
     pictures = [(sample, read_image(sample.image)) for sample in samples]
-    unknown = [(sample, fit(image, *size)) for sample, image in pictures if digest(image) not in known]
-    if not unknown:
-        return []
-    batch = torch.stack([image for _, image in unknown])
-    maps = detector.anomaly_maps(batch.to(detector.device)).cpu()
+    unknown = [(sample, image) for sample, image in pictures if digest(image) not in known]
+    maps = detector.maps_at(size, [image for _, image in unknown])
     return [
-        _case(detector, sample, image, anomaly_map)
-        for (sample, image), anomaly_map in zip(unknown, maps, strict=True)
+        _case(sample, anomaly_map, detector.threshold)
+        for (sample, _), anomaly_map in zip(unknown, maps, strict=True)
     ]
 
 
-def _case(detector: Detector, sample: Sample, image: Image, anomaly_map: AnomalyMap) -> Case:
-    mask = mask_at(sample, (image.shape[1], image.shape[2]))
-    f1 = pixel_f1(anomaly_map[None].numpy(), mask[None].numpy(), detector.threshold)
-    return Case(sample, image, mask, anomaly_map, float(anomaly_map.max()), f1)
+def _case(sample: Sample, anomaly_map: AnomalyMap, threshold: float) -> Case:
+    mask = mask_at(sample, (anomaly_map.shape[0], anomaly_map.shape[1]))
+    f1 = pixel_f1(anomaly_map[None].numpy(), mask[None].numpy(), threshold)
+    return Case(sample, mask, anomaly_map, float(anomaly_map.max()), f1)
 
 
 def _metrics(cases: Sequence[Case], threshold: float) -> dict[str, float | None]:

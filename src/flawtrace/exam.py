@@ -1,13 +1,15 @@
 """Which examples each predictor learns from in the last fit, and on which it is judged."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
+from flawtrace import metrics
 from flawtrace.augmentation import paste
 from flawtrace.config import Config
 from flawtrace.data import Sample, Split
@@ -15,12 +17,11 @@ from flawtrace.encoder import BATCH
 from flawtrace.fitting import Examples, Lesson, folds, predict
 from flawtrace.learner import derive, generator
 from flawtrace.material import Material, Prepared, covered, encode
-from flawtrace.metrics import Scores, best_threshold, summary
 from flawtrace.predictor import Predictor, Views
 from flawtrace.reader import Reader
 from flawtrace.shapes import Canvases, Masks, Pictures
 
-VALIDATION = ("pixel_f1_max", "pixel_auroc", "pixel_ap", "pixel_aupro")
+VALIDATION = ("pixel_f1_max", "pixel_f1", "pixel_auroc", "pixel_ap", "pixel_aupro")
 """Scores on held-out images that a detector keeps."""
 
 
@@ -57,34 +58,41 @@ class Dealt:
     kept: Int[Tensor, " m"]
 
 
-def deal(material: Material, config: Config) -> Dealt:
+def deal(sources: Int[Tensor, " n"], num_labelled: int, config: Config) -> Dealt:
     """By chance: as many are kept as there are labels, at most a quarter; a quarter to keep to a rate.
 
-    Tiles of one image lie together, so that what is kept is hardly of images that are shown.
+    `sources` numbers the image of each row. Of tiles, none is kept whose image is shown, and those that are
+    kept come from as many images as there are.
     """
-    images = int(material.sources.max()) + 1 if len(material.sources) else 0
-    drawn = torch.randperm(images, generator=generator(derive(config.seed, 5)))
-    order = torch.argsort(torch.argsort(drawn)[material.sources], stable=True)
-    num_shown = min(config.predictor.normal_images, material.num_normal // 2)
-    num_kept = material.num_normal // 4
+    images = int(sources.max()) + 1 if len(sources) else 0
+    drawn = torch.argsort(torch.randperm(images, generator=generator(derive(config.seed, 5))))
+    mixed = torch.randperm(len(sources), generator=generator(derive(config.seed, 11)))
+    order = mixed[torch.argsort(drawn[sources[mixed]], stable=True)]
+    shown = order[: min(config.predictor.normal_images, len(sources) // 2)]
+    rest = order[~torch.isin(sources[order], sources[shown])]
+    num_kept = len(sources) // 4
     if config.max_false_alarms is None:
-        num_kept = min(num_kept, material.num_labelled)
-    return Dealt(order[:num_shown], order[num_shown : num_shown + num_kept])
+        num_kept = min(num_kept, num_labelled)
+    return Dealt(shown, rest[torch.argsort(_turns(sources[rest]), stable=True)][:num_kept])
+
+
+def not_kept(material: Material, config: Config) -> Bool[Tensor, " normal"]:
+    """Which normal rows predictors may learn from."""
+    kept = deal(material.sources, material.num_labelled, config).kept
+    return torch.ones(material.num_normal, dtype=torch.bool).index_fill(0, kept, False)
 
 
 def learnt_reader(snapshots: Sequence[nn.Module], prepared: Prepared, config: Config) -> Reader:
     """A reader that knows what is normal from all normal images but those kept for judging."""
     reader = Reader(prepared.encoder, snapshots, config.grid, config.predictor.novelty_of)
     material = prepared.material
-    kept = deal(material, config).kept
-    others = torch.ones(material.num_normal, dtype=torch.bool).index_fill(0, kept, False)
-    reader.learn_normal(material.canvases[: material.num_normal][others])
+    reader.learn_normal(material.canvases[: material.num_normal][not_kept(material, config)])
     return reader
 
 
 def examine(reader: Reader, material: Material, split: Split, config: Config) -> Exam:
     """Views of all labelled images and copies, and of the normal images that the last fit needs."""
-    dealt, side = deal(material, config), config.image_side
+    dealt, side = deal(material.sources, material.num_labelled, config), config.image_side
     normal = torch.cat([dealt.shown, dealt.kept])
     none = material.labelled_masks.new_zeros(len(normal), side, side)
     return Exam(
@@ -101,7 +109,9 @@ def lesson(member: int, exam: Exam, reader: Reader, material: Material, config: 
     labelled, normal = exam.labelled[rows], exam.normal[: exam.num_shown]
     if not config.predictor.pasted:
         return Lesson(labelled, normal, labelled[rows[:0]])
-    onto = material.pictures[: material.num_normal] if not exam.num_shown else normal.views.pictures
+    onto = normal.views.pictures
+    if not exam.num_shown:
+        onto = material.pictures[: material.num_normal][not_kept(material, config)]
     rng = generator(derive(config.seed, 7, member))
     pictures, masks = paste(
         labelled.views.pictures.cpu(), labelled.masks.cpu(), onto.cpu(), config.predictor.pasted, rng
@@ -112,28 +122,46 @@ def lesson(member: int, exam: Exam, reader: Reader, material: Material, config: 
     return Lesson(labelled, normal, pasted)
 
 
-def judge(members: Sequence[Predictor], exam: Exam) -> tuple[float, dict[str, float]]:
-    """The threshold of the best F1 on images that the judged member never saw, and the scores there."""
+@dataclass(frozen=True)
+class Judgement:
+    """What members say of images that they never saw, and the truth."""
+
+    maps: metrics.Maps
+    masks: metrics.Masks
+
+    @property
+    def threshold(self) -> float:
+        """Of the best F1."""
+        best = metrics.best_threshold(self.maps, self.masks)
+        assert best is not None, "no label shows a defect"
+        return best[1]
+
+    def scores(self, threshold: float) -> dict[str, float]:
+        """With `found`, the share of the defective images that reach the threshold."""
+        highest = self.maps.max(axis=(1, 2))
+        scores = metrics.summary(self.maps, self.masks, highest, threshold)
+        found = float((highest >= threshold)[self.masks.any(axis=(1, 2))].mean())
+        return {name: score for name in VALIDATION if (score := scores[name]) is not None} | {"found": found}
+
+
+def judge(members: Sequence[Predictor], exam: Exam) -> Judgement:
+    """Each member judges its own fold, and its own part of the normal images that were kept."""
     maps: list[Tensor] = []
     masks: list[Tensor] = []
     for index, network in enumerate(members):
         for judged in exam.judging(index, len(members)):
             maps.append(predict(network, judged).cpu())
             masks.append(judged.masks.cpu())
-    pooled, truth = torch.cat(maps).numpy(), torch.cat(masks).numpy()
-    best = best_threshold(pooled, truth)
-    assert best is not None, "no label shows a defect"
-    scores = summary(pooled, truth, pooled.max(axis=(1, 2)), best[1])
-    return best[1], {name: score for name in VALIDATION if (score := scores[name]) is not None}
+    return Judgement(torch.cat(maps).numpy(), torch.cat(masks).numpy())
 
 
-def normal_scores(members: Sequence[Predictor], exam: Exam) -> Scores:
+def normal_scores(members: Sequence[Predictor], exam: Exam) -> metrics.Scores:
     """Of the normal images that no member sees, by all members together: what the detector says of them."""
     kept = exam.normal[exam.num_shown :]
     if not len(kept):
         return np.zeros(0, np.float32)
     maps = torch.stack([predict(network, kept) for network in members]).mean(dim=0)
-    scores: Scores = maps.amax(dim=(1, 2)).cpu().numpy()
+    scores: metrics.Scores = maps.amax(dim=(1, 2)).cpu().numpy()
     return scores
 
 
@@ -142,6 +170,20 @@ def folds_of(labelled: Sequence[Sample], count: int) -> list[int]:
     type_of = {sample.image: str(sample.defect_type) for sample in labelled}
     fold_of = dict(zip(type_of, folds(list(type_of.values()), count), strict=True))
     return [fold_of[sample.image] for sample in labelled]
+
+
+def _turns(sources: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """How many rows of the same image came before each row.
+
+    >>> _turns(torch.tensor([7, 7, 2, 7])).tolist()
+    [0, 1, 0, 2]
+    """
+    seen: dict[int, int] = defaultdict(int)
+    turns = []
+    for source in sources.tolist():
+        turns.append(seen[source])
+        seen[source] += 1
+    return torch.tensor(turns, dtype=torch.long)
 
 
 def _examples(reader: Reader, canvases: Canvases, pictures: Pictures, masks: Masks) -> Examples:

@@ -43,7 +43,9 @@ def export_onnx(detector: Detector, file: Path, images: Sequence[Image]) -> Expo
     """Write `detector` as ONNX, if on each of `images` the file's answer is the detector's own.
 
     The graph takes `images` (b, 3, h, w), float in [0, 1], of any number and size; it gives `map` (b, h, w),
-    `mask` (b, h, w) and `score` (b). Settings, threshold and all other facts are in the file's metadata.
+    `mask` (b, h, w) and `score` (b). With `tile_side` these are tiles of that side: `flawtrace.runtime` cuts
+    an image into them and joins their maps, and so must other programs that run the file. Settings,
+    threshold and all other facts are in the file's metadata.
 
     Raises:
         MissingExtraError: the packages of the extra `export` are not installed.

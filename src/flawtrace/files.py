@@ -1,10 +1,12 @@
 """Files that are whole or absent: a reader never sees half of one, whatever happens to the writer."""
 
+import errno
 import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +87,35 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def append_json(path: Path, row: dict[str, Any]) -> None:
-    """Add one line to a JSONL log."""
+def in_use(folder: Path) -> bool:
+    """Whether a process works in `folder` now, as far as that can be told without writing there."""
+    if not (folder / LOCK_NAME).exists():
+        return False
+    lock = FileLock(folder / LOCK_NAME, is_singleton=True)
     try:
-        with path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False
+
+
+def append_json(path: Path, row: dict[str, Any]) -> None:
+    """Add one line to a JSONL log, in one piece and onto the disk; what a killed writer left unfinished goes.
+
+    Raises:
+        OutputError: the file cannot be written, or the disk is full; then no part of the line is left.
+    """
+    line = (json.dumps(row) + "\n").encode()
+    try:
+        with path.open("ab+", buffering=0) as file:
+            end = _mend(file)
+            if file.write(line) < len(line):
+                file.truncate(end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
     except OSError as error:
         raise OutputError(path, error) from error
 
@@ -97,16 +123,18 @@ def append_json(path: Path, row: dict[str, Any]) -> None:
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a JSONL log; a last line that a killed writer left unfinished is passed over.
 
+    One that is whole but for its end of line, as editors leave it, is a row.
+
     Raises:
         DamagedFileError: another line is not JSON, or no row.
     """
     if not path.exists():
         return
     try:
-        lines = path.read_text().split("\n")[:-1]
+        *lines, last = path.read_text().split("\n")
     except (OSError, ValueError) as error:
         raise DamagedFileError(path, str(error)) from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate([*lines, *([last] if _whole(last) else [])], start=1):
         yield _row(path, number, line)
 
 
@@ -118,6 +146,25 @@ def _row(path: Path, number: int, line: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise DamagedFileError(path, f"line {number} is {line[:40]}, which is no row")
     return row
+
+
+def _mend(file: FileIO) -> int:
+    """Bring a log to the end of a line: what was left unfinished is cut off. Returns where that is."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    last = file.readall().rpartition(b"\n")[2]
+    if _whole(last):
+        return end + file.write(b"\n")
+    file.truncate(end - len(last))
+    return end - len(last)
+
+
+def _whole(line: str | bytes) -> bool:
+    """Whether this is a row; no beginning of one is."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -18,12 +18,12 @@ from flawtrace.errors import VanishedDefectError
 from flawtrace.images import digest, fit, read_image
 from flawtrace.learner import derive
 from flawtrace.patches import edges
-from flawtrace.pieces import images_of, mask_at, size_of
+from flawtrace.pieces import mask_at, size_of, sources_of
 from flawtrace.shapes import Canvases, Image, Images, Mask, Masks
 from flawtrace.tiles import working_size
 
 CALIBRATION = 100
-"""Normal images from which the encoder takes its statistics."""
+"""Normal images from which the encoder takes its statistics, at most; evenly spread over all."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterato
     copies, seed = config.copies, derive(config.seed, 6)
     total = len(split.normal) + len(split.labelled) * (1 + copies)
     device = next(encoder.buffers(), torch.zeros(())).device
-    calibration = [shown for shown, _ in _read(split.normal[:CALIBRATION], config)]
+    evenly = split.normal[:: -(-len(split.normal) // CALIBRATION)]
+    calibration = [shown for shown, _ in _read(evenly, config)]
     encoder.calibrate(torch.stack(calibration).to(device))
     samples = [*split.normal, *split.labelled]
     shelf: dict[str, Tensor] = {}
@@ -128,7 +129,7 @@ def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterato
         pictures=kept.pictures,
         labelled_pictures=torch.cat([labelled, copied]).half().to(device),
         labelled_masks=all_masks.to(device),
-        sources=_sources(split.normal),
+        sources=sources_of(split.normal),
         scales=encoder.scales,
         num_normal=len(split.normal),
         num_labelled=len(labelled),
@@ -173,11 +174,6 @@ def _part(encoder: Pixels | Features, images: Images) -> _Part:
     grid = canvases.shape[2]
     texture = F.adaptive_avg_pool2d(edges(images)[:, None], grid)[:, 0]
     return _Part(canvases, images.half(), F.adaptive_avg_pool2d(images, grid), texture)
-
-
-def _sources(samples: Sequence[Sample]) -> Int[Tensor, " n"]:
-    number = {image: index for index, image in enumerate(images_of(samples))}
-    return torch.tensor([number[sample.image] for sample in samples], dtype=torch.long)
 
 
 def _shelve(part: _Part, shelf: dict[str, Tensor], first: int, count: int) -> None:

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from flawtrace.config import Config
 from flawtrace.data import Sample, Split
@@ -57,6 +59,12 @@ def mask_at(sample: Sample, size: Size) -> Mask:
 def images_of(samples: Sequence[Sample]) -> list[Path]:
     """The images of samples, each once, in their order."""
     return list(dict.fromkeys(sample.image for sample in samples))
+
+
+def sources_of(samples: Sequence[Sample]) -> Int[Tensor, " n"]:
+    """The number of each sample's image."""
+    number = {image: index for index, image in enumerate(images_of(samples))}
+    return torch.tensor([number[sample.image] for sample in samples], dtype=torch.long)
 
 
 def _normal(samples: Sequence[Sample], config: Config, rng: np.random.Generator) -> list[Sample]:

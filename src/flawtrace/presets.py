@@ -68,8 +68,15 @@ def load_config(
         if name not in setting_names():
             raise UnknownSettingError(name, nearest(name, setting_names()))
         changes[name] = value
-    base = dict(_flatten(_base(preset, changes.get("encoder"))))
+    base = preset_values(preset, changes.get("encoder"))
     return parse_config(_nest(base | changes), where=str(file) if file else "the settings")
+
+
+def preset_values(preset: str, encoder: str | None) -> dict[str, Any]:
+    """What a preset changes in the defaults of the settings, by dotted name."""
+    if preset == "paper":
+        return dict(_flatten(PAPER))
+    return dict(_flatten(LIGHT_PIXELS)) if encoder == "pixels" else {}
 
 
 def parse_config(tree: Mapping[str, Any], where: str) -> Config:
@@ -114,12 +121,6 @@ def setting_help(settings: Settings, prefix: str = "") -> Iterator[tuple[str, An
             yield from setting_help(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value, field.description or ""
-
-
-def _base(preset: str, encoder: Any) -> dict[str, Any]:
-    if preset == "paper":
-        return PAPER
-    return LIGHT_PIXELS if encoder == "pixels" else {}
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -19,6 +19,7 @@ from flawtrace.alarms import alarm_text
 from flawtrace.errors import DamagedFileError
 from flawtrace.evaluation import Case, Evaluation
 from flawtrace.files import read_json, read_jsonl, write_text
+from flawtrace.images import fit, read_image
 from flawtrace.plots import DEFECTIVE, PREDICTED, OperatingPoint
 from flawtrace.study import LOG_NAME
 from flawtrace.training import SETTINGS_NAME, SUMMARY_NAME
@@ -87,17 +88,17 @@ def _trained(run: Path) -> dict[str, Any]:
 def _facts(settings: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What was trained on what, as far as it is known."""
     sampler = settings.get("sampler", {})
+    seen_as = summary.get("seen_as", "image")
     if "num_normal" in summary:
-        seen_as = summary.get("seen_as", "image")
         yield f"Normal {seen_as}s", f"{summary['num_normal']}, without labels"
     if "defect_types" in summary:
         types = Counter(map(str, summary["defect_types"]))
         listed = ", ".join(f"{name} {count}" for name, count in types.items())
-        yield "Labelled defect images", f"{types.total()} ({listed})"
+        yield f"Labelled defect {seen_as}s", f"{types.total()} ({listed})" + _of_images(summary)
     if "preset" in settings:
         yield "Preset", f"{settings['preset']}, reconstructing {settings.get('encoder', 'images')}"
     if "image_side" in settings:
-        yield "Working size", f"{settings['image_side']} × {settings['image_side']} pixels"
+        yield "Working size", _working_size(settings["image_side"], settings.get("tile_side"))
     if {"kind", "walkers", "patch_side"} <= set(sampler):
         patches = f"{sampler['walkers']} patches of {sampler['patch_side']} pixels per update"
         yield "Sampler", f"{sampler['kind']}, {patches}"
@@ -107,6 +108,22 @@ def _facts(settings: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[
     if "seed" in settings:
         yield "Seed", str(settings["seed"])
     yield from _costs(summary)
+
+
+def _of_images(summary: Mapping[str, Any]) -> str:
+    """From how many images labelled tiles come."""
+    images = len(summary.get("labelled_files", []))
+    return f", of {images} images" if summary.get("seen_as") == "tile" and images else ""
+
+
+def _working_size(side: int, tile_side: int | None) -> str:
+    """Of images, or of their tiles.
+
+    >>> _working_size(256, 512)
+    'tiles of 512 × 512 pixels, seen at 256 × 256 pixels'
+    """
+    seen = f"{side} × {side} pixels"
+    return seen if tile_side is None else f"tiles of {tile_side} × {tile_side} pixels, seen at {seen}"
 
 
 def _costs(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -195,16 +212,17 @@ def _groups(
 def _shown(case: Case, threshold: float) -> dict[str, Any]:
     """One row of pictures: image, truth, anomaly map, prediction."""
     marked = case.anomaly_map >= threshold
+    image = fit(read_image(case.sample.image), *case.mask.shape)
     return {
         "name": case.sample.image.name,
         "type": case.sample.defect_type,
         "score": case.score,
         "f1": case.f1,
         "alarm": case.score >= threshold,
-        "image": plots.picture(case.image),
-        "truth": plots.picture(plots.outlined(case.image, case.mask, DEFECTIVE)),
+        "image": plots.picture(image),
+        "truth": plots.picture(plots.outlined(image, case.mask, DEFECTIVE)),
         "map": plots.picture(plots.heat(case.anomaly_map, threshold)),
-        "prediction": plots.picture(plots.outlined(case.image, marked, PREDICTED)),
+        "prediction": plots.picture(plots.outlined(image, marked, PREDICTED)),
     }
 
 

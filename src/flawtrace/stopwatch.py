@@ -36,7 +36,7 @@ class Timing:
     peak_memory_mb: int
     """Of the whole process so far."""
     stages: dict[str, float]
-    """Share of each stage; empty where the runtime does not tell."""
+    """Share of each stage, of one tile where there are tiles; empty where the runtime does not tell."""
 
 
 def measure(
@@ -70,6 +70,8 @@ def measure(
 
 @torch.no_grad()
 def look(detector: AnyDetector, images: Images) -> Any:
+    if detector.config.tile_side is not None:
+        return [detector.predict(image) for image in images]
     if not isinstance(detector, Detector):
         return detector.maps(images)
     maps = detector.anomaly_maps(squared(images, detector.config.image_side))

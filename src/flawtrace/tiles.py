@@ -10,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from flawtrace.config import Config
+from flawtrace.decoding import MAX_PIXELS
+from flawtrace.errors import TilesTooSmallError
 from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images
 
 OVERLAP = 4
@@ -39,11 +41,16 @@ def working_size(size: Size, config: Config) -> Size:
 
     >>> working_size((512, 20_000), Config(tile_side=512)), working_size((512, 20_000), Config())
     ((256, 10000), (256, 256))
+
+    Raises:
+        TilesTooSmallError: enlarged so far, the image is too large to work on.
     """
     side = config.image_side
     if config.tile_side is None:
         return side, side
     height, width = (max(side, round(length * side / config.tile_side)) for length in size)
+    if height * width > MAX_PIXELS:
+        raise TilesTooSmallError(config.tile_side, size, (height, width), MAX_PIXELS)
     return height, width
 
 
@@ -74,7 +81,7 @@ def joined_map(image: Image, side: int, look: Callable[[Images], ErrorMaps]) -> 
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Where tiles begin along a line; only the last step can be shorter by a pixel than the others."""
+    """Where tiles begin along a line: evenly spread, steps differ by a pixel at most."""
     count = 1 + -(-(length - side) // (side - side // OVERLAP))
     return [round(index * (length - side) / max(1, count - 1)) for index in range(count)]
 

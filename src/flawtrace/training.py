@@ -18,12 +18,12 @@ from flawtrace.config import Config
 from flawtrace.data import Split
 from flawtrace.detector import FILE_NAME, Detector, Facts, versions
 from flawtrace.environment import scout
-from flawtrace.errors import RunExistsError, TooFewLabelsError
-from flawtrace.exam import Exam, examine, judge, learnt_reader, lesson, normal_scores
+from flawtrace.errors import RunExistsError, TooFewLabelsError, TooFewNormalError
+from flawtrace.exam import Exam, deal, examine, judge, learnt_reader, lesson, normal_scores
 from flawtrace.files import locked, read_json, write_bytes, write_json
 from flawtrace.learner import derive
 from flawtrace.material import Prepared, prepare
-from flawtrace.pieces import images_of, pieces
+from flawtrace.pieces import images_of, pieces, sources_of
 from flawtrace.progress import Event, Plan
 from flawtrace.reader import Reader
 from flawtrace.study import CHECKPOINT_NAME, Clock, Journal, Study, checked, peak_memory_mb
@@ -33,6 +33,8 @@ SUMMARY_NAME = "training.json"
 
 HARDLY_FOUND = 0.3
 """Pixel F1 on held-out labels below which the threshold is worth little."""
+DEARLY_BOUGHT = 0.8
+"""Share of the best F1 below which a threshold that was raised is worth a warning."""
 MANY_ALARMS = 0.2
 """Share of normal images called defective from which on nobody will use the detector."""
 
@@ -71,12 +73,14 @@ def train(
     with locked(run):
         clock = Clock()
         config = _with_folds_for(config, len(images_of(split.labelled)))
-        if (finished := _open_run(run, config, resume)) is not None:
+        if (finished := _finished(run, config, resume)) is not None:
             yield finished
             return
         split = pieces(split, config)
+        _refuse_rate_without_normal(split, config)
         plan = Plan.of(config, split)
         prepared = prepared or (yield from read_images(split, config, plan, torch.device(device)))
+        write_json(run / SETTINGS_NAME, config.model_dump(mode="json"))
         study = Study(prepared, scout(prepared.material, config), config, clock)
         journal = Journal(run, study, resume)
         yield from learn_together(study, journal, plan)
@@ -84,9 +88,7 @@ def train(
         reader = learnt_reader(snapshots, prepared, config)
         exam = examine(reader, study.material, split, config)
         yield from fit_members(study, exam, reader, journal, plan)
-        threshold, validation = judge(study.members, exam)
-        threshold, found = with_rate(threshold, normal_scores(study.members, exam), config.max_false_alarms)
-        facts = Facts(threshold, validation, prepared.digests, study.fingerprint, versions(), found.to_json())
+        facts = _facts(study, exam, prepared)
         detector = Detector(config, facts, reader, study.members)
         detector.save(run / FILE_NAME)
         yield Trained(detector, _conclude(study, exam, split, facts, run))
@@ -143,6 +145,14 @@ def read_images(
     raise AssertionError("prepare ends with what it prepared")
 
 
+def _facts(study: Study, exam: Exam, prepared: Prepared) -> Facts:
+    """Threshold, scores on held-out labels and false alarms, all at that threshold."""
+    judgement, normal = judge(study.members, exam), normal_scores(study.members, exam)
+    threshold, found = with_rate(judgement.threshold, normal, study.config.max_false_alarms)
+    validation = judgement.scores(threshold)
+    return Facts(threshold, validation, prepared.digests, study.fingerprint, versions(), found.to_json())
+
+
 def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -> dict[str, Any]:
     """Write down what the report needs, and clear the checkpoint away; returns the summary."""
     summary = {
@@ -155,7 +165,7 @@ def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -
         "threshold": facts.threshold,
         "validation": facts.validation,
         "false_alarms": facts.false_alarms,
-        "warnings": list(_warnings(facts)),
+        "warnings": list(warnings_of(facts)),
         "fingerprint": facts.fingerprint,
         "versions": facts.versions,
         "seen_as": "tile" if study.config.tile_side else "image",
@@ -171,18 +181,25 @@ def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -
     return summary
 
 
-def _warnings(facts: Facts) -> Iterator[str]:
+def warnings_of(facts: Facts) -> Iterator[str]:
     """What keeps the detector from being trusted."""
-    if (found := facts.validation["pixel_f1_max"]) < HARDLY_FOUND:
+    best, reached = facts.validation["pixel_f1_max"], facts.validation["pixel_f1"]
+    if best < HARDLY_FOUND:
         yield (
             f"The detector hardly finds the defects of labels that it has not seen: their best pixel F1 is "
-            f"{found:.3f}, so its threshold says little. More labels per type help most; --tile-side shows "
+            f"{best:.3f}, so its threshold says little. More labels per type help most; --tile-side shows "
             "small defects larger, and features find more than pixels."
+        )
+    elif reached < best * DEARLY_BOUGHT:
+        yield (
+            "The limit on false alarms costs: at the threshold that keeps to it, pixel F1 on held-out labels "
+            f"is {reached:.3f} instead of {best:.3f}, and {facts.validation['found']:.0%} of their images "
+            "are found. Allow more (--max-false-alarms), or look at the normal images that score highest."
         )
     alarms, images = facts.false_alarms["alarms"], facts.false_alarms["images"]
     if alarms > images * MANY_ALARMS:
         yield (
-            f"{alarms} of {images} normal images that training did not see are called defective. Are all "
+            f"{alarms} of {images} normal images that no predictor saw are called defective. Are all "
             "normal images free of defects? --max-false-alarms sets a limit, at the price of missed defects."
         )
 
@@ -231,11 +248,17 @@ def _with_folds_for(config: Config, num_labelled: int) -> Config:
     return config.model_copy(update={"predictor": limited})
 
 
-def _open_run(run: Path, config: Config, resume: bool) -> Trained | None:
-    """Begin in `run`, or go on there; what it holds already, if that run is finished."""
+def _refuse_rate_without_normal(split: Split, config: Config) -> None:
+    """Before hours are spent: a rate of false alarms is measured on normal images that are kept back."""
+    rate = config.max_false_alarms
+    if rate is not None and not len(deal(sources_of(split.normal), len(split.labelled), config).kept):
+        raise TooFewNormalError(rate)
+
+
+def _finished(run: Path, config: Config, resume: bool) -> Trained | None:
+    """What `run` holds, if that is a finished run; None where one can begin or go on."""
     settings = run / SETTINGS_NAME
     if not settings.exists():
-        write_json(settings, config.model_dump(mode="json"))
         return None
     if not resume:
         raise RunExistsError(run, "holds a run already")

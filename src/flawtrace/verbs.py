@@ -94,10 +94,12 @@ def evaluate(
 ) -> Evaluation:
     """Score the run's detector on the images in `folder` that it was not trained on.
 
-    Leaves `metrics.json` and the full report in the folder `run`.
+    Of normal images that are there for training, as in a folder the detector has never seen, at most
+    `normal_limit` are looked at. Leaves `metrics.json` and the full report in the folder `run`.
     """
-    category = read_category(Path(folder))
-    evaluation = evaluate_detector(_detector(run, device), category.samples, progress)
+    category, detector = read_category(Path(folder)), _detector(run, device)
+    samples = category.for_testing(detector.config.normal_limit)
+    evaluation = evaluate_detector(detector, samples, progress)
     write_json(Path(run) / METRICS_NAME, evaluation.to_json())
     write_report(Path(run), evaluation)
     return evaluation
@@ -154,11 +156,11 @@ def bench(
     device: str = "cpu",
     progress: Counting | None = None,
 ) -> Timing:
-    """Time a detector on random images, of the detector's own size unless told."""
+    """Time a detector on random images, of the detector's own size, or that of one tile, unless told."""
     if threads:
         torch.set_num_threads(threads)
     detector = _loaded(run, device, runtime)
-    side = detector.config.image_side
+    side = detector.config.tile_side or detector.config.image_side
     images = torch.rand(batch, 3, height or side, width or side, generator=torch.Generator().manual_seed(0))
     return measure(detector, images.to(device), repeats, progress)
 
@@ -249,9 +251,9 @@ def _trained_on(run: Path) -> list[Path]:
 def _look(detector: AnyDetector, file: Path, out: Path | None, name: str) -> Row:
     try:
         image = read_image(file)
+        found = detector.predict(image)
     except FlawtraceError as error:
         return Row(str(file), None, "ERROR", None, str(error))
-    found = detector.predict(image)
     if out:
         write_map(out / "maps" / f"{name}.tiff", found.anomaly_map)
         write_mask(out / "masks" / f"{name}.png", found.mask)
