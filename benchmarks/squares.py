@@ -39,7 +39,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from flawtrace import sampler
-from flawtrace.cell import Desk, commit
+from flawtrace.cell import Desk, commit, looked
 from flawtrace.cli import seeds_of
 from flawtrace.comparison import find_categories
 from flawtrace.config import Config

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from flawtrace.checkpoint import Checkpoint, pack, unpack
 from flawtrace.errors import CheckpointError, DamagedFileError, OutputError
-from flawtrace.files import append_json, read_json, read_jsonl, write_bytes, write_json
+from flawtrace.files import LOCK_NAME, append_json, locked, read_json, read_jsonl, write_bytes, write_json
 
 State = dict[str, Any]
 SaveAndLoad = Callable[[State], State]
@@ -148,6 +148,14 @@ def test_what_cannot_be_replaced_is_named_and_stays(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="folder"):
         write_bytes(tmp_path / "folder", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_what_a_killed_writer_left_is_cleared_away_by_the_next_at_work(tmp_path: Path) -> None:
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps/.a.tiff.x7.part").touch()
+    (tmp_path / ".hidden").touch()
+    with locked(tmp_path):
+        assert sorted(file.name for file in tmp_path.rglob("*") if file.is_file()) == [".hidden", LOCK_NAME]
 
 
 def test_an_unfinished_last_line_is_passed_over(tmp_path: Path) -> None:

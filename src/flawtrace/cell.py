@@ -20,7 +20,7 @@ from flawtrace.config import Config
 from flawtrace.data import Sample
 from flawtrace.detector import Detector, versions
 from flawtrace.encoder import BATCH, build
-from flawtrace.errors import FlawtraceError, MapsError
+from flawtrace.errors import FlawtraceError, FolderInUseError, MapsError, OutputError
 from flawtrace.files import write_text
 from flawtrace.images import read_image
 from flawtrace.material import Prepared, prepare
@@ -100,11 +100,17 @@ class Desk:
 
 
 def run_cell(desk: Desk, method: Method, tell: Tell) -> dict[str, Any]:
-    """The row of one cell; a method that cannot be run here leaves its reason in `error`."""
+    """The row of one cell; a method that cannot be run here leaves its reason in `error`.
+
+    Raises:
+        OutputError, FolderInUseError: that is no matter of the method, and no row is to say it for good.
+    """
     facts = desk.trial.facts | {"method": method.name, "settings": method.identity}
     try:
         write_split(desk.split_file, desk.trial)
         answer = _ask(desk, method, tell) if method.command else _train(desk, method, tell)
+    except (OutputError, FolderInUseError):
+        raise
     except FlawtraceError as error:
         return facts | {"error": str(error)} | circumstances()
     return facts | results(desk, answer) | answer.facts | circumstances()

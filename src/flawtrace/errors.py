@@ -4,10 +4,21 @@ Only the command line catches `FlawtraceError`; it prints the message and exits 
 """
 
 from pathlib import Path
+from typing import Any
 
 
 class FlawtraceError(Exception):
     """Anything the user can put right."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """So that a worker can hand it to the process that started it, whatever its class asks for."""
+        return _remade, (type(self), self.args)
+
+
+def _remade(kind: type[FlawtraceError], args: tuple[Any, ...]) -> FlawtraceError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
 
 
 class OutputError(FlawtraceError):

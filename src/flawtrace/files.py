@@ -15,6 +15,8 @@ from filelock import FileLock, Timeout
 from flawtrace.errors import DamagedFileError, FolderInUseError, OutputError
 
 LOCK_NAME = ".lock"
+UNFINISHED = ".part"
+"""Ending of a file that is being written; its name begins with a dot."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -27,7 +29,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
@@ -69,6 +71,8 @@ def read_json(path: Path) -> Any:
 def locked(folder: Path) -> Iterator[None]:
     """Inside, no other process works in `folder`; the system frees it when this one ends, however it ends.
 
+    What a killed process was writing there is cleared away.
+
     Raises:
         FolderInUseError: another process is inside.
         OutputError: the folder cannot be made or written.
@@ -82,6 +86,8 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputError(folder, error) from error
     try:
+        for left in folder.rglob(f".*{UNFINISHED}"):
+            left.unlink(missing_ok=True)
         yield
     finally:
         lock.release()

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -116,20 +117,22 @@ def predict(
     """Look for defects in image files and in folders of them, one row after the other.
 
     With `out`, every image leaves a float map (TIFF), a mask and an overlay (PNG) there, and all rows
-    together `predictions.csv`. An image that cannot be read gives a row that says why; the others go on.
-    `run` is a run's folder, a detector's file, or an exported one, which `runtime` runs.
+    together `predictions.csv`; no other process may write into `out` meanwhile. An image that cannot be read
+    gives a row that says why; the others go on. `run` is a run's folder, a detector's file, or an exported
+    one, which `runtime` runs.
     """
     detector = _loaded(run, device, runtime)
     files = list(_image_files(Path(path) for path in images))
     names = _distinct(file.stem for file in files)
-    rows: list[Row] = []
-    try:
-        for file, name in zip(files, names, strict=True):
-            rows.append(_look(detector, file, Path(out) if out else None, name))
-            yield rows[-1]
-    finally:
-        if out and rows:
-            write_text(Path(out) / "predictions.csv", _table(rows))
+    with locked(Path(out)) if out else nullcontext():
+        rows: list[Row] = []
+        try:
+            for file, name in zip(files, names, strict=True):
+                rows.append(_look(detector, file, Path(out) if out else None, name))
+                yield rows[-1]
+        finally:
+            if out and rows:
+                write_text(Path(out) / "predictions.csv", _table(rows))
 
 
 def export(run: Path | str, out: Path | str | None = None, images: Iterable[Path | str] = ()) -> Export:
