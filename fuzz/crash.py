@@ -6,9 +6,9 @@
 Training, prediction and a benchmark work on made-up images, each in a process of its own. A kill (SIGKILL)
 comes at a random moment of the work; a full disk is a small file system in memory, with a random number of
 bytes left free, mounted for this script alone where the system lets it. After each, every file is read: one
-that is there has to be whole, and a lack of room has to be told by name. Then the same command goes on, in the
-end undisturbed, and its result is compared byte for byte with that of work that was never disturbed; rows that
-a benchmark had finished must not be run again.
+that is there has to be whole, and a lack of room has to be told by name. Then the same command goes on, in
+the end undisturbed, and its result is compared byte for byte with that of work that was never disturbed; rows
+that a benchmark had finished must not be run again.
 """
 
 import argparse
