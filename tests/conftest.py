@@ -24,6 +24,11 @@ settings.register_profile("flawtrace", deadline=None, derandomize=True)  # torch
 settings.load_profile("flawtrace")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Detectors that a second of training makes are doubtful. Not in a file, which would import too early."""
+    config.addinivalue_line("filterwarnings", "ignore::flawtrace.errors.DoubtWarning")
+
+
 @pytest.fixture
 def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)

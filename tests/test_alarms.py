@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from flawtrace import verbs
 from flawtrace.alarms import FalseAlarms, alarm_text, false_alarms, quietest, with_rate
 from flawtrace.detector import Detector, Facts
+from flawtrace.doubts import doubts, policy_doubts
 from flawtrace.errors import TooFewNormalError
 from flawtrace.exam import Judgement
 from flawtrace.files import read_json
 from flawtrace.synthetic import make_dataset
-from flawtrace.training import warnings_of
 
 scores = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=40).map(
     lambda values: np.array(values, np.float32)
@@ -98,7 +98,7 @@ def test_a_limit_that_costs_most_defects_is_announced() -> None:
         versions={},
         false_alarms=FalseAlarms(0, 20).to_json(),
     )
-    (warning,) = warnings_of(facts)
+    (warning,) = doubts(facts)
     assert "is 0.100 instead of 0.600, and 20% of their images" in warning
 
 
@@ -108,3 +108,11 @@ def test_a_detector_that_finds_nothing_is_not_passed_over_in_silence(run: Path) 
     assert summary["validation"]["pixel_f1_max"] < 0.3
     assert "hardly finds the defects" in summary["warnings"][0]
     assert "hardly finds the defects" in (run / "report.html").read_text()
+
+
+def test_a_policy_that_does_the_same_everywhere_is_called_dead() -> None:
+    alive = [{"kind": "cycle", "entropy": 1.9}, {"kind": "cycle"}, {"kind": "fit"}]
+    assert list(policy_doubts(alive)) == []
+    (warning,) = policy_doubts([{"entropy": 1.9}, {"entropy": 0.002}, {"kind": "fit"}])
+    assert "entropy fell to 0.002" in warning
+    assert "--sampler uniform" in warning

@@ -1,11 +1,12 @@
 """The command line: parse, call one verb, print.
 
 Exit codes: 0 fine, 1 an error that the message explains, 2 the command was not understood,
-3 `predict --exit-code` found a defect, 130 stopped by Ctrl-C.
+3 `predict --exit-code` found an image that is not OK, 130 stopped by Ctrl-C.
 """
 
 import json as jsonlib
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -60,6 +61,7 @@ FLAGS = ("preset", "sampler", "encoder", "labels", "seed", "settings", "resume",
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point: one message instead of a traceback for whatever the user can put right."""
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
         sys.exit(app(sys.argv[1:] if arguments is None else arguments) or 0)
     except FlawtraceError as error:
@@ -71,6 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    err_console.print("[yellow]warning:[/]", end=" ")
+    err_console.print(str(message), markup=False, soft_wrap=True)
 
 
 @app.command
@@ -227,6 +234,8 @@ def predict(
 
     With OUT, each image leaves maps/NAME.tiff (probability per pixel), masks/NAME.png and overlays/NAME.png
     there, and all of them predictions.csv. An image that cannot be read is reported, and the others go on.
+    One that is unlike those of the training (in size, exposure, contrast, or blank) is UNSURE, whatever its
+    map says.
 
     **Examples**
 
@@ -249,7 +258,7 @@ def predict(
     runtime
         What runs the detector. [default: onnx for an .onnx file, else torch]
     exit_code
-        Exit with 3 if any image shows a defect.
+        Exit with 3 if any image is not OK.
     json
         Print one JSON document per line and image.
     """
@@ -263,11 +272,12 @@ def predict(
         elif row.error:
             err_console.print(f"[red]ERROR [/]         {escape(row.image)}: {escape(row.error)}")
         else:
-            style = "bold red" if row.verdict == "DEFECT" else "green"
-            out_console.print(f"[{style}]{row.verdict:<6}[/] {row.score:.4f}  {escape(row.image)}")
+            style = {"DEFECT": "bold red", "UNSURE": "bold yellow"}.get(row.verdict, "green")
+            doubt = f"  [yellow]{escape(row.doubt)}[/]" if row.doubt else ""
+            out_console.print(f"[{style}]{row.verdict:<6}[/] {row.score:.4f}  {escape(row.image)}{doubt}")
     if "ERROR" in verdicts:
         return 1
-    return 3 if exit_code and "DEFECT" in verdicts else 0
+    return 3 if exit_code and {"DEFECT", "UNSURE"} & set(verdicts) else 0
 
 
 @app.command

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import safetensors
 import safetensors.torch
@@ -27,6 +27,7 @@ from flawtrace.profile import BATCH
 from flawtrace.reader import Reader
 from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images, Mask, Masks, PerImage
 from flawtrace.tiles import Size, joined_map, working_size
+from flawtrace.traits import MEANINGS, Ranges, unlike
 
 FORMAT = 3
 """Raised when a reader of older files would go wrong."""
@@ -38,6 +39,9 @@ AnyMap: TypeAlias = Float[Tensor, "_h _w"]
 """Of which each in a list can have its own size."""
 
 
+Verdict: TypeAlias = Literal["OK", "DEFECT", "UNSURE"]
+
+
 @dataclass(frozen=True)
 class Prediction:
     anomaly_map: AnomalyMap
@@ -46,7 +50,18 @@ class Prediction:
     """Where the map reaches the threshold."""
     score: float
     """The map's maximum: at or above the threshold exactly when the mask shows a defect."""
-    anomalous: bool
+    doubt: str | None = None
+    """Why the map is not to be trusted, if the image is unlike all training images."""
+
+    @property
+    def anomalous(self) -> bool:
+        return bool(self.mask.any())
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.doubt:
+            return "UNSURE"
+        return "DEFECT" if self.anomalous else "OK"
 
 
 @dataclass(frozen=True)
@@ -64,6 +79,8 @@ class Facts:
     versions: dict[str, str]
     false_alarms: dict[str, Any] = field(default_factory=dict)
     """On normal images that no predictor saw: how many, of how many, and the rates this allows."""
+    familiar: Ranges = field(default_factory=dict)
+    """What training images look like from afar; nothing is known of it where this is empty."""
 
 
 class Detector(nn.Module):
@@ -152,7 +169,7 @@ class Detector(nn.Module):
     def predict(self, image: Image) -> Prediction:
         """Of one image (3, h, w) in [0, 1], of any size."""
         anomaly_map = map_of(image, self.config, lambda tiles: self.anomaly_maps(tiles.to(self.device)).cpu())
-        return decided(anomaly_map, self.threshold)
+        return decided(image, anomaly_map, self.facts)
 
     def save(self, path: Path) -> None:
         """Write the one file: weights, and in its header everything else."""
@@ -175,7 +192,7 @@ class Detector(nn.Module):
             with seeded(0):
                 detector = cls.untrained(config, facts)
             detector.load_state_dict(state)
-        except (KeyError, TypeError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise DamagedDetectorError(file, str(error)) from error
         if header.get("checksum") not in (None, checksum(state)):
             raise DamagedDetectorError(file, "its weights are not those that were written")
@@ -186,7 +203,11 @@ class Detector(nn.Module):
 
 def parsed(header: dict[str, Any], file: Path) -> tuple[Config, Facts]:
     """What `Detector.header` said, in whichever kind of file."""
-    facts = Facts(**{**header["facts"], "digests": tuple(header["facts"]["digests"])})
+    said = header["facts"]
+    known = {name: (float(low), float(high)) for name, (low, high) in said.get("familiar", {}).items()}
+    if known and set(known) != set(MEANINGS):
+        raise KeyError(f"familiar traits {', '.join(known)}")
+    facts = Facts(**{**said, "digests": tuple(said["digests"]), "familiar": known})
     return parse_config(header["config"], where=str(file)), facts
 
 
@@ -197,10 +218,10 @@ def map_of(image: Image, config: Config, look: Callable[[Images], ErrorMaps]) ->
     return resized(joined_map(worked_on, config.image_side, look)[None], *size)[0]
 
 
-def decided(anomaly_map: AnomalyMap, threshold: float) -> Prediction:
-    """What a map means at a threshold."""
-    mask = anomaly_map >= threshold
-    return Prediction(anomaly_map, mask, float(anomaly_map.max()), bool(mask.any()))
+def decided(image: Image, anomaly_map: Float[Tensor, "h w"], facts: Facts) -> Prediction:
+    """What an image's map means to a detector with these facts."""
+    mask = anomaly_map >= facts.threshold
+    return Prediction(anomaly_map, mask, float(anomaly_map.max()), unlike(image, facts.familiar))
 
 
 def resized(maps: Float[Tensor, "b _h _w"], height: int, width: int) -> Float[Tensor, "b {height} {width}"]:

@@ -21,6 +21,10 @@ def _remade(kind: type[FlawtraceError], args: tuple[Any, ...]) -> FlawtraceError
     return error
 
 
+class DoubtWarning(UserWarning):
+    """A detector that works, and should not be trusted."""
+
+
 class OutputError(FlawtraceError):
     def __init__(self, path: Path, cause: OSError) -> None:
         super().__init__(

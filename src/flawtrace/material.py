@@ -21,6 +21,7 @@ from flawtrace.patches import edges
 from flawtrace.pieces import mask_at, size_of, sources_of
 from flawtrace.shapes import Canvases, Image, Images, Mask, Masks
 from flawtrace.tiles import working_size
+from flawtrace.traits import Ranges, Traits, ranges, traits
 
 CALIBRATION = 100
 """Normal images from which the encoder takes its statistics, at most; evenly spread over all."""
@@ -87,6 +88,8 @@ class Prepared:
     """Content of every training image, by which evaluation knows it again."""
     encoder: Pixels | Features
     """Calibrated on the normal images; it made the canvases."""
+    familiar: Ranges
+    """Of the traits of all training images, seen whole."""
 
 
 def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterator[Loading | Prepared]:
@@ -95,17 +98,17 @@ def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterato
     total = len(split.normal) + len(split.labelled) * (1 + copies)
     device = next(encoder.buffers(), torch.zeros(())).device
     evenly = split.normal[:: -(-len(split.normal) // CALIBRATION)]
-    calibration = [shown for shown, _ in _read(evenly, config)]
+    calibration = [piece.shown for piece in _read(evenly, config)]
     encoder.calibrate(torch.stack(calibration).to(device))
     samples = [*split.normal, *split.labelled]
     shelf: dict[str, Tensor] = {}
-    digests: list[str] = []
+    found: list[tuple[str, Traits]] = []
     pieces = _read(samples, config)
     while batch := list(islice(pieces, BATCH)):
-        part = _part(encoder, torch.stack([shown for shown, _ in batch]).to(device))
-        _shelve(part, shelf, len(digests), len(samples))
-        digests += [key for _, key in batch]
-        yield Loading(len(digests), total)
+        part = _part(encoder, torch.stack([piece.shown for piece in batch]).to(device))
+        _shelve(part, shelf, len(found), len(samples))
+        found += [(piece.digest, piece.traits) for piece in batch]
+        yield Loading(len(found), total)
 
     kept = _Part(**shelf)
     labelled = kept.pictures[len(split.normal) :].float().cpu()
@@ -114,7 +117,7 @@ def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterato
     followed = [kept.canvases[len(split.normal) :]]
     for images in torch.split(copied, BATCH):
         followed.append(encode(encoder, images.to(device)))
-        yield Loading(len(digests) + sum(map(len, followed[1:])), total)
+        yield Loading(len(found) + sum(map(len, followed[1:])), total)
 
     grid, all_masks = kept.canvases.shape[2], torch.cat([masks, copied_masks])
     coverage = covered(all_masks, grid).to(device)
@@ -134,7 +137,8 @@ def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterato
         num_normal=len(split.normal),
         num_labelled=len(labelled),
     )
-    yield Prepared(material, tuple(dict.fromkeys(digests)), encoder)
+    by_digest = dict(found)
+    yield Prepared(material, tuple(by_digest), encoder, ranges(by_digest.values()))
 
 
 @torch.no_grad()
@@ -149,14 +153,23 @@ def covered(masks: Masks, grid: int) -> Float[Tensor, "b {grid} {grid}"]:
     return F.adaptive_avg_pool2d(masks[:, None].float(), grid)[:, 0]
 
 
-def _read(samples: Sequence[Sample], config: Config) -> Iterator[tuple[Image, str]]:
-    """Each sample as a square at working size, with the digest of its image, which is decoded once."""
+@dataclass(frozen=True)
+class _Piece:
+    """A sample as a square at working size, and what is known of its whole image."""
+
+    shown: Image
+    digest: str
+    traits: Traits
+
+
+def _read(samples: Sequence[Sample], config: Config) -> Iterator[_Piece]:
+    """Each sample; its image is decoded once."""
     for path, parts in groupby(samples, key=attrgetter("image")):
         image = read_image(path)
         height, width = working_size((image.shape[1], image.shape[2]), config)
-        key, whole = digest(image), fit(image, height, width)
+        key, seen, whole = digest(image), traits(image), fit(image, height, width)
         for sample in parts:
-            yield sample.part(whole), key
+            yield _Piece(sample.part(whole), key, seen)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Exported:
 
     def predict(self, image: Image) -> Prediction:
         """Of one image (3, h, w) in [0, 1], of any size."""
-        return decided(self._map(image), self.threshold)
+        return decided(image, self._map(image), self.facts)
 
     def _map(self, image: Image) -> AnomalyMap:
         if self.config.tile_side is None:
@@ -138,5 +138,5 @@ def _header(metadata: dict[str, str], file: Path) -> tuple[Config, Facts]:
         raise ForeignDetectorError(file, "its metadata does not speak of flawtrace")
     try:
         return parsed(json.loads(metadata["flawtrace"]), file)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedDetectorError(file, f"its header cannot be read: {error}") from error

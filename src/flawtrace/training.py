@@ -17,26 +17,20 @@ from flawtrace.alarms import with_rate
 from flawtrace.config import Config
 from flawtrace.data import Split
 from flawtrace.detector import FILE_NAME, Detector, Facts, versions
+from flawtrace.doubts import doubts, policy_doubts
 from flawtrace.environment import scout
 from flawtrace.errors import RunExistsError, TooFewLabelsError, TooFewNormalError
 from flawtrace.exam import Exam, deal, examine, judge, learnt_reader, lesson, normal_scores
-from flawtrace.files import locked, read_json, write_bytes, write_json
+from flawtrace.files import locked, read_json, read_jsonl, write_bytes, write_json
 from flawtrace.learner import derive
 from flawtrace.material import Prepared, prepare
 from flawtrace.pieces import images_of, pieces, sources_of
 from flawtrace.progress import Event, Plan
 from flawtrace.reader import Reader
-from flawtrace.study import CHECKPOINT_NAME, Clock, Journal, Study, checked, peak_memory_mb
+from flawtrace.study import CHECKPOINT_NAME, LOG_NAME, Clock, Journal, Study, checked, peak_memory_mb
 
 SETTINGS_NAME = "settings.json"
 SUMMARY_NAME = "training.json"
-
-HARDLY_FOUND = 0.3
-"""Pixel F1 on held-out labels below which the threshold is worth little."""
-DEARLY_BOUGHT = 0.8
-"""Share of the best F1 below which a threshold that was raised is worth a warning."""
-MANY_ALARMS = 0.2
-"""Share of normal images called defective from which on nobody will use the detector."""
 
 QUANTILES = (0.1, 0.5, 0.9)
 """Of the loss profiles of normal and of defective cells, for the report."""
@@ -150,7 +144,15 @@ def _facts(study: Study, exam: Exam, prepared: Prepared) -> Facts:
     judgement, normal = judge(study.members, exam), normal_scores(study.members, exam)
     threshold, found = with_rate(judgement.threshold, normal, study.config.max_false_alarms)
     validation = judgement.scores(threshold)
-    return Facts(threshold, validation, prepared.digests, study.fingerprint, versions(), found.to_json())
+    return Facts(
+        threshold,
+        validation,
+        prepared.digests,
+        study.fingerprint,
+        versions(),
+        found.to_json(),
+        prepared.familiar,
+    )
 
 
 def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -> dict[str, Any]:
@@ -165,7 +167,7 @@ def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -
         "threshold": facts.threshold,
         "validation": facts.validation,
         "false_alarms": facts.false_alarms,
-        "warnings": list(warnings_of(facts)),
+        "warnings": [*doubts(facts), *policy_doubts(list(read_jsonl(run / LOG_NAME)))],
         "fingerprint": facts.fingerprint,
         "versions": facts.versions,
         "seen_as": "tile" if study.config.tile_side else "image",
@@ -179,29 +181,6 @@ def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -
     write_json(run / SUMMARY_NAME, summary)
     (run / CHECKPOINT_NAME).unlink(missing_ok=True)
     return summary
-
-
-def warnings_of(facts: Facts) -> Iterator[str]:
-    """What keeps the detector from being trusted."""
-    best, reached = facts.validation["pixel_f1_max"], facts.validation["pixel_f1"]
-    if best < HARDLY_FOUND:
-        yield (
-            f"The detector hardly finds the defects of labels that it has not seen: their best pixel F1 is "
-            f"{best:.3f}, so its threshold says little. More labels per type help most; --tile-side shows "
-            "small defects larger, and features find more than pixels."
-        )
-    elif reached < best * DEARLY_BOUGHT:
-        yield (
-            "The limit on false alarms costs: at the threshold that keeps to it, pixel F1 on held-out labels "
-            f"is {reached:.3f} instead of {best:.3f}, and {facts.validation['found']:.0%} of their images "
-            "are found. Allow more (--max-false-alarms), or look at the normal images that score highest."
-        )
-    alarms, images = facts.false_alarms["alarms"], facts.false_alarms["images"]
-    if alarms > images * MANY_ALARMS:
-        yield (
-            f"{alarms} of {images} normal images that no predictor saw are called defective. Are all "
-            "normal images free of defects? --max-false-alarms sets a limit, at the price of missed defects."
-        )
 
 
 def _profile_quantiles(study: Study, exam: Exam) -> dict[str, Any]:

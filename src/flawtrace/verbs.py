@@ -2,6 +2,7 @@
 
 import csv
 import io
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -17,7 +18,14 @@ from flawtrace.config import ProtocolName, RuntimeName
 from flawtrace.data import EXTENSIONS, draw_split, read_category
 from flawtrace.detector import Detector, Prediction
 from flawtrace.diagnosis import examined
-from flawtrace.errors import FlawtraceError, MissingDeviceError, NoImagesError, NothingToCompareError
+from flawtrace.doubts import doubts
+from flawtrace.errors import (
+    DoubtWarning,
+    FlawtraceError,
+    MissingDeviceError,
+    NoImagesError,
+    NothingToCompareError,
+)
 from flawtrace.evaluation import Evaluation
 from flawtrace.evaluation import evaluate as evaluate_detector
 from flawtrace.exporting import Export, export_onnx
@@ -53,9 +61,11 @@ class Row:
     image: str
     score: float | None
     verdict: str
-    """OK, DEFECT or ERROR."""
+    """OK, DEFECT, UNSURE or ERROR."""
     defective_share: float | None
     """Of the image's pixels."""
+    doubt: str | None = None
+    """Why the detector is unsure: the image is unlike those that it was trained on."""
     error: str | None = None
 
 
@@ -118,8 +128,12 @@ def predict(
 
     With `out`, every image leaves a float map (TIFF), a mask and an overlay (PNG) there, and all rows
     together `predictions.csv`; no other process may write into `out` meanwhile. An image that cannot be read
-    gives a row that says why; the others go on. `run` is a run's folder, a detector's file, or an exported
-    one, which `runtime` runs.
+    gives a row that says why; the others go on. An image that is unlike those of the training is UNSURE,
+    whatever its map says. `run` is a run's folder, a detector's file, or an exported one, which `runtime`
+    runs.
+
+    Warns:
+        DoubtWarning: on labels that it had not seen, the detector was not good enough to be trusted.
     """
     detector = _loaded(run, device, runtime)
     files = list(_image_files(Path(path) for path in images))
@@ -232,6 +246,8 @@ def _detector(run: Path | str, device: str) -> Detector:
 
 def _loaded(run: Path | str, device: str, runtime: RuntimeName | None) -> AnyDetector:
     detector = load(Path(run), runtime)
+    for doubt in doubts(detector.facts):
+        warnings.warn(doubt, DoubtWarning, stacklevel=3)
     return detector.to(_present(device)) if isinstance(detector, Detector) else detector
 
 
@@ -256,7 +272,7 @@ def _look(detector: AnyDetector, file: Path, out: Path | None, name: str) -> Row
         image = read_image(file)
         found = detector.predict(image)
     except FlawtraceError as error:
-        return Row(str(file), None, "ERROR", None, str(error))
+        return Row(str(file), None, "ERROR", None, error=str(error))
     if out:
         write_map(out / "maps" / f"{name}.tiff", found.anomaly_map)
         write_mask(out / "masks" / f"{name}.png", found.mask)
@@ -265,8 +281,8 @@ def _look(detector: AnyDetector, file: Path, out: Path | None, name: str) -> Row
 
 
 def _row(file: Path, found: Prediction) -> Row:
-    verdict = "DEFECT" if found.anomalous else "OK"
-    return Row(str(file), round(found.score, 6), verdict, round(float(found.mask.float().mean()), 6))
+    share = round(float(found.mask.float().mean()), 6)
+    return Row(str(file), round(found.score, 6), found.verdict, share, found.doubt)
 
 
 def _image_files(paths: Iterable[Path]) -> Iterator[Path]:
