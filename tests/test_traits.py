@@ -1,5 +1,6 @@
 """Images unlike all that a detector was trained on are told, and those like them are left in peace."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 from flawtrace import verbs
 from flawtrace.data import draw_split, read_category
 from flawtrace.detector import Detector
-from flawtrace.errors import DoubtWarning
+from flawtrace.errors import BlankImagesError, DoubtWarning
 from flawtrace.images import as_picture, read_image, write_picture
 from flawtrace.shapes import Image
 from flawtrace.traits import MEANINGS, Ranges, ranges, traits, unlike
@@ -100,3 +101,28 @@ def test_a_detector_that_hardly_finds_anything_says_so_whenever_it_is_used(run: 
     image: Any = read_category(category).test_normal[0].image
     with pytest.warns(DoubtWarning, match="hardly finds"):
         list(verbs.predict(run, [image]))
+
+
+def blanked(category: Path, copy: Path, count: int) -> Path:
+    shutil.copytree(category, copy)
+    for sample in read_category(copy).normal[:count]:
+        write_picture(sample.image, torch.full((64, 64, 3), 90, dtype=torch.uint8))
+    return copy
+
+
+def test_blank_training_images_are_told_before_and_after_training(
+    category: Path, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    parts = blanked(category, tmp_path / "parts", 2)
+    assert any("one plain colour" in warning for warning in verbs.inspect(parts).warnings)
+    summary = verbs.train(parts, tmp_path / "run", settings=tiny).summary
+    assert any("one plain colour" in warning for warning in summary["warnings"])
+
+
+def test_nothing_is_learnt_from_blank_images_alone(
+    category: Path, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    parts = blanked(category, tmp_path / "parts", 9)
+    with pytest.raises(BlankImagesError, match="one plain colour"):
+        verbs.train(parts, tmp_path / "run", settings=tiny)
+    assert not (tmp_path / "run/detector.safetensors").exists()

@@ -182,6 +182,9 @@ def train(
         f"Next:     flawtrace evaluate {out} {folder}",
         markup=False,
     )
+    if found := trained.summary.get("suspects"):
+        names = ", ".join(suspect["name"] for suspect in found)
+        out_console.print(f"Suspects: is their label right? {names}", markup=False)
     for warning in trained.summary["warnings"]:
         out_console.print(f"Warning: {warning}", markup=False)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flawtrace.detector import Facts
+from flawtrace.traits import BLANK
 
 HARDLY_FOUND = 0.3
 """Pixel F1 on held-out labels below which the threshold is worth little."""
@@ -37,6 +38,10 @@ def doubts(facts: Facts) -> Iterator[str]:
             f"{alarms} of {images} normal images that no predictor saw are called defective. Are all "
             "normal images free of defects? --max-false-alarms sets a limit, at the price of missed defects."
         )
+
+    low, high = facts.familiar.get("contrast", (1.0, 1.0))
+    if low < BLANK <= high:
+        yield "Some training images are of one plain colour: `flawtrace inspect` names them. Take them out."
 
 
 def policy_doubts(log: Sequence[Mapping[str, Any]]) -> Iterator[str]:

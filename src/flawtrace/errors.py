@@ -339,6 +339,16 @@ class VanishedDefectError(DataError):
         )
 
 
+class BlankImagesError(DataError):
+    def __init__(self, image: Path) -> None:
+        super().__init__(
+            f"All normal images are of one plain colour, such as {image}.\n"
+            "Expected pictures of a product: there is nothing to learn from these.\n"
+            "Is the lens covered, the exposure far off, or the wrong folder named? `flawtrace inspect` lists "
+            "blank images."
+        )
+
+
 class TilesTooSmallError(FlawtraceError):
     def __init__(self, tile_side: int, size: tuple[int, int], enlarged: tuple[int, int], limit: int) -> None:
         super().__init__(

@@ -12,6 +12,7 @@ from flawtrace.data import Category, Layout, Sample, Survey, mask_problem, surve
 from flawtrace.decoding import Pixels, decode
 from flawtrace.errors import DataError, FlawtraceError
 from flawtrace.images import as_image, digest, full_range, read_mask
+from flawtrace.traits import BLANK, traits
 
 FEW_NORMAL = 20
 FEW_OF_A_TYPE = 5
@@ -78,6 +79,8 @@ class _Facts:
     kind: str = ""
     brightest: float = 0.0
     """As a share of the full range."""
+    blank: bool = False
+    """Of one plain colour."""
     digest: str = ""
     mask_share: float = 0.0
 
@@ -147,13 +150,15 @@ def _facts(sample: Sample) -> _Facts:
         return _Facts(sample, problems=(str(error),))
     size = (pixels.shape[0], pixels.shape[1])
     problem, share = _mask_facts(sample, size)
+    image = as_image(pixels)
     return _Facts(
         sample,
         problems=(problem,) if problem else (),
         size=size,
         kind=kind(pixels),
         brightest=float(pixels.max()) / full_range(pixels),
-        digest=digest(as_image(pixels)),
+        blank=traits(image)["contrast"] < BLANK,
+        digest=digest(image),
         mask_share=share,
     )
 
@@ -192,6 +197,8 @@ def _warnings(category: Category, facts: list[_Facts], sizes: Counter[tuple[int,
             f"The 16-bit images use only values up to {max(deep):.0%} of the full range, as those of "
             "a 12-bit camera do; they look almost black. Multiply all of them by the same number."
         )
+    if blank := [fact.sample.image for fact in facts if fact.blank]:
+        yield f"Images of one plain colour, which show nothing: {_names(category, blank)}."
     yield from _tiny(category, facts)
     if wide := [fact.sample.mask for fact in facts if fact.mask_share > 0.5]:
         yield f"Masks that cover more than half of their image (inverted?): {_names(category, wide)}."

@@ -14,14 +14,14 @@ from flawtrace.augmentation import augment
 from flawtrace.config import Config
 from flawtrace.data import Sample, Split
 from flawtrace.encoder import BATCH, Features, Pixels
-from flawtrace.errors import VanishedDefectError
+from flawtrace.errors import BlankImagesError, VanishedDefectError
 from flawtrace.images import digest, fit, read_image
 from flawtrace.learner import derive
 from flawtrace.patches import edges
 from flawtrace.pieces import mask_at, size_of, sources_of
 from flawtrace.shapes import Canvases, Image, Images, Mask, Masks
 from flawtrace.tiles import working_size
-from flawtrace.traits import Ranges, Traits, ranges, traits
+from flawtrace.traits import BLANK, Ranges, Traits, ranges, traits
 
 CALIBRATION = 100
 """Normal images from which the encoder takes its statistics, at most; evenly spread over all."""
@@ -93,7 +93,12 @@ class Prepared:
 
 
 def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterator[Loading | Prepared]:
-    """Read, resize and encode all training images; yields its progress, and at last what it prepared."""
+    """Read, resize and encode all training images; yields its progress, and at last what it prepared.
+
+    Raises:
+        BlankImagesError: no normal image shows anything.
+        VanishedDefectError: a labelled defect has no pixel left at the working size.
+    """
     copies, seed = config.copies, derive(config.seed, 6)
     total = len(split.normal) + len(split.labelled) * (1 + copies)
     device = next(encoder.buffers(), torch.zeros(())).device
@@ -109,6 +114,8 @@ def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterato
         _shelve(part, shelf, len(found), len(samples))
         found += [(piece.digest, piece.traits) for piece in batch]
         yield Loading(len(found), total)
+    if all(seen["contrast"] < BLANK for _, seen in found[: len(split.normal)]):
+        raise BlankImagesError(split.normal[0].image)
 
     kept = _Part(**shelf)
     labelled = kept.pictures[len(split.normal) :].float().cpu()

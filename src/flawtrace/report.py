@@ -21,7 +21,9 @@ from flawtrace.evaluation import Case, Evaluation
 from flawtrace.files import read_json, read_jsonl, write_text
 from flawtrace.images import fit, read_image
 from flawtrace.plots import DEFECTIVE, PREDICTED, OperatingPoint
+from flawtrace.shapes import AnomalyMap, Image, Mask
 from flawtrace.study import LOG_NAME
+from flawtrace.suspects import PICTURES_NAME
 from flawtrace.training import SETTINGS_NAME, SUMMARY_NAME
 
 REPORT_NAME = "report.html"
@@ -78,6 +80,7 @@ def _trained(run: Path) -> dict[str, Any]:
         "labelled": labelled,
         "validation": summary.get("validation", {}),
         "warnings": summary.get("warnings", []),
+        "suspects": _suspects(run / PICTURES_NAME, summary),
         "profiles": _profiles(summary),
         "visits": _visits(run / VISITS_NAME, labelled),
         "visits_across": SHOWN_LABELLED,
@@ -211,7 +214,6 @@ def _groups(
 
 def _shown(case: Case, threshold: float) -> dict[str, Any]:
     """One row of pictures: image, truth, anomaly map, prediction."""
-    marked = case.anomaly_map >= threshold
     image = fit(read_image(case.sample.image), *case.mask.shape)
     return {
         "name": case.sample.image.name,
@@ -219,11 +221,35 @@ def _shown(case: Case, threshold: float) -> dict[str, Any]:
         "score": case.score,
         "f1": case.f1,
         "alarm": case.score >= threshold,
-        "image": plots.picture(image),
-        "truth": plots.picture(plots.outlined(image, case.mask, DEFECTIVE)),
-        "map": plots.picture(plots.heat(case.anomaly_map, threshold)),
-        "prediction": plots.picture(plots.outlined(image, marked, PREDICTED)),
+        **_pictures(image, case.mask, case.anomaly_map, threshold),
     }
+
+
+def _pictures(image: Image, mask: Mask, anomaly_map: AnomalyMap, threshold: float) -> dict[str, str]:
+    return {
+        "image": plots.picture(image),
+        "truth": plots.picture(plots.outlined(image, mask, DEFECTIVE)),
+        "map": plots.picture(plots.heat(anomaly_map, threshold)),
+        "prediction": plots.picture(plots.outlined(image, anomaly_map >= threshold, PREDICTED)),
+    }
+
+
+def _suspects(path: Path, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of pictures, like those of cases: training images whose label is worth a second look."""
+    tensors, threshold = _read_tensors(path), float(summary.get("threshold", 0.5))
+    if not {"pictures", "maps", "masks"} <= set(tensors):
+        return []
+    parts = (tensors[name] for name in ("pictures", "maps", "masks"))
+    known = zip(summary.get("suspects", []), *parts, strict=False)
+    return [
+        {
+            "name": suspect["name"],
+            "type": suspect["type"],
+            "score": suspect["score"],
+            **_pictures(picture.float() / 255, mask, anomaly_map.float(), threshold),
+        }
+        for suspect, picture, anomaly_map, mask in known
+    ]
 
 
 def _profiles(summary: Mapping[str, Any]) -> str | None:

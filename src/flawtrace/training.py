@@ -28,6 +28,7 @@ from flawtrace.pieces import images_of, pieces, sources_of
 from flawtrace.progress import Event, Plan
 from flawtrace.reader import Reader
 from flawtrace.study import CHECKPOINT_NAME, LOG_NAME, Clock, Journal, Study, checked, peak_memory_mb
+from flawtrace.suspects import Witnesses, named, suspects, write_suspects
 
 SETTINGS_NAME = "settings.json"
 SUMMARY_NAME = "training.json"
@@ -82,10 +83,9 @@ def train(
         reader = learnt_reader(snapshots, prepared, config)
         exam = examine(reader, study.material, split, config)
         yield from fit_members(study, exam, reader, journal, plan)
-        facts = _facts(study, exam, prepared)
-        detector = Detector(config, facts, reader, study.members)
+        detector = Detector(config, _facts(study, exam, prepared), reader, study.members)
         detector.save(run / FILE_NAME)
-        yield Trained(detector, _conclude(study, exam, split, facts, run))
+        yield Trained(detector, _conclude(study, exam, split, detector, run))
 
 
 def learn_together(study: Study, journal: Journal, plan: Plan) -> Iterator[Event]:
@@ -155,8 +155,11 @@ def _facts(study: Study, exam: Exam, prepared: Prepared) -> Facts:
     )
 
 
-def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -> dict[str, Any]:
+def _conclude(study: Study, exam: Exam, split: Split, detector: Detector, run: Path) -> dict[str, Any]:
     """Write down what the report needs, and clear the checkpoint away; returns the summary."""
+    facts, witnesses = detector.facts, Witnesses(study.members, detector.reader, detector.threshold)
+    found = suspects(witnesses, exam, study.material, split)
+    write_suspects(found, run)
     summary = {
         "detector": str(run / FILE_NAME),
         "seconds": round(study.clock.seconds, 1),
@@ -175,6 +178,7 @@ def _conclude(study: Study, exam: Exam, split: Split, facts: Facts, run: Path) -
         "labelled": [sample.name for sample in split.labelled],
         "labelled_files": [str(image.resolve()) for image in images_of(split.labelled)],
         "defect_types": [sample.defect_type for sample in split.labelled],
+        "suspects": named(found),
         "profiles": _profile_quantiles(study, exam),
     }
     _write_visits(study, run / "visits.safetensors")

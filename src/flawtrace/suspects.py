@@ -1,0 +1,118 @@
+"""Training images whose label is doubtful: defects among the normal ones, masks that lie elsewhere."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from flawtrace.data import Sample, Split
+from flawtrace.encoder import BATCH
+from flawtrace.exam import Exam
+from flawtrace.files import write_bytes
+from flawtrace.fitting import predict
+from flawtrace.material import Material
+from flawtrace.predictor import Predictor
+from flawtrace.reader import Reader
+from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Mask
+
+PICTURES_NAME = "suspects.safetensors"
+
+MOST = 8
+"""Suspects of each kind that are kept, the worst first."""
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """One training image that is worth a second look."""
+
+    name: str
+    file: Path
+    defect_type: str | None
+    """None says that it was given as normal."""
+    score: float
+    """Highest value of its map where the label says that nothing is."""
+    picture: Image
+    anomaly_map: AnomalyMap
+    mask: Mask
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """Who says what training images show, and from which value on that is a defect."""
+
+    members: Sequence[Predictor]
+    reader: Reader
+    threshold: float
+
+    def votes(self, material: Material, rows: Int[Tensor, " b"]) -> ErrorMaps:
+        """What all members together say of some training images."""
+        views = self.reader.views(material.canvases[rows], material.pictures[rows])
+        with torch.no_grad():
+            maps = [member.eval().probabilities(views) for member in self.members]
+        return torch.stack(maps).mean(dim=0).cpu()
+
+    def worst(self, scores: Float[Tensor, " n"]) -> Int[Tensor, " m"]:
+        """Where the highest scores are, as far as they reach the threshold."""
+        order = torch.argsort(scores, descending=True, stable=True)[:MOST]
+        return order[scores[order] >= self.threshold]
+
+
+def suspects(witnesses: Witnesses, exam: Exam, material: Material, split: Split) -> list[Suspect]:
+    """Normal images that reach the threshold, then labelled ones that reach it, but nowhere in their mask.
+
+    A labelled image is judged by the member that did not learn from it. On normal images all members vote,
+    though some of these were shown to them as normal, where a defect is harder to see.
+    """
+    return [*_normal(witnesses, material, split), *_labelled(witnesses, exam, material, split)]
+
+
+def named(found: Sequence[Suspect]) -> list[dict[str, Any]]:
+    """Without pictures, as plain values."""
+    return [
+        {"name": one.name, "file": str(one.file), "type": one.defect_type, "score": round(one.score, 4)}
+        for one in found
+    ]
+
+
+def write_suspects(found: Sequence[Suspect], run: Path) -> None:
+    """Pictures in 8 bits, maps in half precision; no file where there is nobody to suspect."""
+    if not found:
+        return
+    tensors = {
+        "pictures": (torch.stack([one.picture for one in found]) * 255).round().to(torch.uint8),
+        "maps": torch.stack([one.anomaly_map for one in found]).half(),
+        "masks": torch.stack([one.mask for one in found]),
+    }
+    write_bytes(run / PICTURES_NAME, safetensors.torch.save(tensors))
+
+
+def _normal(witnesses: Witnesses, material: Material, split: Split) -> Iterator[Suspect]:
+    rows = torch.split(torch.arange(material.num_normal), BATCH)
+    highest = torch.cat([witnesses.votes(material, some).amax(dim=(1, 2)) for some in rows])
+    for row in witnesses.worst(highest):
+        (anomaly_map,) = witnesses.votes(material, row[None])
+        nowhere = torch.zeros_like(anomaly_map).bool()
+        picture = material.pictures[row].float().cpu()
+        yield _suspect(split.normal[int(row)], float(highest[row]), (picture, anomaly_map, nowhere))
+
+
+def _labelled(witnesses: Witnesses, exam: Exam, material: Material, split: Split) -> Iterator[Suspect]:
+    folds = [exam.held_out(member) for member in range(len(witnesses.members))]
+    examples = [exam.labelled[torch.tensor(rows, dtype=torch.long)] for rows in folds]
+    maps = torch.cat([predict(*pair).cpu() for pair in zip(witnesses.members, examples, strict=True)])
+    masks = torch.cat([some.masks for some in examples]).cpu()
+    inside, outside = (maps.where(where, 0.0).amax(dim=(1, 2)) for where in (masks, ~masks))
+    rows = [row for fold in folds for row in fold]
+    for place in witnesses.worst(outside.where(inside < witnesses.threshold, -1.0)):
+        picture = material.labelled_pictures[rows[int(place)]].float().cpu()
+        shown = (picture, maps[place], masks[place])
+        yield _suspect(split.labelled[rows[int(place)]], float(outside[place]), shown)
+
+
+def _suspect(sample: Sample, score: float, shown: tuple[Image, AnomalyMap, Mask]) -> Suspect:
+    return Suspect(sample.name, sample.image, sample.defect_type, score, *shown)

@@ -1,0 +1,109 @@
+"""Training images whose label is wrong are named, and others are not."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from flawtrace.data import Sample, Split
+from flawtrace.encoder import Pixels
+from flawtrace.exam import Exam
+from flawtrace.files import read_json, write_json
+from flawtrace.fitting import Examples
+from flawtrace.material import Material, covered
+from flawtrace.predictor import Compact, Views
+from flawtrace.reader import Reader
+from flawtrace.report import write_report
+from flawtrace.shapes import ErrorMaps
+from flawtrace.suspects import MOST, Suspect, Witnesses, named, suspects, write_suspects
+
+SIDE = 64
+
+
+class Bright(Compact):
+    """Says that a pixel is defective where it is bright."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+
+    def probabilities(self, views: Views) -> ErrorMaps:
+        return views.pictures.float().mean(dim=1)
+
+
+def dark(count: int) -> torch.Tensor:
+    return torch.full((count, 3, SIDE, SIDE), 0.1)
+
+
+def material_of(normal: torch.Tensor, labelled: torch.Tensor, masks: torch.Tensor) -> Material:
+    pictures = torch.cat([normal, labelled])
+    cells = nn.functional.avg_pool2d(pictures, 2)
+    return Material(
+        canvases=cells.half(),
+        images=cells,
+        texture=cells[:, 0],
+        coverage=torch.zeros_like(cells[:, 0]),
+        labelled=cells[len(normal) :].half(),
+        labelled_coverage=covered(masks, SIDE // 2),
+        pictures=pictures.half(),
+        labelled_pictures=labelled.half(),
+        labelled_masks=masks,
+        sources=torch.arange(len(normal)),
+        scales=(3,),
+        num_normal=len(normal),
+        num_labelled=len(labelled),
+    )
+
+
+@pytest.fixture
+def found() -> list[Suspect]:
+    """A bright spot in normal image 2 and on labels 0 and 1, of which 1 is marked elsewhere."""
+    normal, labelled = dark(5), dark(3)
+    normal[2, :, 10:20, 10:20] = 0.8
+    labelled[:2, :, 30:40, 30:40] = 0.9
+    masks = torch.zeros(3, SIDE, SIDE, dtype=torch.bool)
+    masks[0, 28:42, 28:42] = masks[1, 2:10, 2:10] = masks[2, 2:10, 2:10] = True
+    material = material_of(normal, labelled, masks)
+    reader = Reader(Pixels(2), [nn.Identity()], SIDE // 2, "nothing")
+    views = reader.views(material.labelled, material.labelled_pictures)
+    examples = Examples(views, masks, material.labelled_coverage)
+    exam = Exam(examples, examples[:0], 0, [0, 1, 0])
+    samples = [Sample(Path(f"{index}.png")) for index in range(5)]
+    marked = [Sample(Path(f"{index}.png"), Path(f"{index}_mask.png"), "spot") for index in range(3)]
+    split = Split(tuple(samples), tuple(marked), ())
+    return suspects(Witnesses([Bright(), Bright()], reader, 0.5), exam, material, split)
+
+
+def test_a_defect_among_normal_images_and_a_mask_that_lies_elsewhere_are_named(found: list[Suspect]) -> None:
+    assert [(one.name, one.defect_type, one.score) for one in found] == [
+        ("2.png", None, pytest.approx(0.8, abs=1e-3)),
+        ("1.png", "spot", pytest.approx(0.9, abs=1e-3)),
+    ]
+    assert found[1].mask[5, 5]
+    assert named(found)[1]["type"] == "spot"
+
+
+def test_the_worst_come_first_and_not_more_than_so_many() -> None:
+    reader = Reader(Pixels(2), [nn.Identity()], SIDE // 2, "nothing")
+    scores = torch.linspace(0, 1, 4 * MOST)
+    worst = Witnesses([Bright()], reader, 0.5).worst(scores)
+    assert worst.tolist() == list(range(4 * MOST - 1, 3 * MOST - 1, -1))
+    assert len(Witnesses([Bright()], reader, 1.5).worst(scores)) == 0
+
+
+def test_suspects_stand_in_the_report_with_their_pictures(
+    found: list[Suspect], run: Path, tmp_path: Path
+) -> None:
+    for name in ("settings.json", "training.json", "log.jsonl"):
+        (tmp_path / name).write_bytes((run / name).read_bytes())
+    summary = read_json(tmp_path / "training.json") | {"suspects": named(found)}
+    write_json(tmp_path / "training.json", summary)
+    write_suspects(found, tmp_path)
+    page = write_report(tmp_path).read_text()
+    assert "Worth a second look" in page
+    assert page.count("given as") == 2
+
+
+def test_where_nobody_is_suspected_nothing_is_written(tmp_path: Path) -> None:
+    write_suspects([], tmp_path)
+    assert list(tmp_path.iterdir()) == []
