@@ -18,7 +18,7 @@ import torch
 
 from flawtrace.config import Config
 from flawtrace.data import Sample
-from flawtrace.detector import Detector, versions
+from flawtrace.detector import Detector, commit, versions
 from flawtrace.encoder import BATCH, build
 from flawtrace.errors import FlawtraceError, FolderInUseError, MapsError, OutputError
 from flawtrace.files import write_text
@@ -145,21 +145,6 @@ def circumstances() -> dict[str, Any]:
         },
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def commit() -> str | None:
-    """Of the checkout that flawtrace runs from, with a plus when it was changed since; None elsewhere."""
-    here = Path(__file__).parent
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", str(here))
-        return git("rev-parse", "--short=7", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def _train(desk: Desk, method: Method, tell: Tell) -> Answer:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -77,6 +78,7 @@ class Facts:
     fingerprint: str
     """Of the whole training set: images, masks and who was labelled."""
     versions: dict[str, str]
+    """As `origin` gave them."""
     false_alarms: dict[str, Any] = field(default_factory=dict)
     """On normal images that no predictor saw: how many, of how many, and the rates this allows."""
     familiar: Ranges = field(default_factory=dict)
@@ -242,6 +244,26 @@ def checksum(state: Mapping[str, Tensor]) -> str:
 def versions() -> dict[str, str]:
     """Of everything that can change a result."""
     return {name: version(name) for name in ("flawtrace", "torch", "kornia", "numpy", "pillow")}
+
+
+def commit() -> str | None:
+    """Of the checkout that flawtrace runs from, with a plus when it was changed since; None elsewhere."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", str(here))
+        return git("rev-parse", "--short=7", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def origin() -> dict[str, str]:
+    """How this process makes detectors: versions, threads, and the commit where it runs from a checkout."""
+    return versions() | {"threads": str(torch.get_num_threads()), "commit": commit() or "none"}
 
 
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

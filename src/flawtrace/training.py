@@ -16,7 +16,7 @@ from flawtrace import encoder
 from flawtrace.alarms import with_rate
 from flawtrace.config import Config
 from flawtrace.data import Split
-from flawtrace.detector import FILE_NAME, Detector, Facts, versions
+from flawtrace.detector import FILE_NAME, Detector, Facts, origin
 from flawtrace.doubts import doubts, policy_doubts
 from flawtrace.environment import scout
 from flawtrace.errors import RunExistsError, TooFewLabelsError, TooFewNormalError
@@ -149,7 +149,7 @@ def _facts(study: Study, exam: Exam, prepared: Prepared) -> Facts:
         validation,
         prepared.digests,
         study.fingerprint,
-        versions(),
+        origin(),
         found.to_json(),
         prepared.familiar,
     )
