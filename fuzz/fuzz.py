@@ -2,6 +2,7 @@
 
     python fuzz/fuzz.py --inputs 10000            # every reader
     python fuzz/fuzz.py --inputs 500 image settings
+    python fuzz/fuzz.py --guided                  # damaged further where that reaches new code; needs atheris
 
 Good files are damaged at random, by seed: bits, bytes and numbers changed, parts cut out, repeated, moved or
 overwritten. A reader fails when it raises anything but an error of flawtrace, takes more than `SECONDS`,
@@ -15,6 +16,7 @@ import json
 import random
 import resource
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -32,11 +34,13 @@ from flawtrace.checkpoint import pack, unpack
 from flawtrace.comparison import read_rows
 from flawtrace.detector import Detector, Facts
 from flawtrace.errors import FlawtraceError
+from flawtrace.exporting import export_onnx
 from flawtrace.files import read_json
 from flawtrace.images import image_size, read_image, read_mask
 from flawtrace.methods import read_methods
 from flawtrace.presets import load_config
 from flawtrace.protocols import read_split
+from flawtrace.runtime import OnnxDetector
 
 SECONDS = 10
 MEMORY = 2**30
@@ -84,6 +88,14 @@ def detectors() -> list[bytes]:
         return [(Path(folder) / "detector.safetensors").read_bytes()]
 
 
+def exported() -> list[bytes]:
+    detector = Detector.untrained(load_config(settings=SMALL), Facts(0.5, {}, ("ab",), "", {}))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "detector.onnx"
+        export_onnx(detector, file, [torch.rand(3, 32, 32)])
+        return [file.read_bytes()]
+
+
 def documents() -> list[bytes]:
     row = {"image": "test/hole/0.png", "mask": "ground_truth/hole/0_mask.png", "defect_type": "hole"}
     return [json.dumps({"normal": ["train/good/0.png"], "labelled": [row], "test": [row]}).encode()]
@@ -102,6 +114,7 @@ READERS: dict[str, tuple[Callable[[], list[bytes]], Callable[[Path], Any]]] = {
         read_methods,
     ),
     "detector": (detectors, Detector.load),
+    "onnx": (exported, lambda path: OnnxDetector(path.read_bytes(), path)),
     "split": (documents, lambda path: read_split(path, Path("root"))),
     "json": (documents, read_json),
     "rows": (lambda: [b'{"method": "a", "trial": "b", "metrics": {"x": 1.0}}\n' * 3], read_rows),
@@ -179,6 +192,31 @@ def fuzz(name: str, inputs: int, seed: int, keep: Path | None) -> int:
     return failed + len(strays)
 
 
+def guided(name: str, inputs: int, seed: int, keep: Path | None) -> int:
+    """The same, guided by coverage, in a process of its own; returns 1 if the reader failed."""
+    script = Path(__file__).with_name("guided.py")
+    with tempfile.TemporaryDirectory() as folder:
+        options = [str(inputs), "--seed", str(seed), "--keep", str(keep or folder)]
+        started = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, script, name, *options],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    reached = [line.split("cov: ")[1].split()[0] for line in done.stderr.splitlines() if "cov: " in line]
+    failed = int(done.returncode != 0)
+    if failed:
+        print(done.stderr[-3000:], file=sys.stderr)
+    took = time.monotonic() - started
+    print(
+        f"{name}: {inputs:,} inputs, {reached[0] if reached else 0} to {reached[-1] if reached else 0} "
+        f"branches, {failed} failures, {took:.0f} s"
+    )
+    return failed
+
+
 def limited() -> None:
     """No more than `MEMORY` beyond what is mapped now."""
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -193,13 +231,15 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--guided", action="store_true")
     arguments = parser.parse_args()
     if arguments.keep:
         arguments.keep.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGALRM, late)
-    limited()
-    names = arguments.readers or list(READERS)
-    failed = [fuzz(name, arguments.inputs, arguments.seed, arguments.keep) for name in names]
+    if not arguments.guided:
+        signal.signal(signal.SIGALRM, late)
+        limited()
+    attack, names = guided if arguments.guided else fuzz, arguments.readers or list(READERS)
+    failed = [attack(name, arguments.inputs, arguments.seed, arguments.keep) for name in names]
     return int(any(failed))
 
 

@@ -18,7 +18,16 @@ def test_damaged_files_are_refused_by_name() -> None:
         [sys.executable, FUZZ, "--inputs", "200", "--seed", "1"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count(", 0 failures") == 10
+    assert done.stdout.count(", 0 failures") == 11
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="atheris is built for Linux")
+def test_files_that_coverage_guides_are_refused_by_name() -> None:
+    pytest.importorskip("atheris", reason="atheris is not installed")
+    command = [sys.executable, FUZZ, "--guided", "--inputs", "200", "image", "detector", "split"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(", 0 failures") == 3
 
 
 def test_a_damaged_line_of_rows_is_named(tmp_path: Path) -> None:
