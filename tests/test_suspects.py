@@ -16,7 +16,7 @@ from flawtrace.predictor import Compact, Views
 from flawtrace.reader import Reader
 from flawtrace.report import write_report
 from flawtrace.shapes import ErrorMaps
-from flawtrace.suspects import MOST, Suspect, Witnesses, named, suspects, write_suspects
+from flawtrace.suspects import MOST, Suspect, Witnesses, named, suspects, worst, write_suspects
 
 SIDE = 64
 
@@ -55,14 +55,7 @@ def material_of(normal: torch.Tensor, labelled: torch.Tensor, masks: torch.Tenso
     )
 
 
-@pytest.fixture
-def found() -> list[Suspect]:
-    """A bright spot in normal image 2 and on labels 0 and 1, of which 1 is marked elsewhere."""
-    normal, labelled = dark(5), dark(3)
-    normal[2, :, 10:20, 10:20] = 0.8
-    labelled[:2, :, 30:40, 30:40] = 0.9
-    masks = torch.zeros(3, SIDE, SIDE, dtype=torch.bool)
-    masks[0, 28:42, 28:42] = masks[1, 2:10, 2:10] = masks[2, 2:10, 2:10] = True
+def suspected(normal: torch.Tensor, labelled: torch.Tensor, masks: torch.Tensor) -> list[Suspect]:
     material = material_of(normal, labelled, masks)
     reader = Reader(Pixels(2), [nn.Identity()], SIDE // 2, "nothing")
     views = reader.views(material.labelled, material.labelled_pictures)
@@ -74,9 +67,20 @@ def found() -> list[Suspect]:
     return suspects(Witnesses([Bright(), Bright()], reader, 0.5), exam, material, split)
 
 
+@pytest.fixture
+def found() -> list[Suspect]:
+    """A bright spot in normal image 2 and on labels 0 and 1, of which 1 is marked elsewhere."""
+    normal, labelled = dark(5), dark(3)
+    normal[2, :, 10:22, 10:22] = 0.9
+    labelled[:2, :, 30:40, 30:40] = 0.9
+    masks = torch.zeros(3, SIDE, SIDE, dtype=torch.bool)
+    masks[0, 28:42, 28:42] = masks[1, 2:10, 2:10] = masks[2, 2:10, 2:10] = True
+    return suspected(normal, labelled, masks)
+
+
 def test_a_defect_among_normal_images_and_a_mask_that_lies_elsewhere_are_named(found: list[Suspect]) -> None:
     assert [(one.name, one.defect_type, one.score) for one in found] == [
-        ("2.png", None, pytest.approx(0.8, abs=1e-3)),
+        ("2.png", None, pytest.approx(0.9, abs=1e-3)),
         ("1.png", "spot", pytest.approx(0.9, abs=1e-3)),
     ]
     assert found[1].mask[5, 5]
@@ -84,11 +88,19 @@ def test_a_defect_among_normal_images_and_a_mask_that_lies_elsewhere_are_named(f
 
 
 def test_the_worst_come_first_and_not_more_than_so_many() -> None:
-    reader = Reader(Pixels(2), [nn.Identity()], SIDE // 2, "nothing")
-    scores = torch.linspace(0, 1, 4 * MOST)
-    worst = Witnesses([Bright()], reader, 0.5).worst(scores)
-    assert worst.tolist() == list(range(4 * MOST - 1, 3 * MOST - 1, -1))
-    assert len(Witnesses([Bright()], reader, 1.5).worst(scores)) == 0
+    amounts = torch.linspace(0, 1, 4 * MOST)
+    assert worst(amounts, 0.5).tolist() == list(range(4 * MOST - 1, 3 * MOST - 1, -1))
+    assert len(worst(amounts, 1.5)) == 0
+
+
+def test_a_few_bright_pixels_in_a_normal_image_are_no_suspect() -> None:
+    """The spots that labels show are of 100 pixels."""
+    normal, labelled = dark(5), dark(3)
+    normal[2, :, 10:12, 10:12] = 0.8
+    labelled[:, :, 30:40, 30:40] = 0.9
+    masks = torch.zeros(3, SIDE, SIDE, dtype=torch.bool)
+    masks[:, 28:42, 28:42] = True
+    assert suspected(normal, labelled, masks) == []
 
 
 def test_suspects_stand_in_the_report_with_their_pictures(

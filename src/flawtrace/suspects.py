@@ -7,7 +7,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from flawtrace.data import Sample, Split
@@ -18,12 +18,14 @@ from flawtrace.fitting import predict
 from flawtrace.material import Material
 from flawtrace.predictor import Predictor
 from flawtrace.reader import Reader
-from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Mask
+from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Mask, Masks, PerImage
 
 PICTURES_NAME = "suspects.safetensors"
 
 MOST = 8
 """Suspects of each kind that are kept, the worst first."""
+FEW = 0.1
+"""Share of the labelled images in which little is marked; what shows no more than these is no suspect."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +58,32 @@ class Witnesses:
             maps = [member.eval().probabilities(views) for member in self.members]
         return torch.stack(maps).mean(dim=0).cpu()
 
-    def worst(self, scores: Float[Tensor, " n"]) -> Int[Tensor, " m"]:
-        """Where the highest scores are, as far as they reach the threshold."""
-        order = torch.argsort(scores, descending=True, stable=True)[:MOST]
-        return order[scores[order] >= self.threshold]
+    def marked(self, maps: ErrorMaps) -> PerImage:
+        """How much of each image is called defective: the sum of what exceeds the threshold."""
+        excess: Tensor = (maps - self.threshold).clamp(min=0).sum(dim=(1, 2))
+        return excess
 
 
 def suspects(witnesses: Witnesses, exam: Exam, material: Material, split: Split) -> list[Suspect]:
-    """Normal images that reach the threshold, then labelled ones that reach it, but nowhere in their mask.
+    """Normal images that show as much as a labelled defect, then labels that show it beside their mask.
 
-    A labelled image is judged by the member that did not learn from it. On normal images all members vote,
-    though some of these were shown to them as normal, where a defect is harder to see.
+    As much: no less than a tenth of the labelled images in which anything is marked. A labelled image is judged
+    by the member that did not learn from it. On normal images all members vote, though some of these were
+    shown to them as normal, where a defect is harder to see.
     """
-    return [*_normal(witnesses, material, split), *_labelled(witnesses, exam, material, split)]
+    folds = [exam.held_out(member) for member in range(len(witnesses.members))]
+    examples = [exam.labelled[torch.tensor(rows, dtype=torch.long)] for rows in folds]
+    maps = torch.cat([predict(*pair).cpu() for pair in zip(witnesses.members, examples, strict=True)])
+    amounts = witnesses.marked(maps)
+    if not amounts.any():
+        return []
+    least = float(torch.quantile(amounts[amounts > 0], FEW))
+    masks = torch.cat([some.masks for some in examples]).cpu()
+    rows = [row for fold in folds for row in fold]
+    return [
+        *_normal(witnesses, least, material, split),
+        *_labelled(witnesses, least, (rows, maps, masks), material, split),
+    ]
 
 
 def named(found: Sequence[Suspect]) -> list[dict[str, Any]]:
@@ -91,28 +106,40 @@ def write_suspects(found: Sequence[Suspect], run: Path) -> None:
     write_bytes(run / PICTURES_NAME, safetensors.torch.save(tensors))
 
 
-def _normal(witnesses: Witnesses, material: Material, split: Split) -> Iterator[Suspect]:
+def _normal(witnesses: Witnesses, least: float, material: Material, split: Split) -> Iterator[Suspect]:
     rows = torch.split(torch.arange(material.num_normal), BATCH)
-    highest = torch.cat([witnesses.votes(material, some).amax(dim=(1, 2)) for some in rows])
-    for row in witnesses.worst(highest):
+    amounts = torch.cat([witnesses.marked(witnesses.votes(material, some)) for some in rows])
+    for row in worst(amounts, least):
         (anomaly_map,) = witnesses.votes(material, row[None])
         nowhere = torch.zeros_like(anomaly_map).bool()
         picture = material.pictures[row].float().cpu()
-        yield _suspect(split.normal[int(row)], float(highest[row]), (picture, anomaly_map, nowhere))
+        yield _suspect(split.normal[int(row)], picture, anomaly_map, nowhere)
 
 
-def _labelled(witnesses: Witnesses, exam: Exam, material: Material, split: Split) -> Iterator[Suspect]:
-    folds = [exam.held_out(member) for member in range(len(witnesses.members))]
-    examples = [exam.labelled[torch.tensor(rows, dtype=torch.long)] for rows in folds]
-    maps = torch.cat([predict(*pair).cpu() for pair in zip(witnesses.members, examples, strict=True)])
-    masks = torch.cat([some.masks for some in examples]).cpu()
-    inside, outside = (maps.where(where, 0.0).amax(dim=(1, 2)) for where in (masks, ~masks))
-    rows = [row for fold in folds for row in fold]
-    for place in witnesses.worst(outside.where(inside < witnesses.threshold, -1.0)):
+def _labelled(
+    witnesses: Witnesses,
+    least: float,
+    judged: tuple[list[int], ErrorMaps, Masks],
+    material: Material,
+    split: Split,
+) -> Iterator[Suspect]:
+    rows, maps, masks = judged
+    inside, beside = (witnesses.marked(maps.where(where, 0.0)) for where in (masks, ~masks))
+    for place in worst(beside.where(inside == 0, 0.0), least):
         picture = material.labelled_pictures[rows[int(place)]].float().cpu()
-        shown = (picture, maps[place], masks[place])
-        yield _suspect(split.labelled[rows[int(place)]], float(outside[place]), shown)
+        yield _suspect(split.labelled[rows[int(place)]], picture, maps[place], masks[place])
 
 
-def _suspect(sample: Sample, score: float, shown: tuple[Image, AnomalyMap, Mask]) -> Suspect:
-    return Suspect(sample.name, sample.image, sample.defect_type, score, *shown)
+def worst(amounts: PerImage, least: float) -> Int[Tensor, " m"]:
+    """Where most is marked, as far as it is so much.
+
+    >>> worst(torch.tensor([0.1, 5.0, 0.0, 9.0]), least=1.0).tolist()
+    [3, 1]
+    """
+    order = torch.argsort(amounts, descending=True, stable=True)[:MOST]
+    return order[amounts[order] >= least]
+
+
+def _suspect(sample: Sample, picture: Image, anomaly_map: AnomalyMap, mask: Mask) -> Suspect:
+    score = float(anomaly_map.where(~mask, 0.0).max())
+    return Suspect(sample.name, sample.image, sample.defect_type, score, picture, anomaly_map, mask)
