@@ -16,8 +16,13 @@ defects, anywhere on labelled images, on normal ones. That pay tells squares apa
 the policy is taught in short cycles, each with a new predictor, and paid from the 100th to the 350th step. It
 sees novelty as its static map. The last fit draws from the squares that it chose in the last cycles.
 
-Half of the squares are under walkers, half anywhere. With all of them under walkers the policy learns to
-stand on defects alone, and the predictor forgets what is normal.
+`picked` does not walk: for each of three quarters of the squares a policy is offered 16 random ones and takes
+one (`picking.py`). It is paid per square: for what the predictor misses there (root of its cross-entropy over
+defective pixels) and, a third as much, for what it sees where nothing is; in deviations over the squares; and
+R_cover.
+
+Of the walkers' squares half are under walkers, half anywhere. With all of them under walkers the policy learns
+to stand on defects alone, and the predictor forgets what is normal.
 
 `balanced` is the rule of `light`: a quarter of the squares each over labelled defects, anywhere on labelled
 images, on normal images and over pasted defects. All train on 32 squares of 64 pixels per step, one
@@ -33,13 +38,14 @@ from statistics import fmean
 from typing import Any, Protocol
 
 import torch
+from picking import Picker
 from rows import arguments_of, run
 from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
 from flawtrace import sampler
-from flawtrace.cell import Desk, commit, looked
+from flawtrace.cell import Answer, Desk, circumstances, looked, results
 from flawtrace.cli import seeds_of
 from flawtrace.comparison import find_categories
 from flawtrace.config import Config
@@ -59,18 +65,19 @@ from flawtrace.fitting import (
     turned_batch,
     under,
 )
+from flawtrace.formats import to_markdown
 from flawtrace.learner import derive, generator
 from flawtrace.material import Material, Prepared, covered
-from flawtrace.metrics import summary
 from flawtrace.patches import edges, mean_under, random_centers, standardized, static_maps
 from flawtrace.predictor import Compact, Views, prediction_loss
 from flawtrace.presets import load_config
 from flawtrace.protocols import Trial, trials
 from flawtrace.reader import Reader
 from flawtrace.shapes import ErrorMaps, Logits, PerWalker
+from flawtrace.tables import summary_tables
 from flawtrace.walkers import Geometry, Places, Walkers
 
-CHOOSERS = ("uniform", "random-walk", "hardness", "progress", "taught", "balanced")
+CHOOSERS = ("uniform", "random-walk", "hardness", "progress", "taught", "picked", "balanced")
 SETTINGS: dict[str, Any] = {
     "predictor.batch": 32,
     "predictor.crop_side": 64,
@@ -96,6 +103,12 @@ NUDGE = 0.01
 """How far the weights are moved along the gradient of the squares to be helped, to and fro."""
 
 
+PICKED, OFFERED = 0.75, 16
+"""Share of the squares that a policy picks, and from how many each."""
+ALARMS = 0.3
+"""What a false alarm is worth to that policy, a miss being 1."""
+
+
 class Chooser(Protocol):
     def draw(self) -> Batch: ...
     def credit(self, before: ErrorMaps, after: ErrorMaps, progress: float) -> None: ...
@@ -117,7 +130,7 @@ class Balanced:
 class Walking:
     """Squares under walkers that a sampler moves."""
 
-    def __init__(self, kind: str, learnt: Lesson, config: Config) -> None:
+    def __init__(self, kind: str, learnt: Lesson, config: Config, share: float = WALKING) -> None:
         self.examples = everything(learnt)
         self.cell, self.side = config.cell, config.predictor.crop_side // config.cell
         pictures = self.examples.views.pictures.float()
@@ -127,7 +140,7 @@ class Walking:
         self.texture = standardized(torch.cat(texture), self.side)
         last_errors = self.examples.views.profiles[:, -3:].mean(dim=1)
         self.batch = config.predictor.batch
-        count = round(WALKING * self.batch)
+        count = round(share * self.batch)
         geometry = Geometry(count, self.side, 2 * self.side, 3 * self.side // 8)
         self.walkers = Walkers(colour, static_maps(colour, last_errors), geometry)
         self.rng = generator(derive(config.seed, 8))
@@ -161,7 +174,7 @@ class Walking:
         self.remember(before)
         hardness, taken = before.mean(dim=(1, 2)).sqrt(), (before - after).mean(dim=(1, 2))
         paid = hardness if self.kind == "hardness" else taken
-        prediction = ((paid - paid.mean()) / (paid.std() + 1e-6)).clamp(-3, 3)
+        prediction = standardized_over(paid)
         cover = -self.visits.sigmoid()
         beta = max(0.0, 1 - progress / EXPLORING)
         self.reward(beta * (self.clone() + cover) + (1 - beta) * (prediction + cover))
@@ -175,11 +188,45 @@ class Walking:
         places = self.walkers.places
         return mean_under(self.texture, places.images, places.centers, self.side).sigmoid()
 
+    def cover(self) -> PerWalker:
+        """R_cover, against the mean visits."""
+        return -(self.visits / (self.walkers.visits.mean() + 1e-6) - 1).clamp(-4, 4).sigmoid()
+
     def reward(self, rewards: PerWalker) -> None:
         self.sampler.credit(rewards)
         self.steps += 1
         if self.steps % ROLLOUT == 0:
             self.sampler.learn(self.rng)
+
+
+class Picked(Walking):
+    """Squares that a policy picks among random ones."""
+
+    def __init__(self, learnt: Lesson, config: Config) -> None:
+        super().__init__("uniform", learnt, config, share=PICKED)
+        self.picker = Picker(2 * self.side, config.policy, derive(config.seed, 9))
+
+    def draw(self) -> Batch:
+        grid, count = self.examples.coverage.shape[1], self.walkers.geometry.walkers
+        images = torch.randint(len(self.examples), (count * OFFERED,), generator=self.rng)
+        offered = Places(images, random_centers(count * OFFERED, grid, grid, self.side, self.rng))
+        self.walkers.places = offered
+        seen = self.walkers.observe().unflatten(0, (count, OFFERED))
+        rows = torch.arange(count) * OFFERED + self.picker.pick(seen, self.rng)
+        places = Places(offered.images[rows], offered.centers[rows])
+        self.visits = self.walkers.visits_under(places)
+        self.walkers.go(places)
+        batch = self.filled_up(places)
+        self.masks = batch.masks[:count].float()
+        return batch
+
+    def credit(self, before: ErrorMaps, after: ErrorMaps, progress: float) -> None:  # noqa: ARG002
+        """R_pred by the predictor's mistakes under each square before the step, and R_cover."""
+        errors = before[: len(self.masks)]
+        self.remember(errors)
+        missed, alarmed = ((errors * where).mean(dim=(1, 2)).sqrt() for where in (self.masks, 1 - self.masks))
+        prediction = standardized_over(missed + ALARMS * alarmed)
+        self.picker.credit(prediction + self.cover(), self.rng)
 
 
 class Taught(Walking):
@@ -216,9 +263,13 @@ class Taught(Walking):
 
     def _pay(self, helped: PerWalker, exploring: float) -> None:
         """The composite reward: R_pred in deviations over the walkers, R_cover against the mean visits."""
-        prediction = ((helped - helped.mean()) / (helped.std() + 1e-12)).clamp(-3, 3)
-        cover = -(self.visits / (self.walkers.visits.mean() + 1e-6) - 1).clamp(-4, 4).sigmoid()
+        prediction, cover = standardized_over(helped), self.cover()
         self.reward(exploring * (self.clone() + cover) + (1 - exploring) * (prediction + cover / 4))
+
+
+def standardized_over(paid: PerWalker) -> PerWalker:
+    """In deviations over the squares of a step, at most three."""
+    return ((paid - paid.mean()) / (paid.std() + 1e-12)).clamp(-3, 3)
 
 
 def to_be_helped(learnt: Lesson, config: Config, rng: torch.Generator) -> Batch:
@@ -314,6 +365,8 @@ def measure(stage: Stage, kind: str) -> dict[str, Any]:
         chooser = Balanced(fit, stage.learnt)
     elif kind == "taught":
         chooser = Taught(stage.learnt, config, stage.prepared.material)
+    elif kind == "picked":
+        chooser = Picked(stage.learnt, config)
     else:
         chooser = Walking(kind, stage.learnt, config)
     shares = [step(fit, chooser, index, config) for index in range(config.predictor.steps)]
@@ -324,9 +377,8 @@ def measure(stage: Stage, kind: str) -> dict[str, Any]:
     detector = Detector(config, Facts(threshold, {}, (), "", {}), stage.reader, [network])
     maps, _ = looked(detector, stage.desk.trial.split.test)
     quarters = torch.tensor(shares).chunk(4)
-    return {
-        "metrics": summary(maps, stage.desk.masks, maps.max(axis=(1, 2)), threshold),
-        "validation": judgement.scores(threshold),
+    answer = Answer(maps, maps.max(axis=(1, 2)), threshold, judgement.scores(threshold))
+    return results(stage.desk, answer) | {
         "defective_squares": [round(float(quarter.mean()), 3) for quarter in quarters],
         "seconds": round(seconds, 1),
     }
@@ -374,7 +426,7 @@ def everything(learnt: Lesson) -> Examples:
 
 def cells(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """The rows that are not in the file yet."""
-    done = {(row["trial"], row["chooser"]) for row in read_jsonl(arguments.out)}
+    done = {(row["trial"], row["method"]) for row in read_jsonl(arguments.out)}
     for seed in seeds_of(arguments.seeds):
         for category in find_categories(arguments.data):
             (trial,) = trials(category, "five-per-type", [seed])
@@ -382,39 +434,26 @@ def cells(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
             stage = staged(Desk(trial, arguments.out.parent), arguments.steps) if left else None
             for kind in left:
                 assert stage is not None
-                row = {"chooser": kind, "steps": arguments.steps, **measure(stage, kind), "commit": commit()}
-                yield trial.facts | row
+                row = {"method": kind, "settings": {"steps": arguments.steps}, **measure(stage, kind)}
+                yield trial.facts | row | circumstances()
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Scores on test images and held-out labels, and the squares with a defect in each quarter of the fit."""
-    lines = [
-        "| category | squares chosen by | F1_max | held-out F1_max | AP | with a defect, by quarter | seeds |"
-    ]
-    lines.append("|" + "---|" * 7)
+    """Differences to uniform squares, and the squares with a defect in each quarter of the fit."""
+    tables = summary_tables(rows, "uniform")
+    lines = ["| category | squares chosen by | with a defect, by quarter | seeds |", "|---|---|---|---|"]
     groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        groups[row["category"], row["chooser"]].append(row)
+        groups[row["category"], row["method"]].append(row)
     for (category, kind), found in sorted(groups.items()):
-        numbers = [
-            fmean(row[part][name] for row in found)
-            for part, name in (
-                ("metrics", "pixel_f1_max"),
-                ("validation", "pixel_f1_max"),
-                ("metrics", "pixel_ap"),
-            )
-        ]
-        shares = [
-            f"{fmean(quarter):.2f}"
-            for quarter in zip(*(row["defective_squares"] for row in found), strict=True)
-        ]
-        cells = [*(f"{number:.3f}" for number in numbers), ", ".join(shares), str(len(found))]
-        lines.append(f"| {category} | {kind} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        quarters = zip(*(row["defective_squares"] for row in found), strict=True)
+        shares = ", ".join(f"{fmean(quarter):.2f}" for quarter in quarters)
+        lines.append(f"| {category} | {kind} | {shares} | {len(found)} |")
+    return to_markdown(tables) + "\n".join(lines)
 
 
 if __name__ == "__main__":
     parser = arguments_of(__doc__)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--choosers", nargs="+", choices=CHOOSERS, default=CHOOSERS)
-    run(cells, table, parser.parse_args(), shown=("trial", "chooser", "metrics", "defective_squares"))
+    run(cells, table, parser.parse_args(), shown=("trial", "method", "metrics", "defective_squares"))

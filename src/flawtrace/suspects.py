@@ -67,9 +67,9 @@ class Witnesses:
 def suspects(witnesses: Witnesses, exam: Exam, material: Material, split: Split) -> list[Suspect]:
     """Normal images that show as much as a labelled defect, then labels that show it beside their mask.
 
-    As much: no less than a tenth of the labelled images in which anything is marked. A labelled image is judged
-    by the member that did not learn from it. On normal images all members vote, though some of these were
-    shown to them as normal, where a defect is harder to see.
+    As much: no less than a tenth of the labelled images in which anything is marked. A labelled image is
+    judged by the member that did not learn from it. On normal images all members vote, though some of these
+    were shown to them as normal, where a defect is harder to see.
     """
     folds = [exam.held_out(member) for member in range(len(witnesses.members))]
     examples = [exam.labelled[torch.tensor(rows, dtype=torch.long)] for rows in folds]
