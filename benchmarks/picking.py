@@ -1,9 +1,9 @@
 """A policy that picks squares: of some random ones it takes one, by what it sees of each.
 
 Each choice is an episode of its own, so nothing has to be learnt about moves: a square that is passed over
-costs nothing, and the next ones are anywhere. Proximal policy optimization with the mean over the choices of a
-step as its baseline, on the trunk of the walkers' policy; a score per square takes the place of a probability
-per move.
+costs nothing, and the next ones are anywhere. Proximal policy optimization with the mean over the choices of
+a step as its baseline, on the trunk of the walkers' policy; a score per square takes the place of a
+probability per move.
 """
 
 import torch

@@ -21,8 +21,8 @@ one (`picking.py`). It is paid per square: for what the predictor misses there (
 defective pixels) and, a third as much, for what it sees where nothing is; in deviations over the squares; and
 R_cover.
 
-Of the walkers' squares half are under walkers, half anywhere. With all of them under walkers the policy learns
-to stand on defects alone, and the predictor forgets what is normal.
+The other choosers have half of the squares under walkers, half anywhere. With all of them under walkers the
+policy learns to stand on defects alone, and the predictor forgets what is normal.
 
 `balanced` is the rule of `light`: a quarter of the squares each over labelled defects, anywhere on labelled
 images, on normal images and over pasted defects. All train on 32 squares of 64 pixels per step, one
