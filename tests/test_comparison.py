@@ -24,6 +24,7 @@ from flawtrace.errors import (
 from flawtrace.evaluation import evaluate
 from flawtrace.files import read_jsonl
 from flawtrace.methods import Method
+from flawtrace.presets import load_config
 from flawtrace.protocols import Trial
 from flawtrace.synthetic import make_dataset
 
@@ -236,3 +237,17 @@ def test_a_category_with_one_type_is_told_and_the_rest_runs(
     )  # fmt: skip
     assert len(compared.rows) == 3
     assert "unseen-type" in compared.skipped[0]
+
+
+def test_methods_that_keep_scales_apart_or_not_do_not_share_an_encoder(
+    trial: Trial, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    """The canvases are the same; what a profile is made of is not."""
+    desk = Desk(trial, tmp_path)
+    settings = tiny | {"encoder": "features", "cell": 4, "autoencoder.stages": 1}
+    apart, together = (
+        desk.encoded(load_config(settings=settings | {"profile.by_scale": by_scale})).prepared
+        for by_scale in (True, False)
+    )
+    assert len(apart.encoder.scales) == 3
+    assert len(together.encoder.scales) == 1

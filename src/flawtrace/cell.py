@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,11 @@ from flawtrace.training import train
 SIDE = 256
 """Pixels along the maps that are compared; every method's image is the whole image at this size."""
 
-ENCODED_BY = ("seed", "copies", "encoder", "image_side", "tile_side", "normal_limit", "cell")
-"""Settings that decide which canvases training sees."""
+ENCODED_BY = (
+    *("seed", "copies", "encoder", "image_side", "tile_side", "normal_limit", "cell"),
+    "profile.by_scale",
+)
+"""Settings that decide what `prepare` makes of the images."""
 
 Tell = Callable[[float, str], None]
 """Told how far a cell is, from 0 to 1, and what it is doing."""
@@ -86,7 +90,7 @@ class Desk:
 
     def encoded(self, config: Config) -> Encoded:
         """Kept for the next method with the same encoder; one at a time, because canvases are large."""
-        shared = {name: getattr(config, name) for name in ENCODED_BY}
+        shared = {name: attrgetter(name)(config) for name in ENCODED_BY}
         key = json.dumps(shared)
         if key not in self._encoded:
             self._encoded = {key: self._encode(config)}
