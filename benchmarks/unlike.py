@@ -6,7 +6,7 @@ Training images are those of `five-per-type`, seed 42; of each kind at most 30 i
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -50,16 +50,21 @@ def known_of(category: Category) -> tuple[Ranges, tuple[Sample, ...]]:
     return ranges(traits(image) for image in images), split.test
 
 
-def told(images: list[Image], known: Ranges) -> str:
-    return f"{sum(unlike(image, known) is not None for image in images)} of {len(images)}"
+def image_of(sample: Sample) -> Image:
+    return read_image(sample.image)
+
+
+def told(images: Iterable[Image], known: Ranges) -> str:
+    verdicts = [unlike(image, known) is not None for image in images]
+    return f"{sum(verdicts)} of {len(verdicts)}"
 
 
 def main(data: list[Path]) -> None:
     found = {category.root.name: known_of(category) for category in find_categories(data)}
-    shown = {name: [read_image(sample.image) for sample in test] for name, (_, test) in found.items()}
-    lines = {"its own test images": [told(shown[name], found[name][0]) for name in found]}
+    lines = {"its own test images": [told(map(image_of, test), known) for known, test in found.values()]}
+    shown = {name: [image_of(sample) for sample in test[:MOST]] for name, (_, test) in found.items()}
     lines["images of the others"] = [
-        told([image for other in found if other != name for image in shown[other][:MOST]], found[name][0])
+        told([image for other in found if other != name for image in shown[other]], found[name][0])
         for name in found
     ]
     for kind, spoil in SPOILT.items():

@@ -23,7 +23,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,8 +175,11 @@ def begun(work: Work, out: Path) -> int:
     """The process that now does the work."""
     child = os.fork()
     if child:
+        with suppress(OSError):  # both do it, so that the group is there whoever comes first
+            os.setpgid(child, child)
         return child
-    os.setsid()
+    with suppress(OSError):
+        os.setpgid(0, 0)
     checkpoint.INTERVAL = INTERVAL
     code = FAILED
     try:
@@ -196,10 +199,17 @@ def ended_with(child: int) -> int:
 
 
 def killed(work: Work, out: Path, moment: float, rng: random.Random) -> bool:
-    """Begin the work and kill it, alone or with all its workers; False if it was over before."""
+    """Begin the work and kill it, alone or with all its workers; False if it was over before.
+
+    Raises:
+        RuntimeError: it was over because it went wrong.
+    """
     child = begun(work, out)
     time.sleep(moment)
-    if os.waitpid(child, os.WNOHANG)[0]:
+    over, status = os.waitpid(child, os.WNOHANG)
+    if over and (code := os.waitstatus_to_exitcode(status)) != DONE:
+        raise RuntimeError(f"undisturbed, it ended with {code}")
+    if over:
         return False
     if rng.random() < 0.5:
         os.kill(child, signal.SIGKILL)

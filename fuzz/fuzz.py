@@ -33,6 +33,7 @@ from PIL import Image as Pillow
 from flawtrace.checkpoint import pack, unpack
 from flawtrace.comparison import read_rows
 from flawtrace.detector import Detector, Facts
+from flawtrace.doubts import doubts
 from flawtrace.errors import FlawtraceError
 from flawtrace.exporting import export_onnx
 from flawtrace.files import read_json
@@ -113,8 +114,8 @@ READERS: dict[str, tuple[Callable[[], list[bytes]], Callable[[Path], Any]]] = {
         lambda: [b'[a]\nsettings = { "labels" = 3 }\n[b]\ncommand = ["{python}", "{split}", "{maps}"]\n'],
         read_methods,
     ),
-    "detector": (detectors, Detector.load),
-    "onnx": (exported, lambda path: OnnxDetector(path.read_bytes(), path)),
+    "detector": (detectors, lambda path: list(doubts(Detector.load(path).facts))),
+    "onnx": (exported, lambda path: list(doubts(OnnxDetector(path.read_bytes(), path).facts))),
     "split": (documents, lambda path: read_split(path, Path("root"))),
     "json": (documents, read_json),
     "rows": (lambda: [b'{"method": "a", "trial": "b", "metrics": {"x": 1.0}}\n' * 3], read_rows),
@@ -177,6 +178,7 @@ def fuzz(name: str, inputs: int, seed: int, keep: Path | None) -> int:
     make, read = READERS[name]
     seeds, rng, failed, started = make(), random.Random(f"{name} {seed}"), 0, time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
+        before = names_in(folder, keep)
         for number in range(inputs):
             path = (keep or Path(folder)) / f"{name}-{seed}-{number}"
             path.write_bytes(damaged(rng.choice(seeds), rng))
@@ -185,11 +187,15 @@ def fuzz(name: str, inputs: int, seed: int, keep: Path | None) -> int:
                 print(f"{name} {number}: {type(error).__name__}: {str(error)[:120]}", file=sys.stderr)
             else:
                 path.unlink()
-        strays = sorted(file.name for file in Path(folder).iterdir() if not file.name.startswith(f"{name}-"))
+        strays = [left for left in names_in(folder, keep) - before if not left.startswith(f"{name}-")]
     print(f"{name}: {inputs:,} inputs, {failed} failures, {time.monotonic() - started:.0f} s")
     for stray in strays:
         print(f"{name}: left {stray} behind", file=sys.stderr)
     return failed + len(strays)
+
+
+def names_in(*folders: str | Path | None) -> set[str]:
+    return {file.name for folder in folders if folder for file in Path(folder).iterdir()}
 
 
 def guided(name: str, inputs: int, seed: int, keep: Path | None) -> int:

@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    arguments.keep.mkdir(parents=True, exist_ok=True)
     make, read = READERS[arguments.reader]
     with tempfile.TemporaryDirectory() as folder:
         corpus, path = Path(folder) / "corpus", Path(folder) / "input"

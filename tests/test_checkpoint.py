@@ -151,11 +151,14 @@ def test_what_cannot_be_replaced_is_named_and_stays(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_writer_left_is_cleared_away_by_the_next_at_work(tmp_path: Path) -> None:
-    (tmp_path / "maps").mkdir()
-    (tmp_path / "maps/.a.tiff.x7.part").touch()
-    (tmp_path / ".hidden").touch()
-    with locked(tmp_path):
-        assert sorted(file.name for file in tmp_path.rglob("*") if file.is_file()) == [".hidden", LOCK_NAME]
+    for name in ("maps", "others"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".a.tiff.x7_abcde.part").touch()
+    (tmp_path / ".download.part").touch()
+    (tmp_path / ".folder.x7_abcde.part").mkdir()
+    with locked(tmp_path, "maps"):
+        left = sorted(file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*") if file.is_file())
+        assert left == [".download.part", LOCK_NAME, "others/.a.tiff.x7_abcde.part"]
 
 
 def test_an_unfinished_last_line_is_passed_over(tmp_path: Path) -> None:

@@ -19,11 +19,12 @@ from flawtrace.errors import (
     MethodChangedError,
     MissingFolderError,
     NoCategoryError,
+    OutputError,
     SameNameError,
 )
 from flawtrace.evaluation import evaluate
 from flawtrace.files import read_jsonl
-from flawtrace.methods import Method
+from flawtrace.methods import Method, read_methods
 from flawtrace.presets import load_config
 from flawtrace.protocols import Trial
 from flawtrace.synthetic import make_dataset
@@ -251,3 +252,16 @@ def test_methods_that_keep_scales_apart_or_not_do_not_share_an_encoder(
     )
     assert len(apart.encoder.scales) == 3
     assert len(together.encoder.scales) == 1
+
+
+@pytest.mark.slow
+def test_where_rows_cannot_be_written_the_workers_stop_and_nothing_hangs(
+    parts: Path, methods: Path, tmp_path: Path
+) -> None:
+    """Two trials at once, and a folder where the file should be; the second trial has not run to its end."""
+    design = comparison.Design(read_methods(methods), ("five-per-type",), (1, 2, 3))
+    plan = comparison.plan(comparison.find_categories([parts]), design, tmp_path / "none.jsonl")
+    (tmp_path / "rows").mkdir()
+    with pytest.raises(OutputError, match="rows"):
+        list(comparison.run(plan.tasks, tmp_path / "out", tmp_path / "rows", jobs=2))
+    assert list((tmp_path / "out/runs").glob("*/*")), "what was finished can be gone on with"

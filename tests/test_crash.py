@@ -20,6 +20,8 @@ def test_work_that_is_killed_or_has_no_room_goes_on_to_the_same_end() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(", 0 failures") == 3
+    if "not tested" in done.stdout:
+        pytest.skip("kills were survived; full disks: nothing can be mounted here")
 
 
 def test_an_error_comes_back_from_another_process_as_it_was() -> None:

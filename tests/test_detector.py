@@ -1,5 +1,6 @@
 """The one artefact: what it promises about maps, masks and scores, and which files it refuses."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,26 @@ def test_one_flipped_bit_in_the_weights_is_noticed(run: Path, tmp_path: Path) ->
     (tmp_path / "detector.safetensors").write_bytes(content)
     with pytest.raises(DamagedDetectorError, match="not those that were written"):
         Detector.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("validation", {"pixel_f1_max": None}),
+        ("validation", {"pixel_f1_max": "much"}),
+        ("validation", None),
+        ("false_alarms", {"alarms": []}),
+        ("familiar", {"contrast": [1.0]}),
+        ("familiar", {"charm": [0.0, 1.0]}),
+    ],
+)
+def test_facts_that_are_no_numbers_are_refused_with_the_file(
+    detector: Detector, tmp_path: Path, name: str, value: Any
+) -> None:
+    header = json.loads(json.dumps(detector.header))
+    header["facts"][name] = value
+    state = {key: tensor.contiguous() for key, tensor in detector.state_dict().items()}
+    file = tmp_path / "detector.safetensors"
+    safetensors.torch.save_file(state, file, metadata={"flawtrace": json.dumps(header)})
+    with pytest.raises(DamagedDetectorError, match="detector"):
+        Detector.load(file)

@@ -11,7 +11,7 @@ import pytest
 from flawtrace import verbs
 from flawtrace.cli import main
 from flawtrace.errors import FlawtraceError
-from flawtrace.files import write_json
+from flawtrace.files import in_use, write_json
 from flawtrace.presets import load_config
 
 
@@ -54,14 +54,17 @@ def test_the_command_prints_plain_lines(run: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_run_under_way_is_not_called_stopped(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "settings.json").write_bytes((run / "settings.json").read_bytes())
+    (tmp_path / ".lock").touch()
+    assert verbs.doctor(tmp_path)["run"]["state"] == "begun, images not read to the end"
     holder = "import sys, pathlib, flawtrace.files as f\nwith f.locked(pathlib.Path(sys.argv[1])): input()"
     command = [sys.executable, "-c", holder, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         deadline = time.monotonic() + 60
-        while verbs.doctor(tmp_path)["run"]["state"] != "running" and time.monotonic() < deadline:
+        while not in_use(tmp_path) and time.monotonic() < deadline:
             time.sleep(0.1)
+        assert verbs.doctor(tmp_path)["run"]["state"] == "running, reading images"
+        (tmp_path / "settings.json").write_bytes((run / "settings.json").read_bytes())
         assert verbs.doctor(tmp_path)["run"]["state"] == "running"
         process.stdin.write("\n")
     assert verbs.doctor(tmp_path)["run"]["state"] == "begun, no checkpoint yet"

@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flawtrace.config import Config
 from flawtrace.data import Sample, Split
@@ -91,6 +93,14 @@ def test_no_tile_is_kept_whose_image_is_shown_and_kept_ones_are_of_many_images()
     assert set(shown.tolist()).isdisjoint(kept.tolist())
     assert torch.bincount(kept).max() <= torch.bincount(kept)[kept.unique()].min() + 1
     assert len(deal(torch.zeros(200, dtype=torch.long), 5, config).kept) == 0
+
+
+@given(st.lists(st.integers(1, 60), min_size=2, max_size=6), st.integers(0, 20))
+def test_of_two_images_or_more_some_tiles_are_always_kept(counts: list[int], seed: int) -> None:
+    sources = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    dealt = deal(sources, 5, CONFIG.model_copy(update={"seed": seed}))
+    assert len(dealt.kept) or len(sources) < 4
+    assert set(sources[dealt.shown].tolist()).isdisjoint(sources[dealt.kept].tolist())
 
 
 def test_of_whole_images_so_many_are_kept_as_there_are_labels() -> None:

@@ -244,7 +244,7 @@ def predict(
 
         flawtrace predict run/ part.png
         flawtrace predict run/ today/ -o results/
-        flawtrace predict run/ today/*.png --json | jq 'select(.verdict == "DEFECT").image'
+        flawtrace predict run/ today/*.png --json | jq 'select(.verdict != "OK").image'
         flawtrace predict run/ part.png --exit-code || echo reject
         flawtrace predict run/detector.onnx today/ --runtime openvino
 

@@ -8,8 +8,10 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -153,17 +155,21 @@ def run(
 ) -> Iterator[Told | Row]:
     """Run the cells, `jobs` at a time; yields progress, and rows that are in the file by then.
 
+    Whatever ends it early, workers stop at their next sign of life, and go on from there the next time.
+
     Raises:
         WorkerLostError: a process was killed, most likely for want of memory.
+        OutputError, FolderInUseError: rows or cells cannot be written.
     """
     context = multiprocessing.get_context("spawn")
     threads = max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) // jobs))
     messages: Messages = context.Queue()
+    stop = context.Event()
     pool = ProcessPoolExecutor(
         jobs,
         context,
         initializer=_begin,
-        initargs=(threads, messages),
+        initargs=(threads, messages, stop),
         max_tasks_per_child=1,  # so that the peak memory in a row is not that of an earlier trial
     )
     with pool:
@@ -172,9 +178,12 @@ def run(
             for message in _until_done(futures, messages):
                 if isinstance(message, dict):
                     append_json(rows_file, message)
+                    shutil.rmtree(folder / "runs" / message["trial"] / message["method"], ignore_errors=True)
                 yield message
         finally:
+            stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
+            _drain(futures, messages)
 
 
 def _until_done(futures: "Sequence[Future[int]]", messages: "Messages") -> Iterator[Told | Row]:
@@ -190,6 +199,13 @@ def _until_done(futures: "Sequence[Future[int]]", messages: "Messages") -> Itera
         yield message
 
 
+def _drain(futures: "Sequence[Future[int]]", messages: "Messages") -> None:
+    """Read on until no worker is left: one that nobody listens to could not end."""
+    while not all(future.done() for future in futures):
+        with suppress(queue.Empty):
+            messages.get(timeout=0.2)
+
+
 def _finished_rows(futures: "Sequence[Future[int]]") -> int:
     """Rows of the tasks that are over; what went wrong in a worker is raised here."""
     try:
@@ -200,12 +216,14 @@ def _finished_rows(futures: "Sequence[Future[int]]") -> int:
 
 _messages: "Messages"
 """In a worker: the way to the process that collects rows."""
+_stop: Event
+"""In a worker: whether nobody wants its rows any more."""
 
 
-def _begin(threads: int, messages: "Messages") -> None:
+def _begin(threads: int, messages: "Messages", stop: Event) -> None:
     """Each worker has its share of the cores: threads that wait for a core lose more than they win."""
-    global _messages  # noqa: PLW0603 (a queue can be handed over only when a process starts)
-    _messages = messages
+    global _messages, _stop
+    _messages, _stop = messages, stop
     torch.set_num_threads(threads)
 
 
@@ -214,14 +232,13 @@ def _work(task: Task, folder: Path, peers: Path | None) -> int:
     desk = Desk(task.trial, folder, peers)
     for method in task.methods:
         _messages.put(run_cell(desk, method, partial(_tell, task.trial.name, method.name)))
-        shutil.rmtree(folder / "runs" / task.trial.name / method.name, ignore_errors=True)
     return len(task.methods)
 
 
 def _tell(trial: str, method: str, share: float, phase: str) -> None:
     """Also the moment at which a worker notices that nobody listens any more."""
     parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():
+    if _stop.is_set() or (parent is not None and not parent.is_alive()):
         os._exit(1)
     _messages.put(Told(trial, method, share, phase))
 

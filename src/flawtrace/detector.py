@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -207,10 +208,19 @@ def parsed(header: dict[str, Any], file: Path) -> tuple[Config, Facts]:
     """What `Detector.header` said, in whichever kind of file."""
     said = header["facts"]
     known = {name: (float(low), float(high)) for name, (low, high) in said.get("familiar", {}).items()}
-    if known and set(known) != set(MEANINGS):
+    if known and not {"contrast"} <= set(known) <= set(MEANINGS):
         raise KeyError(f"familiar traits {', '.join(known)}")
-    facts = Facts(**{**said, "digests": tuple(said["digests"]), "familiar": known})
+    numbers = {name: _numbers(said.get(name, {})) for name in ("validation", "false_alarms")}
+    facts = Facts(**{**said, "digests": tuple(said["digests"]), "familiar": known, **numbers})
     return parse_config(header["config"], where=str(file)), facts
+
+
+def _numbers(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What a header says under each name, if these are finite numbers."""
+    for name, value in said.items():
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(f"{name} is {value!r:.40}, no finite number")
+    return dict(said)
 
 
 def map_of(image: Image, config: Config, look: Callable[[Images], ErrorMaps]) -> AnomalyMap:

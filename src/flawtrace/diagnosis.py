@@ -11,7 +11,7 @@ import torch
 
 from flawtrace.config import Config
 from flawtrace.detector import FILE_NAME, versions
-from flawtrace.files import in_use, read_json
+from flawtrace.files import LOCK_NAME, in_use, read_json
 from flawtrace.presets import parse_config, preset_values, setting_help
 from flawtrace.study import CHECKPOINT_NAME
 from flawtrace.training import SETTINGS_NAME, SUMMARY_NAME
@@ -77,6 +77,8 @@ def _memory_mb() -> int | None:
 
 
 def _run(run: Path) -> dict[str, Any]:
+    if not (run / SETTINGS_NAME).is_file() and (run / LOCK_NAME).is_file():
+        return {"state": "running, reading images" if in_use(run) else "begun, images not read to the end"}
     config = parse_config(read_json(run / SETTINGS_NAME), where=str(run / SETTINGS_NAME))
     summary = read_json(run / SUMMARY_NAME) if (run / SUMMARY_NAME).is_file() else {}
     return {

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flawtrace.detector import Facts
-from flawtrace.traits import BLANK
 
 HARDLY_FOUND = 0.3
 """Pixel F1 on held-out labels below which the threshold is worth little."""
@@ -29,8 +28,8 @@ def doubts(facts: Facts) -> Iterator[str]:
     elif reached < best * DEARLY_BOUGHT:
         yield (
             "The limit on false alarms costs: at the threshold that keeps to it, pixel F1 on held-out labels "
-            f"is {reached:.3f} instead of {best:.3f}, and {facts.validation['found']:.0%} of their images "
-            "are found. Allow more (--max-false-alarms), or look at the normal images that score highest."
+            f"is {reached:.3f} instead of {best:.3f}, and {facts.validation.get('found', 0):.0%} of their "
+            "images are found. Allow more (--max-false-alarms), or look at the normal images that score most."
         )
     alarms, images = (facts.false_alarms.get(name, 0) for name in ("alarms", "images"))
     if alarms > images * MANY_ALARMS:
@@ -39,9 +38,14 @@ def doubts(facts: Facts) -> Iterator[str]:
             "normal images free of defects? --max-false-alarms sets a limit, at the price of missed defects."
         )
 
-    low, high = facts.familiar.get("contrast", (1.0, 1.0))
-    if low < BLANK <= high:
-        yield "Some training images are of one plain colour: `flawtrace inspect` names them. Take them out."
+
+def image_doubts(num_blank: int) -> Iterator[str]:
+    """About the images of a training."""
+    if num_blank:
+        yield (
+            f"{num_blank} training images are of one plain colour: `flawtrace inspect` names them. "
+            "Take them out, and train again."
+        )
 
 
 def policy_doubts(log: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -66,8 +66,8 @@ def evaluate(
 ) -> Evaluation:
     """Score every image with which the detector was not trained, told by content.
 
-    Each image is looked at in its own working size; maps and masks are compared at that of the largest
-    (256 x 256 in both presets, as the paper does; more with tiles), so that all have one.
+    Each image is looked at in its own working size; maps and masks are compared at the largest height and the
+    largest width of these, so that all have one: 256 x 256 in both presets, as in the paper; more with tiles.
 
     Raises:
         NothingToEvaluateError: no image, or no defect image, is left.

@@ -69,6 +69,8 @@ def deal(sources: Int[Tensor, " n"], num_labelled: int, config: Config) -> Dealt
     mixed = torch.randperm(len(sources), generator=generator(derive(config.seed, 11)))
     order = mixed[torch.argsort(drawn[sources[mixed]], stable=True)]
     shown = order[: min(config.predictor.normal_images, len(sources) // 2)]
+    if images > 1:  # of the last image none is shown, so that some can be kept
+        shown = shown[sources[shown] != sources[order[-1]]]
     rest = order[~torch.isin(sources[order], sources[shown])]
     num_kept = len(sources) // 4
     if config.max_false_alarms is None:
@@ -77,9 +79,11 @@ def deal(sources: Int[Tensor, " n"], num_labelled: int, config: Config) -> Dealt
 
 
 def not_kept(material: Material, config: Config) -> Bool[Tensor, " normal"]:
-    """Which normal rows predictors may learn from."""
-    kept = deal(material.sources, material.num_labelled, config).kept
-    return torch.ones(material.num_normal, dtype=torch.bool).index_fill(0, kept, False)
+    """Which normal rows may be learnt from: none that is kept, and no tile of its image if there are others."""
+    sources = material.sources
+    kept = deal(sources, material.num_labelled, config).kept
+    others = ~torch.isin(sources, sources[kept])
+    return others if others.any() else torch.ones_like(others).index_fill(0, kept, False)
 
 
 def learnt_reader(snapshots: Sequence[nn.Module], prepared: Prepared, config: Config) -> Reader:

@@ -3,9 +3,10 @@
 import errno
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -68,10 +69,10 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *inside: str) -> Iterator[None]:
     """Inside, no other process works in `folder`; the system frees it when this one ends, however it ends.
 
-    What a killed process was writing there is cleared away.
+    What a killed process was writing there, or in the folders `inside` it, is cleared away.
 
     Raises:
         FolderInUseError: another process is inside.
@@ -86,11 +87,19 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputError(folder, error) from error
     try:
-        for left in folder.rglob(f".*{UNFINISHED}"):
-            left.unlink(missing_ok=True)
+        for place in (folder, *(folder / name for name in inside)):
+            _clear(place)
         yield
     finally:
         lock.release()
+
+
+def _clear(folder: Path) -> None:
+    """Take away what `write_bytes` left unfinished."""
+    for left in folder.glob(f".*{UNFINISHED}"):
+        if re.fullmatch(rf"\..+\.[a-z0-9_]{{8}}{re.escape(UNFINISHED)}", left.name):
+            with suppress(OSError):
+                left.unlink()
 
 
 def in_use(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from flawtrace.data import Category, Layout, Sample, Survey, mask_problem, surve
 from flawtrace.decoding import Pixels, decode
 from flawtrace.errors import DataError, FlawtraceError
 from flawtrace.images import as_image, digest, full_range, read_mask
-from flawtrace.traits import BLANK, traits
+from flawtrace.traits import blank
 
 FEW_NORMAL = 20
 FEW_OF_A_TYPE = 5
@@ -157,7 +157,7 @@ def _facts(sample: Sample) -> _Facts:
         size=size,
         kind=kind(pixels),
         brightest=float(pixels.max()) / full_range(pixels),
-        blank=traits(image)["contrast"] < BLANK,
+        blank=blank(image),
         digest=digest(image),
         mask_share=share,
     )
@@ -197,8 +197,8 @@ def _warnings(category: Category, facts: list[_Facts], sizes: Counter[tuple[int,
             f"The 16-bit images use only values up to {max(deep):.0%} of the full range, as those of "
             "a 12-bit camera do; they look almost black. Multiply all of them by the same number."
         )
-    if blank := [fact.sample.image for fact in facts if fact.blank]:
-        yield f"Images of one plain colour, which show nothing: {_names(category, blank)}."
+    if plain := [fact.sample.image for fact in facts if fact.blank]:
+        yield f"Images of one plain colour, which show nothing: {_names(category, plain)}."
     yield from _tiny(category, facts)
     if wide := [fact.sample.mask for fact in facts if fact.mask_share > 0.5]:
         yield f"Masks that cover more than half of their image (inverted?): {_names(category, wide)}."

@@ -1,7 +1,7 @@
 """From samples in folders to the tensors that training works on."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from operator import attrgetter
 
@@ -21,7 +21,7 @@ from flawtrace.patches import edges
 from flawtrace.pieces import mask_at, size_of, sources_of
 from flawtrace.shapes import Canvases, Image, Images, Mask, Masks
 from flawtrace.tiles import working_size
-from flawtrace.traits import BLANK, Ranges, Traits, ranges, traits
+from flawtrace.traits import OF_SIZE, Ranges, Traits, blank, ranges, traits
 
 CALIBRATION = 100
 """Normal images from which the encoder takes its statistics, at most; evenly spread over all."""
@@ -89,7 +89,9 @@ class Prepared:
     encoder: Pixels | Features
     """Calibrated on the normal images; it made the canvases."""
     familiar: Ranges
-    """Of the traits of all training images, seen whole."""
+    """Of the traits of all training images, seen whole; with tiles, without those of size."""
+    num_blank: int = 0
+    """Images that are of one plain colour."""
 
 
 def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterator[Loading | Prepared]:
@@ -107,14 +109,14 @@ def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterato
     encoder.calibrate(torch.stack(calibration).to(device))
     samples = [*split.normal, *split.labelled]
     shelf: dict[str, Tensor] = {}
-    found: list[tuple[str, Traits]] = []
+    found: list[_Piece] = []
     pieces = _read(samples, config)
     while batch := list(islice(pieces, BATCH)):
         part = _part(encoder, torch.stack([piece.shown for piece in batch]).to(device))
         _shelve(part, shelf, len(found), len(samples))
-        found += [(piece.digest, piece.traits) for piece in batch]
+        found += [replace(piece, shown=piece.shown[:, :0, :0]) for piece in batch]
         yield Loading(len(found), total)
-    if all(seen["contrast"] < BLANK for _, seen in found[: len(split.normal)]):
+    if all(piece.blank for piece in found[: len(split.normal)]):
         raise BlankImagesError(split.normal[0].image)
 
     kept = _Part(**shelf)
@@ -144,8 +146,12 @@ def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterato
         num_normal=len(split.normal),
         num_labelled=len(labelled),
     )
-    by_digest = dict(found)
-    yield Prepared(material, tuple(by_digest), encoder, ranges(by_digest.values()))
+    of_images = {piece.digest: piece for piece in found}
+    familiar = ranges(piece.traits for piece in of_images.values())
+    if config.tile_side is not None:
+        familiar = {name: familiar[name] for name in familiar if name not in OF_SIZE}
+    num_blank = sum(piece.blank for piece in of_images.values())
+    yield Prepared(material, tuple(of_images), encoder, familiar, num_blank)
 
 
 @torch.no_grad()
@@ -167,6 +173,7 @@ class _Piece:
     shown: Image
     digest: str
     traits: Traits
+    blank: bool
 
 
 def _read(samples: Sequence[Sample], config: Config) -> Iterator[_Piece]:
@@ -174,9 +181,10 @@ def _read(samples: Sequence[Sample], config: Config) -> Iterator[_Piece]:
     for path, parts in groupby(samples, key=attrgetter("image")):
         image = read_image(path)
         height, width = working_size((image.shape[1], image.shape[2]), config)
-        key, seen, whole = digest(image), traits(image), fit(image, height, width)
+        facts = digest(image), traits(image), blank(image)
+        whole = fit(image, height, width)
         for sample in parts:
-            yield _Piece(sample.part(whole), key, seen)
+            yield _Piece(sample.part(whole), *facts)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def measure(
 @torch.no_grad()
 def look(detector: AnyDetector, images: Images) -> Any:
     if detector.config.tile_side is not None:
-        return [detector.predict(image) for image in images]
+        return [detector.predict(image) for image in images.cpu()]
     if not isinstance(detector, Detector):
         return detector.maps(images)
     maps = detector.anomaly_maps(squared(images, detector.config.image_side))
@@ -92,6 +92,8 @@ def shares(detector: Detector, images: Images, repeats: int) -> dict[str, float]
 def _stages(detector: Detector, images: Images) -> Iterator[tuple[str, float]]:
     """The way of an image through the detector, stage by stage, each with its seconds."""
     reader, clock = detector.reader, time.perf_counter
+    tile = detector.config.tile_side
+    images = images if tile is None else images[..., :tile, :tile]
     started = clock()
     square = squared(images, detector.config.image_side)
     yield "resize", clock() - started

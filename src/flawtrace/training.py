@@ -17,7 +17,7 @@ from flawtrace.alarms import with_rate
 from flawtrace.config import Config
 from flawtrace.data import Split
 from flawtrace.detector import FILE_NAME, Detector, Facts, origin
-from flawtrace.doubts import doubts, policy_doubts
+from flawtrace.doubts import doubts, image_doubts, policy_doubts
 from flawtrace.environment import scout
 from flawtrace.errors import RunExistsError, TooFewLabelsError, TooFewNormalError
 from flawtrace.exam import Exam, deal, examine, judge, learnt_reader, lesson, normal_scores
@@ -170,7 +170,11 @@ def _conclude(study: Study, exam: Exam, split: Split, detector: Detector, run: P
         "threshold": facts.threshold,
         "validation": facts.validation,
         "false_alarms": facts.false_alarms,
-        "warnings": [*doubts(facts), *policy_doubts(list(read_jsonl(run / LOG_NAME)))],
+        "warnings": [
+            *doubts(facts),
+            *image_doubts(study.prepared.num_blank),
+            *policy_doubts(list(read_jsonl(run / LOG_NAME))),
+        ],
         "fingerprint": facts.fingerprint,
         "versions": facts.versions,
         "seen_as": "tile" if study.config.tile_side else "image",

@@ -21,8 +21,11 @@ MEANINGS = {
     "contrast": "deviation of the brightness; an image of one plain colour has 0",
     "sharpness": "mean step between neighbouring pixels, over the contrast",
 }
-BLANK = 1 / 255
-"""Contrast below which an image shows nothing."""
+FAINT = 1 / 255
+"""Contrast below which an image shows nothing, if those of the training had twice as much."""
+
+OF_SIZE = ("side", "aspect")
+"""Of which tiles do not depend."""
 
 Traits: TypeAlias = dict[str, float]
 """The numbers of `MEANINGS`."""
@@ -45,8 +48,18 @@ def traits(image: Image) -> Traits:
         "redness": red - brightness,
         "blueness": blue - brightness,
         "contrast": contrast,
-        "sharpness": steps / max(contrast, BLANK),
+        "sharpness": steps / max(contrast, FAINT),
     }
+
+
+def blank(image: Image) -> bool:
+    """Whether every pixel has the same colour, to the last bit.
+
+    >>> import torch
+    >>> blank(torch.full((3, 8, 8), 0.5))
+    True
+    """
+    return bool((image.amax(dim=(1, 2)) == image.amin(dim=(1, 2))).all())
 
 
 def ranges(found: Iterable[Traits]) -> Ranges:
@@ -69,14 +82,13 @@ def unlike(image: Image, known: Mapping[str, tuple[float, float]]) -> str | None
 
 
 def _reasons(found: Traits, known: Mapping[str, tuple[float, float]]) -> Iterator[str]:
-    if found["contrast"] < min(BLANK, known["contrast"][0] / 2):
+    if found["contrast"] < min(FAINT, known["contrast"][0] / 2):
         yield "blank"
         return
-    for name, value in found.items():
-        low, high = known[name]
+    for name, (low, high) in known.items():
         least, most = _allowed(name, low, high)
-        if not least <= value <= most:
-            yield f"{name} {value:.3g} (trained on {low:.3g} to {high:.3g})"
+        if not least <= found[name] <= most:
+            yield f"{name} {found[name]:.3g} (trained on {low:.3g} to {high:.3g})"
 
 
 def _allowed(name: str, low: float, high: float) -> tuple[float, float]:

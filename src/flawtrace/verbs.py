@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -51,6 +51,7 @@ DEMO_SETTINGS: dict[str, Any] = {"labels": 4, "cycles": 6, "predictor.steps": 30
 COMPARED = 16
 """Images on which an exported detector is compared with the original."""
 
+Loaded = TypeVar("Loaded", bound=AnyDetector)
 Counting = Callable[[int, int], None]
 
 
@@ -138,7 +139,7 @@ def predict(
     detector = _loaded(run, device, runtime)
     files = list(_image_files(Path(path) for path in images))
     names = _distinct(file.stem for file in files)
-    with locked(Path(out)) if out else nullcontext():
+    with locked(Path(out), "maps", "masks", "overlays") if out else nullcontext():
         rows: list[Row] = []
         try:
             for file, name in zip(files, names, strict=True):
@@ -214,7 +215,7 @@ def benchmark(
     plan = comparison.plan(categories, design, file, retry)
     if reference:
         chosen(asked, (reference,))
-    with locked(Path(out)):
+    with locked(Path(out), "splits", "logs", "maps"):
         for message in comparison.run(plan.tasks, Path(out), file, jobs, peers):
             if progress:
                 progress(plan, message)
@@ -241,14 +242,19 @@ def _present(device: str) -> str:
 
 
 def _detector(run: Path | str, device: str) -> Detector:
-    return Detector.load(run).to(_present(device))
+    return _said(Detector.load(run)).to(_present(device))
 
 
 def _loaded(run: Path | str, device: str, runtime: RuntimeName | None) -> AnyDetector:
-    detector = load(Path(run), runtime)
-    for doubt in doubts(detector.facts):
-        warnings.warn(doubt, DoubtWarning, stacklevel=3)
+    detector = _said(load(Path(run), runtime))
     return detector.to(_present(device)) if isinstance(detector, Detector) else detector
+
+
+def _said(detector: Loaded) -> Loaded:
+    """The detector, after warning of what keeps it from being trusted."""
+    for doubt in doubts(detector.facts):
+        warnings.warn(doubt, DoubtWarning, stacklevel=4)
+    return detector
 
 
 def exported_name(run: Path) -> Path:
