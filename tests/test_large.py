@@ -15,6 +15,7 @@ from flawtrace.evaluation import evaluate
 from flawtrace.files import read_json
 from flawtrace.images import as_picture, read_image, write_picture
 from flawtrace.runtime import load
+from flawtrace.stopwatch import look
 from flawtrace.synthetic import make_dataset
 
 
@@ -81,9 +82,11 @@ def test_images_of_several_sizes_are_each_looked_at_as_they_are(
 
 
 def test_a_tiled_detector_is_timed_on_whole_images(tiled: Path) -> None:
+    """What is timed is what `predict` does, from tile to joined map."""
     assert verbs.bench(tiled, repeats=1).height == 64
-    timings = [verbs.bench(tiled, height=side, width=side, repeats=5).median_ms for side in (64, 300)]
-    assert timings[1] > 2 * timings[0]
+    detector, images = Detector.load(tiled), torch.rand(1, 3, 150, 200)
+    (looked,) = look(detector, images)
+    assert torch.equal(looked.anomaly_map, detector.predict(images[0]).anomaly_map)
 
 
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])

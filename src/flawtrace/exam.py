@@ -79,7 +79,7 @@ def deal(sources: Int[Tensor, " n"], num_labelled: int, config: Config) -> Dealt
 
 
 def not_kept(material: Material, config: Config) -> Bool[Tensor, " normal"]:
-    """Which normal rows may be learnt from: none that is kept, and no tile of its image if there are others."""
+    """Which normal rows may be learnt from: no kept one, and no tile of its image if there are others."""
     sources = material.sources
     kept = deal(sources, material.num_labelled, config).kept
     others = ~torch.isin(sources, sources[kept])
