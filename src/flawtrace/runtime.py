@@ -59,9 +59,10 @@ class OnnxDetector(Exported):
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            metadata = self._session.get_modelmeta().custom_metadata_map
         except Exception as error:  # ONNX Runtime's errors have no other class in common
             raise DamagedDetectorError(file, str(error).splitlines()[0]) from error
-        super().__init__(self._session.get_modelmeta().custom_metadata_map, file)
+        super().__init__(metadata, file)
 
     def maps(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
         (maps,) = self._session.run(["map"], {"images": images.numpy()})
