@@ -320,7 +320,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     if arguments.full and not may_mount():
-        print("full disks: not tested, nothing can be mounted here")
+        print("full disks: not tested, nothing can be mounted here", flush=True)
         arguments.full = 0
     torch.set_num_threads(1)
     os.environ["PYTHONWARNINGS"] = (
@@ -338,7 +338,8 @@ def main() -> int:
             for failure in trial.failures:
                 print(f"{name}: {failure}", file=sys.stderr)
             took = time.monotonic() - started
-            print(f"{name}: {kills} kills, {full} full disks, {len(trial.failures)} failures, {took:.0f} s")
+            told = f"{name}: {kills} kills, {full} full disks, {len(trial.failures)} failures, {took:.0f} s"
+            print(told, flush=True)  # or the processes to come would say it again
             failed += len(trial.failures)
     return int(failed > 0)
 
