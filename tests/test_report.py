@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import chdir
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -123,13 +124,15 @@ def evaluation_of(*cases: Case) -> Evaluation:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a run with one image of each fate."""
-    evaluation = evaluation_of(
-        case("found.png", "scratch", 0.9),
-        case("missed.png", "hole", 0.3),
-        case("quiet.png", None, 0.2),
-        case("alarm.png", None, 0.8),
-    )
-    return write_report(trained(tmp_path_factory.mktemp("runs") / "bottle"), evaluation)
+    folder = tmp_path_factory.mktemp("runs")
+    with chdir(folder):  # it is made before `somewhere` is
+        evaluation = evaluation_of(
+            case("found.png", "scratch", 0.9),
+            case("missed.png", "hole", 0.3),
+            case("quiet.png", None, 0.2),
+            case("alarm.png", None, 0.8),
+        )
+        return write_report(trained(folder / "bottle"), evaluation)
 
 
 class Page(HTMLParser):
