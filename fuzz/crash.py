@@ -146,7 +146,7 @@ def visible(out: Path) -> list[Path]:
 READERS: dict[str, Callable[[Path], Any]] = {
     "detector.safetensors": Detector.load,
     "checkpoint.safetensors": checkpoint.unpack,
-    "visits.safetensors": safetensors.torch.load_file,
+    ".safetensors": safetensors.torch.load_file,
     ".json": read_json,
     ".jsonl": lambda file: list(read_jsonl(file)),
     ".png": read_mask,
@@ -270,7 +270,7 @@ class Trial:
 
     def left(self, out: Path) -> None:
         read_all(out)
-        self.kept = self.work.finished(out)
+        self.work.finished(out)
 
     def goes_on(self, out: Path) -> None:
         kept = self.work.finished(out)

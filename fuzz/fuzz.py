@@ -82,18 +82,20 @@ def pictures() -> list[bytes]:
     return found
 
 
+def untrained() -> Detector:
+    return Detector.untrained(load_config(settings=SMALL), Facts(0.5, {}, ("ab",), "", {}))
+
+
 def detectors() -> list[bytes]:
-    detector = Detector.untrained(load_config(settings=SMALL), Facts(0.5, {}, ("ab",), "", {}))
     with tempfile.TemporaryDirectory() as folder:
-        detector.save(Path(folder) / "detector.safetensors")
+        untrained().save(Path(folder) / "detector.safetensors")
         return [(Path(folder) / "detector.safetensors").read_bytes()]
 
 
 def exported() -> list[bytes]:
-    detector = Detector.untrained(load_config(settings=SMALL), Facts(0.5, {}, ("ab",), "", {}))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "detector.onnx"
-        export_onnx(detector, file, [torch.rand(3, 32, 32)])
+        export_onnx(untrained(), file, [torch.rand(3, 32, 32)])
         return [file.read_bytes()]
 
 

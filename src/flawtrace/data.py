@@ -81,7 +81,7 @@ class Category:
 
     def for_testing(self, limit: int) -> tuple[Sample, ...]:
         """Those that only serve for testing, and at most `limit` of the others, evenly spread."""
-        return self.test_normal + self.anomalous + self.normal[:: -(-len(self.normal) // limit) or 1]
+        return self.test_normal + self.anomalous + evenly(self.normal, limit)
 
     @property
     def defect_types(self) -> dict[str, tuple[Sample, ...]]:
@@ -184,6 +184,11 @@ def mask_problem(sample: Sample, size: tuple[int, int]) -> FlawtraceError | None
     if not mask.any():
         return EmptyMaskError(sample.mask, sample.image)
     return None
+
+
+def evenly(samples: tuple[Sample, ...], limit: int) -> tuple[Sample, ...]:
+    """At most `limit` of the samples, evenly spread."""
+    return samples[:: max(1, -(-len(samples) // limit))]
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -22,13 +22,14 @@ from flawtrace import autoencoder, encoder, predictor
 from flawtrace.config import Config
 from flawtrace.errors import DamagedDetectorError, ForeignDetectorError
 from flawtrace.files import write_bytes
-from flawtrace.images import fit, squared
+from flawtrace.images import squared
 from flawtrace.learner import seeded
+from flawtrace.pieces import worked_on
 from flawtrace.presets import parse_config
 from flawtrace.profile import BATCH
 from flawtrace.reader import Reader
 from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images, Mask, Masks, PerImage
-from flawtrace.tiles import Size, joined_map, working_size
+from flawtrace.tiles import Size, joined_map
 from flawtrace.traits import MEANINGS, Ranges, unlike
 
 FORMAT = 3
@@ -143,9 +144,7 @@ class Detector(nn.Module):
 
     def maps_at(self, size: Size, images: Sequence[AnyImage]) -> list[AnyMap]:
         """Maps of images (3, h, w) of any sizes, each looked at in its own working size, all at `size`."""
-        fitted = [
-            fit(image, *working_size((image.shape[1], image.shape[2]), self.config)) for image in images
-        ]
+        fitted = [worked_on(image, self.config) for image in images]
         maps: list[AnyMap] = []
         for _, alike in groupby(fitted, key=lambda image: image.shape):
             found = self.anomaly_maps(torch.stack(list(alike)).to(self.device)).cpu()
@@ -226,8 +225,8 @@ def _numbers(said: Mapping[str, Any]) -> dict[str, Any]:
 def map_of(image: Image, config: Config, look: Callable[[Images], ErrorMaps]) -> AnomalyMap:
     """The map of an image of any size, at its own size, from what `look` makes of its tiles."""
     size = image.shape[1], image.shape[2]
-    worked_on = fit(image, *working_size(size, config))
-    return resized(joined_map(worked_on, config.image_side, look)[None], *size)[0]
+    joined = joined_map(worked_on(image, config), config.image_side, look)
+    return resized(joined[None], *size)[0]
 
 
 def decided(image: Image, anomaly_map: Float[Tensor, "h w"], facts: Facts) -> Prediction:

@@ -166,6 +166,9 @@ def _row(path: Path, number: int, line: str) -> dict[str, Any]:
 def _mend(file: FileIO) -> int:
     """Bring a log to the end of a line: what was left unfinished is cut off. Returns where that is."""
     end = file.seek(0, os.SEEK_END)
+    file.seek(max(0, end - 1))
+    if file.read(1) in (b"", b"\n"):
+        return end
     file.seek(0)
     last = file.readall().rpartition(b"\n")[2]
     if _whole(last):

@@ -12,15 +12,14 @@ from torch.nn import functional as F
 
 from flawtrace.augmentation import augment
 from flawtrace.config import Config
-from flawtrace.data import Sample, Split
+from flawtrace.data import Sample, Split, evenly
 from flawtrace.encoder import BATCH, Features, Pixels
 from flawtrace.errors import BlankImagesError, VanishedDefectError
-from flawtrace.images import digest, fit, read_image
+from flawtrace.images import digest, read_image
 from flawtrace.learner import derive
 from flawtrace.patches import edges
-from flawtrace.pieces import mask_at, size_of, sources_of
+from flawtrace.pieces import mask_at, size_of, sources_of, worked_on
 from flawtrace.shapes import Canvases, Image, Images, Mask, Masks
-from flawtrace.tiles import working_size
 from flawtrace.traits import OF_SIZE, Ranges, Traits, blank, ranges, traits
 
 CALIBRATION = 100
@@ -104,8 +103,7 @@ def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterato
     copies, seed = config.copies, derive(config.seed, 6)
     total = len(split.normal) + len(split.labelled) * (1 + copies)
     device = next(encoder.buffers(), torch.zeros(())).device
-    evenly = split.normal[:: -(-len(split.normal) // CALIBRATION)]
-    calibration = [piece.shown for piece in _read(evenly, config)]
+    calibration = [piece.shown for piece in _read(evenly(split.normal, CALIBRATION), config)]
     encoder.calibrate(torch.stack(calibration).to(device))
     samples = [*split.normal, *split.labelled]
     shelf: dict[str, Tensor] = {}
@@ -180,9 +178,8 @@ def _read(samples: Sequence[Sample], config: Config) -> Iterator[_Piece]:
     """Each sample; its image is decoded once."""
     for path, parts in groupby(samples, key=attrgetter("image")):
         image = read_image(path)
-        height, width = working_size((image.shape[1], image.shape[2]), config)
         facts = digest(image), traits(image), blank(image)
-        whole = fit(image, height, width)
+        whole = worked_on(image, config)
         for sample in parts:
             yield _Piece(sample.part(whole), *facts)
 

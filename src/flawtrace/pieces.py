@@ -7,15 +7,15 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from flawtrace.config import Config
 from flawtrace.data import Sample, Split
 from flawtrace.errors import VanishedDefectError
-from flawtrace.images import fit_mask, image_size, read_mask
+from flawtrace.images import fit, fit_mask, image_size, read_mask
 from flawtrace.learner import derive
-from flawtrace.shapes import Mask
+from flawtrace.shapes import Image, Mask
 from flawtrace.tiles import Size, boxes, working_size
 
 Item = TypeVar("Item")
@@ -49,6 +49,11 @@ def common_size(samples: Iterable[Sample], config: Config) -> Size:
 def size_of(sample: Sample, config: Config) -> Size:
     """The working size of the sample's image, whole; reads the file's header."""
     return working_size(image_size(sample.image), config)
+
+
+def worked_on(image: Image, config: Config) -> Float[Tensor, "c _h _w"]:
+    """An image at its working size, whole."""
+    return fit(image, *working_size((image.shape[1], image.shape[2]), config))
 
 
 def mask_at(sample: Sample, size: Size) -> Mask:
