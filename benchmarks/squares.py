@@ -19,7 +19,8 @@ sees novelty as its static map. The last fit draws from the squares that it chos
 `picked` does not walk: for each of three quarters of the squares a policy is offered 16 random ones and takes
 one (`picking.py`). It is paid per square: for what the predictor misses there (root of its cross-entropy over
 defective pixels) and, a third as much, for what it sees where nothing is; in deviations over the squares; and
-R_cover.
+R_cover. `rationed` is the same, and a square with a defect costs a price, which rises while more than two
+fifths of the squares have one and falls while fewer have: where defects are common, `picked` sees little else.
 
 The other choosers have half of the squares under walkers, half anywhere. With all of them under walkers the
 policy learns to stand on defects alone, and the predictor forgets what is normal.
@@ -77,7 +78,7 @@ from flawtrace.shapes import ErrorMaps, Logits, PerWalker
 from flawtrace.tables import summary_tables
 from flawtrace.walkers import Geometry, Places, Walkers
 
-CHOOSERS = ("uniform", "random-walk", "hardness", "progress", "taught", "picked", "balanced")
+CHOOSERS = ("uniform", "random-walk", "hardness", "progress", "taught", "picked", "rationed", "balanced")
 SETTINGS: dict[str, Any] = {
     "predictor.batch": 32,
     "predictor.crop_side": 64,
@@ -107,6 +108,8 @@ PICKED, OFFERED = 0.75, 16
 """Share of the squares that a policy picks, and from how many each."""
 ALARMS = 0.3
 """What a false alarm is worth to that policy, a miss being 1."""
+RATION, HAGGLING = 0.4, 0.05
+"""Share of its squares that may show a defect before they cost something, and how fast that price moves."""
 
 
 class Chooser(Protocol):
@@ -200,11 +203,12 @@ class Walking:
 
 
 class Picked(Walking):
-    """Squares that a policy picks among random ones."""
+    """Squares that a policy picks among random ones; with a `ration`, not too many with a defect."""
 
-    def __init__(self, learnt: Lesson, config: Config) -> None:
+    def __init__(self, learnt: Lesson, config: Config, ration: float | None = None) -> None:
         super().__init__("uniform", learnt, config, share=PICKED)
         self.picker = Picker(2 * self.side, config.policy, derive(config.seed, 9))
+        self.ration, self.price = ration, 0.0
 
     def draw(self) -> Batch:
         grid, count = self.examples.coverage.shape[1], self.walkers.geometry.walkers
@@ -226,7 +230,14 @@ class Picked(Walking):
         self.remember(errors)
         missed, alarmed = ((errors * where).mean(dim=(1, 2)).sqrt() for where in (self.masks, 1 - self.masks))
         prediction = standardized_over(missed + ALARMS * alarmed)
-        self.picker.credit(prediction + self.cover(), self.rng)
+        self.picker.credit(prediction + self.cover() - self.charged(), self.rng)
+
+    def charged(self) -> PerWalker:
+        """What each square costs, because of the defect it shows; a Lagrange multiplier of the ration."""
+        defective = self.masks.flatten(1).any(dim=1).float()
+        if self.ration is not None:
+            self.price = max(0.0, self.price + HAGGLING * (float(defective.mean()) - self.ration))
+        return self.price * defective
 
 
 class Taught(Walking):
@@ -367,6 +378,8 @@ def measure(stage: Stage, kind: str) -> dict[str, Any]:
         chooser = Taught(stage.learnt, config, stage.prepared.material)
     elif kind == "picked":
         chooser = Picked(stage.learnt, config)
+    elif kind == "rationed":
+        chooser = Picked(stage.learnt, config, RATION)
     else:
         chooser = Walking(kind, stage.learnt, config)
     shares = [step(fit, chooser, index, config) for index in range(config.predictor.steps)]
