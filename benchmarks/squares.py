@@ -20,7 +20,7 @@ sees novelty as its static map. The last fit draws from the squares that it chos
 one (`picking.py`). It is paid per square: for what the predictor misses there (root of its cross-entropy over
 defective pixels) and, a third as much, for what it sees where nothing is; in deviations over the squares; and
 R_cover. `rationed` is the same, and a square with a defect costs a price, which rises while more than two
-fifths of the squares have one and falls while fewer have: where defects are common, `picked` sees little else.
+fifths of the squares have one and falls while fewer have: where they are common, `picked` sees little else.
 
 The other choosers have half of the squares under walkers, half anywhere. With all of them under walkers the
 policy learns to stand on defects alone, and the predictor forgets what is normal.
@@ -288,11 +288,11 @@ def to_be_helped(learnt: Lesson, config: Config, rng: torch.Generator) -> Batch:
     side, cell = config.predictor.crop_side // config.cell, config.cell
     defective = learnt.labelled.with_defects
     chosen = defective[torch.randint(len(defective), (HELPED,), generator=rng)]
-    coverage = learnt.labelled.coverage
-    batches = [under(learnt.labelled, chosen, over_a_defect(coverage[chosen], side, rng), side, cell)]
+    cells = learnt.labelled.defective
+    batches = [under(learnt.labelled, chosen, over_a_defect(cells[chosen], side, rng), side, cell)]
     for examples in (learnt.labelled, learnt.normal):
         chosen = torch.randint(len(examples), (HELPED,), generator=rng)
-        batches.append(under(examples, chosen, anywhere(examples.coverage[chosen], side, rng), side, cell))
+        batches.append(under(examples, chosen, anywhere(examples.defective[chosen], side, rng), side, cell))
     return joined(batches)
 
 

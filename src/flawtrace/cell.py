@@ -20,7 +20,8 @@ import torch
 from flawtrace.config import Config
 from flawtrace.data import Sample
 from flawtrace.detector import Detector, commit, versions
-from flawtrace.encoder import BATCH, build
+from flawtrace.devices import at_once
+from flawtrace.encoder import build
 from flawtrace.errors import FlawtraceError, FolderInUseError, MapsError, OutputError
 from flawtrace.files import write_text
 from flawtrace.images import read_image
@@ -180,8 +181,9 @@ def _train(desk: Desk, method: Method, tell: Tell) -> Answer:
 def looked(detector: Detector, samples: Sequence[Sample]) -> tuple[Maps, float]:
     """The detector's maps of the samples, and the processor time that they took, reading left out."""
     maps, seconds = [], 0.0
-    for start in range(0, len(samples), BATCH):
-        images = [read_image(sample.image) for sample in samples[start : start + BATCH]]
+    together = at_once(detector.device)
+    for start in range(0, len(samples), together):
+        images = [read_image(sample.image) for sample in samples[start : start + together]]
         started = time.process_time()
         maps += detector.maps_at((SIDE, SIDE), images)
         seconds += time.process_time() - started

@@ -65,7 +65,7 @@ def _strip(node: Any, tensors: dict[str, Tensor]) -> Any:
     """The structure with each tensor moved to `tensors` and its place marked; dicts become pairs."""
     if isinstance(node, Tensor):
         name = str(len(tensors))
-        tensors[name] = node.detach().clone().contiguous()
+        tensors[name] = node.detach().cpu().clone().contiguous()
         return {"tensor": name, "channels_last": _channels_last(node)}
     if isinstance(node, dict):
         return {"pairs": [[key, _strip(value, tensors)] for key, value in node.items()]}

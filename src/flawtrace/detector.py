@@ -20,13 +20,13 @@ from torch.nn import functional as F
 
 from flawtrace import autoencoder, encoder, predictor
 from flawtrace.config import Config
+from flawtrace.devices import ON_PROCESSOR, at_once, batches, sent
 from flawtrace.errors import DamagedDetectorError, ForeignDetectorError
 from flawtrace.files import write_bytes
 from flawtrace.images import squared
 from flawtrace.learner import seeded
 from flawtrace.pieces import worked_on
 from flawtrace.presets import parse_config
-from flawtrace.profile import BATCH
 from flawtrace.reader import Reader
 from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images, Mask, Masks, PerImage
 from flawtrace.tiles import Size, joined_map
@@ -139,7 +139,7 @@ class Detector(nn.Module):
         """Probability of a defect per pixel, of images (b, 3, h, w) at a working size, tile by tile."""
         side = self.config.image_side
         if images.shape[2:] == (side, side):
-            return torch.cat([self._maps(batch) for batch in torch.split(images, BATCH)])
+            return torch.cat([self._maps(batch) for batch in batches(images)])
         return torch.stack([joined_map(image, side, self._maps) for image in images])
 
     def maps_at(self, size: Size, images: Sequence[AnyImage]) -> list[AnyMap]:
@@ -147,7 +147,7 @@ class Detector(nn.Module):
         fitted = [worked_on(image, self.config) for image in images]
         maps: list[AnyMap] = []
         for _, alike in groupby(fitted, key=lambda image: image.shape):
-            found = self.anomaly_maps(torch.stack(list(alike)).to(self.device)).cpu()
+            found = self.anomaly_maps(sent(torch.stack(list(alike)), self.device)).cpu()
             maps += found if found.shape[1:] == size else resized(found, *size)
         return maps
 
@@ -170,12 +170,15 @@ class Detector(nn.Module):
 
     def predict(self, image: Image) -> Prediction:
         """Of one image (3, h, w) in [0, 1], of any size."""
-        anomaly_map = map_of(image, self.config, lambda tiles: self.anomaly_maps(tiles.to(self.device)).cpu())
+        device = self.device
+        anomaly_map = map_of(
+            image, self.config, lambda tiles: self.anomaly_maps(sent(tiles, device)).cpu(), at_once(device)
+        )
         return decided(image, anomaly_map, self.facts)
 
     def save(self, path: Path) -> None:
         """Write the one file: weights, and in its header everything else."""
-        state = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
+        state = {name: tensor.cpu().contiguous() for name, tensor in self.state_dict().items()}
         header = self.header | {"checksum": checksum(state)}
         write_bytes(path, safetensors.torch.save(state, metadata={"flawtrace": json.dumps(header)}))
 
@@ -222,10 +225,12 @@ def _numbers(said: Mapping[str, Any]) -> dict[str, Any]:
     return dict(said)
 
 
-def map_of(image: Image, config: Config, look: Callable[[Images], ErrorMaps]) -> AnomalyMap:
+def map_of(
+    image: Image, config: Config, look: Callable[[Images], ErrorMaps], together: int = ON_PROCESSOR
+) -> AnomalyMap:
     """The map of an image of any size, at its own size, from what `look` makes of its tiles."""
     size = image.shape[1], image.shape[2]
-    joined = joined_map(worked_on(image, config), config.image_side, look)
+    joined = joined_map(worked_on(image, config), config.image_side, look, together)
     return resized(joined[None], *size)[0]
 
 

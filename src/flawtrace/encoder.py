@@ -10,13 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flawtrace.config import Config
+from flawtrace.devices import batches
 from flawtrace.shapes import Canvases, Images
 
 TAPS = {2: 24, 4: 40, 10: 112}
 """Channels of the EfficientNet-Lite0 features that are used, by block; strides 4, 8 and 16."""
-
-BATCH = 4
-"""Images that go through the network at once; more do not fit the processor's cache and are slower."""
 
 LIMIT = 6.0
 """Features further than this many deviations from the mean are cut off there."""
@@ -66,7 +64,7 @@ class Features(nn.Module):
     @torch.no_grad()
     def calibrate(self, images: Images) -> None:
         """Measure each channel's mean and deviation over normal images."""
-        raw = torch.cat([self._raw(batch) for batch in torch.split(images, BATCH)])
+        raw = torch.cat([self._raw(batch) for batch in batches(images)])
         self.mean.copy_(raw.mean(dim=(0, 2, 3))[:, None, None])
         self.std.copy_(raw.std(dim=(0, 2, 3))[:, None, None].clamp_min(1e-6))
 

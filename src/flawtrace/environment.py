@@ -16,11 +16,12 @@ from torch.func import functional_call
 
 from flawtrace import autoencoder, predictor
 from flawtrace.config import Config, RewardConfig
+from flawtrace.devices import at_once
 from flawtrace.learner import Learner, derive, generator, seeded
 from flawtrace.material import Material
 from flawtrace.patches import MOVES, crop, mean_under, standardized, static_maps
 from flawtrace.predictor import Published
-from flawtrace.profile import BATCH, History, error_maps, observe, scale_errors
+from flawtrace.profile import History, error_maps, observe, scale_errors
 from flawtrace.shapes import ErrorMaps, Images, LossProfiles, PerWalker, Scalar
 from flawtrace.walkers import CHANNELS, Geometry, Places, Walkers
 
@@ -31,6 +32,10 @@ CREDITED = 4
 """Followed images from which the predictor's gradient is taken, for credit per patch."""
 NUDGE = 0.01
 """How far the weights are moved along that gradient, to and fro; their own norm is above 1."""
+
+
+MEANS = ("clone", "cover", "prediction", "defective", "exploration", "reward")
+"""What of an update's feedback are means over the walkers."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,8 @@ class Cycle:
         self._prediction_loss = state["prediction_loss"]
         self._prediction_reward = state["prediction_reward"]
         self._loss_left = state["loss_left"]
-        self._uphill = state["uphill"]
+        device = self.material.canvases.device
+        self._uphill = {name: slope.to(device) for name, slope in state["uphill"].items()}
 
     def _new_autoencoder(self, seed: int) -> Learner[Autoencoder]:
         with seeded(seed):
@@ -202,10 +208,10 @@ class Cycle:
     def _measured(self, profiles: LossProfiles) -> float:
         """The predictor's loss on the profiles of all tracked images."""
         network = self.predictor.network.eval()
-        total = 0.0
-        for chosen in torch.split(torch.arange(len(profiles)), BATCH):
-            total += len(chosen) * float(self._loss(network, profiles, chosen))
-        return total / len(profiles)
+        total = torch.zeros((), dtype=torch.float64, device=profiles.device)
+        for chosen in torch.split(torch.arange(len(profiles)), at_once(profiles.device)):
+            total += len(chosen) * self._loss(network, profiles, chosen).double()
+        return float(total) / len(profiles)
 
     def _gradient(self, profiles: LossProfiles) -> dict[str, Tensor]:
         """Of the predictor's loss by the autoencoder's weights, through the newest errors, at length 1."""
@@ -272,17 +278,15 @@ class Cycle:
         prediction = self._taken_prediction_reward()
         rewards = composite_reward(clone, cover, prediction, share, weights)
         defective = mean_under(self.material.coverage, places.images, places.centers, side)
+        exploration = share * (weights.clone * clone + weights.cover * cover)
+        means = [part.mean() for part in (clone, cover, prediction, defective, exploration, rewards)]
+        told = torch.stack([mean.to(rewards.device) for mean in means]).tolist()  # the device is asked once
         return rewards, Feedback(
             update=self.update,
             reconstruction_loss=reconstruction_loss,
             prediction_loss=self._prediction_loss,
             beta=share,
-            clone=float(clone.mean()),
-            cover=float(cover.mean()),
-            prediction=float(prediction.mean()),
-            defective=float(defective.mean()),
-            exploration=float(share * (weights.clone * clone + weights.cover * cover).mean()),
-            reward=float(rewards.mean()),
+            **dict(zip(MEANS, told, strict=True)),
         )
 
 
@@ -352,7 +356,7 @@ class PatchEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
     ) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         if self.cycle.over:
             raise gymnasium.error.ResetNeeded("The cycle is over; call reset() before step().")
-        chosen = torch.as_tensor(actions, device=self.cycle.walkers.statics.device)
+        chosen = torch.as_tensor(actions)
         rewards, feedback = self.cycle.advance(self.cycle.walkers.moved(chosen, self.cycle.rng))
         over = np.full(self.num_envs, self.cycle.over)
         return self._observations(), rewards.cpu().numpy(), over, np.zeros_like(over), {"feedback": feedback}

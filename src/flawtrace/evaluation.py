@@ -11,7 +11,7 @@ import torch
 
 from flawtrace.data import Sample
 from flawtrace.detector import Detector
-from flawtrace.encoder import BATCH
+from flawtrace.devices import at_once
 from flawtrace.errors import NothingToEvaluateError
 from flawtrace.images import digest, read_image
 from flawtrace.metrics import Curve, pixel_f1, precision_recall_points, roc_points, summary
@@ -74,10 +74,11 @@ def evaluate(
     """
     cases: list[Case] = []
     size = common_size(samples, detector.config)
-    for start in range(0, len(samples), BATCH):
-        cases += _cases(detector, samples[start : start + BATCH], size)
+    together = at_once(detector.device)
+    for start in range(0, len(samples), together):
+        cases += _cases(detector, samples[start : start + together], size)
         if progress:
-            progress(min(start + BATCH, len(samples)), len(samples))
+            progress(min(start + together, len(samples)), len(samples))
     if not any(case.sample.anomalous for case in cases):
         folder = Path(os.path.commonpath([sample.image for sample in samples]))
         raise NothingToEvaluateError(folder, len(cases), len(samples) - len(cases))

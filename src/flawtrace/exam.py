@@ -13,7 +13,7 @@ from flawtrace import metrics
 from flawtrace.augmentation import paste
 from flawtrace.config import Config
 from flawtrace.data import Sample, Split
-from flawtrace.encoder import BATCH
+from flawtrace.devices import batches
 from flawtrace.fitting import Examples, Lesson, folds, predict
 from flawtrace.learner import derive, generator
 from flawtrace.material import Material, Prepared, covered, encode
@@ -88,8 +88,9 @@ def not_kept(material: Material, config: Config) -> Bool[Tensor, " normal"]:
 
 def learnt_reader(snapshots: Sequence[nn.Module], prepared: Prepared, config: Config) -> Reader:
     """A reader that knows what is normal from all normal images but those kept for judging."""
-    reader = Reader(prepared.encoder, snapshots, config.grid, config.predictor.novelty_of)
     material = prepared.material
+    reader = Reader(prepared.encoder, snapshots, config.grid, config.predictor.novelty_of)
+    reader.to(material.canvases.device)
     reader.learn_normal(material.canvases[: material.num_normal][not_kept(material, config)])
     return reader
 
@@ -121,7 +122,7 @@ def lesson(member: int, exam: Exam, reader: Reader, material: Material, config: 
         labelled.views.pictures.cpu(), labelled.masks.cpu(), onto.cpu(), config.predictor.pasted, rng
     )
     device = material.canvases.device
-    canvases = [encode(reader.encoder, images) for images in torch.split(pictures.to(device), BATCH)]
+    canvases = [encode(reader.encoder, images) for images in batches(pictures.to(device))]
     pasted = _examples(reader, torch.cat(canvases), pictures.half().to(device), masks.to(device))
     return Lesson(labelled, normal, pasted)
 
@@ -191,8 +192,7 @@ def _turns(sources: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
 
 
 def _examples(reader: Reader, canvases: Canvases, pictures: Pictures, masks: Masks) -> Examples:
-    batches = zip(torch.split(canvases, BATCH), torch.split(pictures, BATCH), strict=True)
-    shown = [reader.views(*batch) for batch in batches]
+    shown = [reader.views(*batch) for batch in zip(batches(canvases), batches(pictures), strict=True)]
     profiles = torch.cat([views.profiles for views in shown])
     novelties = torch.cat([views.novelties for views in shown])
     return Examples(Views(profiles, novelties, canvases, pictures), masks, covered(masks, canvases.shape[2]))

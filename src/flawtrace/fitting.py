@@ -7,18 +7,18 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.optim import AdamW
 
 from flawtrace import predictor
 from flawtrace.augmentation import turned
 from flawtrace.config import Config
+from flawtrace.devices import at_once
 from flawtrace.learner import Learner, derive, generator, seeded
 from flawtrace.material import Material, covered
 from flawtrace.patches import clamp, crop, random_centers
 from flawtrace.predictor import Compact, Predictor, Views
-from flawtrace.profile import BATCH
 from flawtrace.shapes import Coverage, ErrorMaps, Masks, Points
 
 CLEAR = 0.3
@@ -40,7 +40,18 @@ class Examples:
     @cached_property
     def with_defects(self) -> Int[Tensor, " n"]:
         """Those that show a defect: a copy can have lost its own over the edge."""
-        return self.coverage.flatten(1).any(dim=1).nonzero()[:, 0].cpu()
+        return self.defective.flatten(1).any(dim=1).nonzero()[:, 0]
+
+    @cached_property
+    def defective(self) -> Bool[Tensor, "b grid grid"]:
+        """Which cells are defective at all, on the processor."""
+        return (self.coverage > 0).cpu()
+
+    @property
+    def batches(self) -> list[Tensor]:
+        """Rows, as many at once as the device wants."""
+        rows = torch.arange(len(self))
+        return list(torch.split(rows, at_once(self.coverage.device))) if len(self) else []
 
     def __len__(self) -> int:
         return len(self.masks)
@@ -150,9 +161,9 @@ class Fit:
         """Squares of random examples; those `over` a defect, of examples that have one."""
         rows = examples.with_defects if over else torch.arange(len(examples))
         chosen = rows[torch.randint(len(rows), (count,), generator=self._rng)]
-        coverage = examples.coverage[chosen]
         place = over_a_defect if over else anywhere
-        return under(examples, chosen, place(coverage, self._side, self._rng), self._side, self._cell)
+        centers = place(examples.defective[chosen], self._side, self._rng)
+        return under(examples, chosen, centers, self._side, self._cell)
 
 
 def folds(types: Sequence[str], count: int) -> list[int]:
@@ -166,19 +177,19 @@ def folds(types: Sequence[str], count: int) -> list[int]:
     return [turn[index] for index in range(len(types))]
 
 
-def anywhere(coverage: Coverage, side: int, rng: torch.Generator) -> Points:
+def anywhere(defective: Masks, side: int, rng: torch.Generator) -> Points:
     """The centre of a square of `side` cells in each image."""
-    count, height, width = coverage.shape
-    return random_centers(count, height, width, side, rng).to(coverage.device)
+    count, height, width = defective.shape
+    return random_centers(count, height, width, side, rng)
 
 
-def over_a_defect(coverage: Coverage, side: int, rng: torch.Generator) -> Points:
-    """The same, with a random cell of the image's defect anywhere in the square."""
-    count, height, width = coverage.shape
-    cells = torch.multinomial((coverage.cpu() > 0).flatten(1).float(), 1, generator=rng)[:, 0]
+def over_a_defect(defective: Masks, side: int, rng: torch.Generator) -> Points:
+    """The same, with a random one of the image's defective cells anywhere in the square."""
+    count, height, width = defective.shape
+    cells = torch.multinomial(defective.flatten(1).float(), 1, generator=rng)[:, 0]
     aside = side // 2 - torch.randint(side, (count, 2), generator=rng)
     centers = torch.stack([cells // width, cells % width], dim=1) + aside
-    return clamp(centers, height, width, side).to(coverage.device)
+    return clamp(centers, height, width, side)
 
 
 def under(examples: Examples, chosen: Tensor, centers: Points, side: int, cell: int) -> Batch:
@@ -212,7 +223,7 @@ def squares_of(
     network.eval()
     defective, shares, normal = [], [], []
     for examples in (lesson.labelled, lesson.pasted, lesson.normal):
-        for rows in torch.split(torch.arange(len(examples)), BATCH) if len(examples) else ():
+        for rows in examples.batches:
             batch = examples[rows]
             seen = network.discriminated_by(batch.views).movedim(1, -1)
             share = covered(batch.masks, seen.shape[1])
@@ -228,8 +239,7 @@ def squares_of(
 def predict(network: Predictor, examples: Examples) -> ErrorMaps:
     """Probability of a defect per pixel."""
     network.eval()
-    rows = torch.split(torch.arange(len(examples)), BATCH)
-    return torch.cat([network.probabilities(examples[chosen].views) for chosen in rows])
+    return torch.cat([network.probabilities(examples[rows].views) for rows in examples.batches])
 
 
 def one_cycle(peak: float, progress: float) -> float:

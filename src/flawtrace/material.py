@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from flawtrace.augmentation import augment
 from flawtrace.config import Config
 from flawtrace.data import Sample, Split, evenly
-from flawtrace.encoder import BATCH, Features, Pixels
+from flawtrace.devices import at_once, sent
+from flawtrace.encoder import Features, Pixels
 from flawtrace.errors import BlankImagesError, VanishedDefectError
 from flawtrace.images import digest, read_image
 from flawtrace.learner import derive
@@ -109,8 +110,8 @@ def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterato
     shelf: dict[str, Tensor] = {}
     found: list[_Piece] = []
     pieces = _read(samples, config)
-    while batch := list(islice(pieces, BATCH)):
-        part = _part(encoder, torch.stack([piece.shown for piece in batch]).to(device))
+    while batch := list(islice(pieces, at_once(device))):
+        part = _part(encoder, sent(torch.stack([piece.shown for piece in batch]), device))
         _shelve(part, shelf, len(found), len(samples))
         found += [replace(piece, shown=piece.shown[:, :0, :0]) for piece in batch]
         yield Loading(len(found), total)
@@ -122,8 +123,8 @@ def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterato
     masks = torch.stack([_mask(sample, config) for sample in split.labelled])
     copied, copied_masks = augment(labelled, masks, copies, seed)
     followed = [kept.canvases[len(split.normal) :]]
-    for images in torch.split(copied, BATCH):
-        followed.append(encode(encoder, images.to(device)))
+    for images in torch.split(copied, at_once(device)):
+        followed.append(encode(encoder, sent(images, device)))
         yield Loading(len(found) + sum(map(len, followed[1:])), total)
 
     grid, all_masks = kept.canvases.shape[2], torch.cat([masks, copied_masks])

@@ -52,27 +52,28 @@ def crop(
 
     Outside the grid the nearest cell is repeated.
     """
-    rows, columns = _box(centers, side)
-    rows = rows.clamp(0, planes.shape[2] - 1)
-    columns = columns.clamp(0, planes.shape[3] - 1)
-    picked = planes[indices[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+    height, width = planes.shape[2:]
+    images, rows, columns = _boxes(planes, indices, centers, side)
+    picked = planes[images, :, rows.clamp(0, height - 1), columns.clamp(0, width - 1)]
     return picked.permute(0, 3, 1, 2).float()
 
 
 def add_boxes(visits: ErrorMaps, indices: Int[Tensor, " n"], centers: Points, side: int) -> None:
     """Count one more visit to every cell under each box, in place; boxes must lie in the grid."""
-    rows, columns = _box(centers, side)
-    where = (indices[:, None, None], rows[:, :, None], columns[:, None, :])
-    visits.index_put_(where, torch.ones((), device=visits.device), accumulate=True)
+    one = torch.ones((), device=visits.device)
+    visits.index_put_(_boxes(visits, indices, centers, side), one, accumulate=True)
 
 
 def put_boxes(
     planes: ErrorMaps, indices: Int[Tensor, " n"], centers: Points, values: Float[Tensor, "n side side"]
 ) -> None:
     """Write each box of `values` over what was there, in place; where boxes overlap, the last one counts."""
-    rows, columns = _box(centers, values.shape[1])
-    for index, row, column, value in zip(indices.tolist(), rows, columns, values, strict=True):
-        planes[index, row[0] : row[-1] + 1, column[0] : column[-1] + 1] = value
+    shown_by = (indices[:, None] == indices).int().argmax(dim=1)  # the first box on the same image
+    spots = _boxes(planes, shown_by, centers, values.shape[1])
+    numbers = torch.arange(values.numel(), device=planes.device).view(values.shape)
+    last = numbers.new_zeros(len(indices), *planes.shape[1:])  # of all values for a cell, the one that counts
+    last.view(-1).scatter_reduce_(0, _flat(last, spots), numbers.view(-1), "amax")
+    planes.index_put_(_boxes(planes, indices, centers, values.shape[1]), values.flatten()[last[spots]])
 
 
 def mean_under(planes: ErrorMaps, indices: Int[Tensor, " n"], centers: Points, side: int) -> PerWalker:
@@ -107,9 +108,17 @@ def static_maps(images: Images, errors: ErrorMaps) -> ErrorMaps:
     return _min_max(0.7 * _z(errors) + 0.1 * _z(variance) + 0.2 * _z(gradient))
 
 
-def _box(centers: Points, side: int) -> tuple[Int[Tensor, "n side"], Int[Tensor, "n side"]]:
-    reach = torch.arange(side, device=centers.device) - side // 2
-    return centers[:, :1] + reach, centers[:, 1:] + reach
+def _boxes(planes: Tensor, indices: Int[Tensor, " n"], centers: Points, side: int) -> tuple[Tensor, ...]:
+    """Indices of the cells under each box, on the planes' device: image, row, column."""
+    indices, centers = indices.to(planes.device), centers.to(planes.device)
+    reach = torch.arange(side, device=planes.device) - side // 2
+    return indices[:, None, None], (centers[:, :1] + reach)[:, :, None], (centers[:, 1:] + reach)[:, None, :]
+
+
+def _flat(planes: Tensor, where: tuple[Tensor, ...]) -> Int[Tensor, " cells"]:
+    """The same cells as indices into all planes laid out in one row."""
+    images, rows, columns = where
+    return ((images * planes.shape[1] + rows) * planes.shape[2] + columns).flatten()
 
 
 def _z(maps: ErrorMaps) -> ErrorMaps:

@@ -10,10 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from flawtrace.devices import batches
 from flawtrace.shapes import ErrorMaps, Images, LossProfiles, ScaleErrors
-
-BATCH = 4
-"""Canvases that go through a network at once; more do not fit the processor's cache and are slower."""
 
 
 def error_maps(images: Images, reconstructions: Images) -> ErrorMaps:
@@ -48,10 +46,7 @@ def observe(autoencoder: nn.Module, canvases: Images, scales: Sequence[int]) -> 
     """
     training = autoencoder.training
     autoencoder.eval()
-    maps = [
-        _errors(autoencoder, canvases[start : start + BATCH], scales)
-        for start in range(0, len(canvases), BATCH)
-    ]
+    maps = [_errors(autoencoder, batch, scales) for batch in batches(canvases)]
     autoencoder.train(training)
     return torch.cat(maps)
 

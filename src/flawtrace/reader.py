@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from flawtrace.config import NoveltyOf
-from flawtrace.encoder import BATCH, Features, Pixels, rounded
+from flawtrace.devices import batches
+from flawtrace.encoder import Features, Pixels, rounded
 from flawtrace.novelty import Novelty
 from flawtrace.predictor import Views
 from flawtrace.profile import laid_out, scale_errors
@@ -42,7 +43,7 @@ class Reader(nn.Module):
     def learn_normal(self, canvases: Canvases) -> None:
         """Fit the novelty to canvases of normal images."""
         if self._novelty_of != "nothing":
-            self.novelty.fit(lambda: map(self._vectors, torch.split(canvases, BATCH)))
+            self.novelty.fit(lambda: map(self._vectors, batches(canvases)))
 
     def _novelties(self, whole: Images, rebuilt: Images) -> ErrorMaps:
         if self._novelty_of == "nothing":

@@ -6,6 +6,7 @@ advantage estimation (arXiv 1506.02438).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -128,8 +129,9 @@ class Learned:
         actions = sample(distribution, rng)
         if not self._frozen and self._step >= self._config.learns_from:
             self._observations.append(observations)
-            self._actions.append(actions)
-            self._log_probs.append(distribution.log_prob(actions))
+            taken = actions.to(values.device)
+            self._actions.append(taken)
+            self._log_probs.append(distribution.log_prob(taken))
             self._values.append(values)
         self._step += 1
         return walkers.moved(actions, rng)
@@ -167,9 +169,11 @@ class Learned:
         observations, actions = torch.cat(self._observations), torch.cat(self._actions)
         log_probs = self._refreshed(observations, actions, torch.cat(self._log_probs))
         gains = standardized(advantages.flatten())
-        entropies, clipped = [], []
+        entropies: list[Tensor] = []
+        clipped: list[Tensor] = []
         for _ in range(config.epochs):
-            for chosen in torch.split(torch.randperm(len(actions), generator=rng), config.minibatch):
+            order = torch.randperm(len(actions), generator=rng).to(actions.device)
+            for chosen in torch.split(order, config.minibatch):
                 distribution, predicted = self.policy(observations[chosen])
                 ratios = (distribution.log_prob(actions[chosen]) - log_probs[chosen]).exp()
                 entropy = distribution.entropy().mean()
@@ -179,11 +183,11 @@ class Learned:
                     - config.entropy_weight * entropy
                 )
                 self._learner.step(loss, max_norm=0.5)
-                entropies.append(float(entropy.detach()))
-                clipped.append(float(((ratios - 1).abs() > config.clip).float().mean()))
+                entropies.append(entropy.detach())
+                clipped.append(((ratios.detach() - 1).abs() > config.clip).float().mean())
         return PolicyStats(
-            entropy=sum(entropies) / len(entropies),
-            clipped_fraction=sum(clipped) / len(clipped),
+            entropy=fmean(torch.stack(entropies).tolist()),
+            clipped_fraction=fmean(torch.stack(clipped).tolist()),
             value_error=float((returns - values.flatten()).square().mean()),
             explained_variance=explained_variance(returns, values.flatten()),
         )
@@ -213,13 +217,13 @@ def build(kind: SamplerName, crop: int, config: PolicyConfig, seed: int, device:
 def random_walk(walkers: Walkers, rng: torch.Generator) -> Places:
     """Every action equally likely: what the published script does, whose policy is never trained."""
     actions = torch.randint(len(MOVES), (walkers.geometry.walkers,), generator=rng)
-    return walkers.moved(actions.to(walkers.statics.device), rng)
+    return walkers.moved(actions, rng)
 
 
 def sample(distribution: Categorical, rng: torch.Generator) -> Actions:
-    """One action per row, drawn on the CPU so that every device draws the same."""
+    """One action per row, drawn on the processor so that every device draws the same."""
     probabilities: Tensor = distribution.probs
-    return torch.multinomial(probabilities.cpu(), 1, generator=rng)[:, 0].to(probabilities.device)
+    return torch.multinomial(probabilities.cpu(), 1, generator=rng)[:, 0]
 
 
 def clipped_policy_loss(ratios: Float[Tensor, " m"], advantages: Float[Tensor, " m"], clip: float) -> Scalar:

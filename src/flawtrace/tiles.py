@@ -11,13 +11,12 @@ from torch import Tensor
 
 from flawtrace.config import Config
 from flawtrace.decoding import MAX_PIXELS
+from flawtrace.devices import ON_PROCESSOR
 from flawtrace.errors import TilesTooSmallError
 from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images
 
 OVERLAP = 4
 """Neighbouring tiles share at least one in so many of their rows or columns."""
-BATCH = 4
-"""Tiles that are looked at together."""
 
 Size: TypeAlias = tuple[int, int]
 """(height, width) in pixels."""
@@ -63,17 +62,19 @@ def boxes(size: Size, side: int) -> list[Box]:
     return [Box(top, left, side) for top, left in product(*(_starts(length, side) for length in size))]
 
 
-def joined_map(image: Image, side: int, look: Callable[[Images], ErrorMaps]) -> AnomalyMap:
+def joined_map(
+    image: Image, side: int, look: Callable[[Images], ErrorMaps], together: int = ON_PROCESSOR
+) -> AnomalyMap:
     """The map of an image at its working size, from what `look` makes of its tiles (b, 3, side, side).
 
-    Where tiles overlap, one fades into the other, so that no seam shows; memory holds a few tiles at a time.
+    Where tiles overlap, one fades into the other, so that no seam shows; `together` tiles are in memory.
     """
     size = image.shape[1], image.shape[2]
     places = boxes(size, side)
     fades_down, fades_across = (_fades(length, side) for length in size)
     total = image.new_zeros(size)
-    for first in range(0, len(places), BATCH):
-        some = places[first : first + BATCH]
+    for first in range(0, len(places), together):
+        some = places[first : first + together]
         maps = look(torch.stack([box.of(image) for box in some]))
         for box, found in zip(some, maps, strict=True):
             box.of(total).add_(found * torch.outer(fades_down[box.top], fades_across[box.left]).to(found))

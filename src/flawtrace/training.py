@@ -219,10 +219,10 @@ def _write_visits(study: Study, path: Path) -> None:
     walkers, num_normal = study.cycle.walkers, study.material.num_normal
     tensors = {
         "periods": study.visits,
-        "labelled": walkers.visits[num_normal:].cpu(),
+        "labelled": walkers.visits[num_normal:],
         "images": study.material.images[num_normal:].cpu(),
     }
-    write_bytes(path, safetensors.torch.save({name: t.contiguous() for name, t in tensors.items()}))
+    write_bytes(path, safetensors.torch.save({name: t.cpu().contiguous() for name, t in tensors.items()}))
 
 
 def _with_folds_for(config: Config, num_labelled: int) -> Config:

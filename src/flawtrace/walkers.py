@@ -25,7 +25,10 @@ CHANNELS = 6
 
 @dataclass(frozen=True)
 class Places:
-    """One patch per walker: the image's index and the patch's centre in it, in cells."""
+    """One patch per walker: the image's index and the patch's centre in it, in cells.
+
+    Both are on the processor, where they are drawn, wherever the images are.
+    """
 
     images: Int[Tensor, " n"]
     centers: Points
@@ -89,7 +92,7 @@ class Walkers:
     def anywhere(self, rng: torch.Generator) -> Places:
         """A random place of a random image for each walker."""
         count = self.geometry.walkers
-        images = torch.randint(len(self._images), (count,), generator=rng).to(self.statics.device)
+        images = torch.randint(len(self._images), (count,), generator=rng)
         return Places(images, self._random_centers(count, rng))
 
     def by_static_map(self, rng: torch.Generator) -> Places:
@@ -97,7 +100,7 @@ class Walkers:
         images = self.anywhere(rng).images
         height, width = self.statics.shape[1:]
         weights = self.statics[images].flatten(1).cpu() + 1e-6
-        cells = torch.multinomial(weights, 1, generator=rng)[:, 0].to(self.statics.device)
+        cells = torch.multinomial(weights, 1, generator=rng)[:, 0]
         centers = torch.stack([cells // width, cells % width], dim=1)
         return Places(images, clamp(centers, height, width, self.geometry.patch))
 
@@ -128,15 +131,15 @@ class Walkers:
         device = self.statics.device
         self.visits = state["visits"].to(device)
         self.errors = state["errors"].to(device)
-        self.places = Places(state["images"].to(device), state["centers"].to(device))
+        self.places = Places(state["images"], state["centers"])
         self._order = state["order"]
         self._cursor = state["cursor"]
 
     def _next_images(self, count: int) -> Int[Tensor, " n"]:
         positions = (self._cursor + torch.arange(count)) % len(self._order)
         self._cursor = (self._cursor + count) % len(self._order)
-        return self._order[positions].to(self.statics.device)
+        return self._order[positions]
 
     def _random_centers(self, count: int, rng: torch.Generator) -> Points:
         height, width = self.statics.shape[1:]
-        return random_centers(count, height, width, self.geometry.patch, rng).to(self.statics.device)
+        return random_centers(count, height, width, self.geometry.patch, rng)

@@ -1,0 +1,24 @@
+"""What a processor and an accelerator want done differently: how much at once, and how it gets there."""
+
+import torch
+from torch import Tensor
+
+ON_PROCESSOR = 4
+"""More do not fit its cache and are slower."""
+ELSEWHERE = 32
+"""Fewer do not fill an accelerator; 32 need less than 2 GB of its memory."""
+
+
+def at_once(device: torch.device) -> int:
+    """Images that go through a network together."""
+    return ON_PROCESSOR if device.type == "cpu" else ELSEWHERE
+
+
+def batches(rows: Tensor) -> tuple[Tensor, ...]:
+    """The rows, as many at once as their device wants."""
+    return torch.split(rows, at_once(rows.device))
+
+
+def sent(rows: Tensor, device: torch.device) -> Tensor:
+    """The rows on the device; from locked memory, if that lets them travel while the processor goes on."""
+    return rows.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else rows.to(device)

@@ -1,0 +1,94 @@
+"""Whatever runs on an accelerator keeps its tensors there; shown on a device that only pretends to be one."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from elsewhere import ELSEWHERE, elsewhere
+from flawtrace import checkpoint, verbs
+from flawtrace.data import draw_split, read_category
+from flawtrace.detector import Detector
+from flawtrace.devices import ON_PROCESSOR, at_once, batches, sent
+from flawtrace.presets import load_config
+from flawtrace.training import Trained, train
+
+PAPER: dict[str, Any] = {
+    "labels": 2,
+    "image_side": 128,
+    "cycles": 1,
+    "updates": 16,
+    "last_updates": 16,
+    "sampler": {"walkers": 6, "patch_side": 64, "crop_side": 64, "stride": 8},
+    "policy": {"learns_from": 4, "hidden": 8},
+    "profile": {"length": 3, "tracked": 4},
+    "predictor": {"batch": 3, "steps": 4, "crop_side": 128},
+}
+"""What `paper` is changed to, so that a training takes seconds."""
+
+
+def test_tensors_of_two_devices_are_not_mixed_there() -> None:
+    with elsewhere(), pytest.raises(RuntimeError, match="two devices"):
+        torch.ones(3).to(ELSEWHERE) + torch.ones(3)
+
+
+def test_as_many_rows_go_together_as_their_device_wants() -> None:
+    rows = torch.arange(70)
+    assert [len(batch) for batch in batches(rows)] == [ON_PROCESSOR] * 17 + [2]
+    with elsewhere():
+        away = sent(rows, ELSEWHERE)
+        assert [len(batch) for batch in batches(away)] == [at_once(ELSEWHERE)] * 2 + [6]
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"reward.credit": "per-patch"}, {"sampler.kind": "edge-guided"}], ids=str
+)
+def test_light_trains_elsewhere(
+    category: Path, tmp_path: Path, tiny: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    settings = tiny | changes
+    with elsewhere() as device:
+        found = verbs.train(category, tmp_path / "away", settings=settings, device=device).summary
+    assert found["device"] == device
+    here = verbs.train(category, tmp_path / "here", settings=settings).summary
+    assert found["validation"] == pytest.approx(here["validation"], abs=1e-3)
+
+
+def test_features_and_the_paper_s_networks_train_elsewhere(
+    category: Path, tmp_path: Path, tiny: dict[str, Any]
+) -> None:
+    with elsewhere() as device:
+        features = tiny | {"encoder": "features", "image_side": 128}
+        assert verbs.train(category, tmp_path / "features", settings=features, device=device)
+        assert verbs.train(category, tmp_path / "paper", preset="paper", settings=PAPER, device=device)
+
+
+@pytest.mark.parametrize("credit", ["shared", "per-patch"])
+def test_a_run_that_was_stopped_goes_on_elsewhere(
+    category: Path, tmp_path: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch, credit: str
+) -> None:
+    monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
+    config = load_config(settings=tiny | {"reward.credit": credit, "last_updates": 8})
+    split = draw_split(read_category(category), labels=2, seed=config.seed)
+    with elsewhere() as device:
+        stopped = train(split, config, tmp_path, device=device)
+        for _ in range(40):
+            next(stopped)
+        stopped.close()
+        *_, last = train(split, config, tmp_path, device=device, resume=True)
+    assert isinstance(last, Trained)
+
+
+def test_a_detector_looks_the_same_elsewhere(run: Path, category: Path) -> None:
+    images = torch.rand(5, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    here = Detector.load(run)
+    with elsewhere() as device:
+        away = Detector.load(run).to(device)
+        maps = away.anomaly_maps(images.to(device))
+        assert maps.device == ELSEWHERE
+        assert torch.allclose(maps.cpu(), here.anomaly_maps(images), atol=1e-5)
+        odd = away.predict(images[0, :, :50, :40])
+        found = verbs.evaluate(run, category, device=device).metrics
+    assert torch.allclose(odd.anomaly_map, here.predict(images[0, :, :50, :40]).anomaly_map, atol=1e-5)
+    assert found == pytest.approx(verbs.evaluate(run, category).metrics, abs=1e-3)
