@@ -20,7 +20,7 @@ import torch
 from flawtrace.config import Config
 from flawtrace.data import Sample
 from flawtrace.detector import Detector, commit, versions
-from flawtrace.devices import at_once
+from flawtrace.devices import at_once, named
 from flawtrace.encoder import build
 from flawtrace.errors import FlawtraceError, FolderInUseError, MapsError, OutputError
 from flawtrace.files import write_text
@@ -61,6 +61,9 @@ class Answer:
     """What it cost, and how it was set."""
 
 
+PROCESSOR = torch.device("cpu")
+
+
 @dataclass(frozen=True)
 class Encoded:
     """A trial's training images as the canvases of one encoder."""
@@ -73,8 +76,9 @@ class Encoded:
 class Desk:
     """A trial with everything that its methods share, so that it is read once."""
 
-    def __init__(self, trial: Trial, folder: Path, peers: Path | None = None) -> None:
+    def __init__(self, trial: Trial, folder: Path, peers: Path | None = None, device: str = "cpu") -> None:
         self.trial = trial
+        self.device = torch.device(device)
         self.peers = peers or folder / "peers"
         """Environment in which other programs run."""
         self.folder = folder
@@ -99,7 +103,7 @@ class Desk:
 
     def _encode(self, config: Config) -> Encoded:
         started = time.process_time()
-        *_, prepared = prepare(pieces(self.trial.split, config), build(config), config)
+        *_, prepared = prepare(pieces(self.trial.split, config), build(config).to(self.device), config)
         assert isinstance(prepared, Prepared)
         return Encoded(prepared, time.process_time() - started)
 
@@ -117,8 +121,8 @@ def run_cell(desk: Desk, method: Method, tell: Tell) -> dict[str, Any]:
     except (OutputError, FolderInUseError):
         raise
     except FlawtraceError as error:
-        return facts | {"error": str(error)} | circumstances()
-    return facts | results(desk, answer) | answer.facts | circumstances()
+        return facts | {"error": str(error)} | circumstances(desk.device)
+    return facts | results(desk, answer) | answer.facts | circumstances(desk.device)
 
 
 def results(desk: Desk, answer: Answer) -> dict[str, Any]:
@@ -138,7 +142,7 @@ def results(desk: Desk, answer: Answer) -> dict[str, Any]:
     }
 
 
-def circumstances() -> dict[str, Any]:
+def circumstances(device: torch.device = PROCESSOR) -> dict[str, Any]:
     """Where and when: what a reader needs to take the seconds for what they are."""
     return {
         "commit": commit(),
@@ -146,7 +150,7 @@ def circumstances() -> dict[str, Any]:
         "machine": {
             "processor": platform.processor() or platform.machine(),
             "threads": torch.get_num_threads(),
-            "device": "cpu",
+            "device": named(device),
         },
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -158,7 +162,8 @@ def _train(desk: Desk, method: Method, tell: Tell) -> Answer:
     tell(0.0, "reading images")
     encoded = desk.encoded(config)
     run = desk.folder / "runs" / desk.trial.name / method.name
-    for event in train(desk.trial.split, config, run, resume=True, prepared=encoded.prepared):
+    split, device, prepared = desk.trial.split, str(desk.device), encoded.prepared
+    for event in train(split, config, run, resume=True, device=device, prepared=prepared):
         if isinstance(event, Event):
             tell(event.done / event.total, event.phase)
         else:

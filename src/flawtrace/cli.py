@@ -413,6 +413,7 @@ def benchmark(
     peers: Path | None = None,
     retry: Flag = False,
     reference: str | None = None,
+    device: Device = "cpu",
     json: Json = False,
 ) -> int:
     """Compare methods on the same held-out images: every category, protocol and seed, cell by cell.
@@ -450,6 +451,8 @@ def benchmark(
         Run those cells again that ended with an error.
     reference
         The method that differences are to. [default: the first]
+    device
+        Where flawtrace's own methods compute.
     json
         Print one JSON document with all rows.
     """
@@ -459,7 +462,7 @@ def benchmark(
         compared = flawtrace.benchmark(
             folders, out, methods=methods, names=method, protocols=protocol, seeds=seeds_of(seeds),
             jobs=jobs, rows=rows, peers=peers, retry=retry, reference=reference,
-            progress=progress,
+            device=device, progress=progress,
         )  # fmt: skip
     if json:
         print_json({"rows": compared.rows, "skipped": compared.skipped})

@@ -151,7 +151,13 @@ def plan(categories: Sequence[Category], design: Design, rows_file: Path, retry:
 
 
 def run(
-    tasks: Sequence[Task], folder: Path, rows_file: Path, jobs: int, peers: Path | None = None
+    tasks: Sequence[Task],
+    folder: Path,
+    rows_file: Path,
+    jobs: int,
+    *,
+    peers: Path | None = None,
+    device: str = "cpu",
 ) -> Iterator[Told | Row]:
     """Run the cells, `jobs` at a time; yields progress, and rows that are in the file by then.
 
@@ -173,7 +179,7 @@ def run(
         max_tasks_per_child=1,  # so that the peak memory in a row is not that of an earlier trial
     )
     with pool:
-        futures = [pool.submit(_work, task, folder, peers) for task in tasks]
+        futures = [pool.submit(_work, task, folder, peers, device) for task in tasks]
         try:
             for message in _until_done(futures, messages):
                 if isinstance(message, dict):
@@ -227,9 +233,9 @@ def _begin(threads: int, messages: "Messages", stop: Event) -> None:
     torch.set_num_threads(threads)
 
 
-def _work(task: Task, folder: Path, peers: Path | None) -> int:
+def _work(task: Task, folder: Path, peers: Path | None, device: str) -> int:
     """In a worker: the cells of one trial, one after the other; returns their number."""
-    desk = Desk(task.trial, folder, peers)
+    desk = Desk(task.trial, folder, peers, device)
     for method in task.methods:
         _messages.put(run_cell(desk, method, partial(_tell, task.trial.name, method.name)))
     return len(task.methods)

@@ -19,6 +19,22 @@ def batches(rows: Tensor) -> tuple[Tensor, ...]:
     return torch.split(rows, at_once(rows.device))
 
 
+def settle(device: torch.device) -> None:
+    """Wait until the device has done what it was asked for; a processor has, when it answers."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_memory_mb(device: torch.device) -> int | None:
+    """Of the accelerator's memory, by tensors so far; None on a processor."""
+    return torch.cuda.max_memory_allocated(device) // 2**20 if device.type == "cuda" else None
+
+
+def named(device: torch.device) -> str:
+    """With the accelerator's name, for whoever reads the times."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+
+
 def sent(rows: Tensor, device: torch.device) -> Tensor:
     """The rows on the device; from locked memory, if that lets them travel while the processor goes on."""
     return rows.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else rows.to(device)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from flawtrace import devices
 from flawtrace.detector import Detector, resized
 from flawtrace.encoder import rounded
 from flawtrace.images import squared
@@ -25,6 +26,7 @@ class Timing:
 
     runtime: str
     threads: int
+    device: str
     batch: int
     height: int
     width: int
@@ -35,6 +37,8 @@ class Timing:
     images_per_second: float
     peak_memory_mb: int
     """Of the whole process so far."""
+    device_memory_mb: int | None
+    """Of the accelerator, where there is one."""
     stages: dict[str, float]
     """Share of each stage, of one tile where there are tiles; empty where the runtime does not tell."""
 
@@ -47,6 +51,7 @@ def measure(
     for index in range(WARM_UP + repeats):
         started = time.perf_counter()
         look(detector, images)
+        devices.settle(images.device)
         times.append(1000 * (time.perf_counter() - started))
         if progress:
             progress(index + 1, WARM_UP + repeats)
@@ -55,6 +60,7 @@ def measure(
     return Timing(
         runtime="torch" if isinstance(detector, Detector) else detector.runtime,
         threads=torch.get_num_threads(),
+        device=devices.named(images.device),
         batch=len(images),
         height=images.shape[2],
         width=images.shape[3],
@@ -64,6 +70,7 @@ def measure(
         p99_ms=p99,
         images_per_second=round(1000 * len(images) / float(counted.mean()), 1),
         peak_memory_mb=peak_memory_mb(),
+        device_memory_mb=devices.peak_memory_mb(images.device),
         stages=shares(detector, images, repeats) if isinstance(detector, Detector) else {},
     )
 
@@ -91,7 +98,12 @@ def shares(detector: Detector, images: Images, repeats: int) -> dict[str, float]
 
 def _stages(detector: Detector, images: Images) -> Iterator[tuple[str, float]]:
     """The way of an image through the detector, stage by stage, each with its seconds."""
-    reader, clock = detector.reader, time.perf_counter
+    reader = detector.reader
+
+    def clock() -> float:
+        devices.settle(images.device)
+        return time.perf_counter()
+
     tile = detector.config.tile_side
     images = images if tile is None else images[..., :tile, :tile]
     started = clock()

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from flawtrace import encoder
+from flawtrace import devices, encoder
 from flawtrace.alarms import with_rate
 from flawtrace.config import Config
 from flawtrace.data import Split
@@ -165,8 +165,9 @@ def _conclude(study: Study, exam: Exam, split: Split, detector: Detector, run: P
         "seconds": round(study.clock.seconds, 1),
         "processor_seconds": round(study.clock.processor_seconds, 1),
         "peak_memory_mb": peak_memory_mb(),
+        "device_memory_mb": devices.peak_memory_mb(study.device),
         "threads": torch.get_num_threads(),
-        "device": str(study.device),
+        "device": devices.named(study.device),
         "threshold": facts.threshold,
         "validation": facts.validation,
         "false_alarms": facts.false_alarms,

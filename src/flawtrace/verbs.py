@@ -201,6 +201,7 @@ def benchmark(
     peers: Path | None = None,
     retry: bool = False,
     reference: str | None = None,
+    device: str = "cpu",
     progress: Callable[[comparison.Plan, Told | comparison.Row], None] | None = None,
 ) -> Benchmark:
     """Run every method on every trial that has no row yet, and compare all rows.
@@ -208,7 +209,7 @@ def benchmark(
     `folders` are categories or hold categories; `rows` is the file of results, `out`/rows.jsonl unless
     named. Differences are to the method `reference`, the first of the rows unless named.
     """
-    file = rows or Path(out) / comparison.ROWS_NAME
+    file, place = rows or Path(out) / comparison.ROWS_NAME, _present(device)
     asked = chosen(read_methods(methods) if methods else DEFAULT, tuple(names))
     categories = comparison.find_categories([Path(folder) for folder in folders])
     design = comparison.Design(asked, tuple(protocols), tuple(seeds))
@@ -216,7 +217,7 @@ def benchmark(
     if reference:
         chosen(asked, (reference,))
     with locked(Path(out), "splits", "logs", "maps"):
-        for message in comparison.run(plan.tasks, Path(out), file, jobs, peers):
+        for message in comparison.run(plan.tasks, Path(out), file, jobs, peers=peers, device=place):
             if progress:
                 progress(plan, message)
     known = comparison.read_rows(file)

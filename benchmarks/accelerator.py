@@ -1,0 +1,223 @@
+"""How many updates a second an accelerator makes, where their time goes, and whether it gives the same maps.
+
+    python benchmarks/accelerator.py DATA/mvtec_ad/screw --preset paper --device cuda
+    python benchmarks/accelerator.py DATA/mvtec_ad/screw --run RUN --device cuda
+
+Two cycles warm up; then cycles are timed as a whole, once more part by part (with device events), and once
+more under torch's profiler. `busy` is the share of the time in which the device computes: near 1, arithmetic
+or memory bounds an update; well below, the processor that asks for it. All is done in single precision, with
+tensor cores (tf32), and in mixed precision (bfloat16). On a processor, parts are timed by its clock. With a
+run, its detector's maps of test images are compared with those that the processor makes.
+"""
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+
+from flawtrace.config import Config
+from flawtrace.data import draw_split, evenly, read_category
+from flawtrace.detector import Detector
+from flawtrace.devices import named, peak_memory_mb, settle
+from flawtrace.encoder import build
+from flawtrace.environment import scout
+from flawtrace.images import read_image
+from flawtrace.learner import derive
+from flawtrace.material import Prepared, prepare
+from flawtrace.pieces import common_size, pieces
+from flawtrace.presets import load_config
+from flawtrace.study import Clock, Study
+
+WARM_UP = 2
+LOOKED_AT = 32
+"""Images whose maps are compared."""
+PARTS = ("place", "reconstruct", "observe", "train predictor", "reward", "learn")
+
+
+def cycles(study: Study, count: int) -> int:
+    """The paper's loop, as in training; returns the number of updates."""
+    cycle, sampler, updates = study.cycle, study.sampler, 0
+    for _ in range(count):
+        cycle.begin(derive(study.config.seed, 4, study.index))
+        while not cycle.over:
+            rewards, _ = cycle.advance(sampler.place(cycle.walkers, cycle.rng))
+            sampler.credit(rewards)
+            updates += 1
+        sampler.learn(cycle.rng)
+    return updates
+
+
+def timed(study: Study, count: int, device: torch.device) -> tuple[int, float]:
+    """Updates, and seconds that they took."""
+    settle(device)
+    started = time.perf_counter()
+    updates = cycles(study, count)
+    settle(device)
+    return updates, time.perf_counter() - started
+
+
+class Spans:
+    """Milliseconds in each part, by the device's own events where it has them."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._marks: dict[str, list[tuple[Any, Any]]] = defaultdict(list)
+
+    def around(self, owner: Any, method: str, part: str) -> None:
+        """Count the time in a method of `owner` as that of `part`."""
+        run: Callable[..., Any] = getattr(owner, method)
+
+        def measured(*args: Any, **kwargs: Any) -> Any:
+            started = self._mark()
+            result = run(*args, **kwargs)
+            self._marks[part].append((started, self._mark()))
+            return result
+
+        setattr(owner, method, measured)
+
+    def _mark(self) -> Any:
+        if self._device.type != "cuda":
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def per_update(self, updates: int) -> dict[str, float]:
+        settle(self._device)
+        spent = {
+            part: sum(
+                1000 * (end - start) if isinstance(end, float) else start.elapsed_time(end)
+                for start, end in marks
+            )
+            for part, marks in self._marks.items()
+        }
+        return {part: round(spent.get(part, 0.0) / updates, 3) for part in PARTS}
+
+
+def in_parts(study: Study, count: int, device: torch.device) -> dict[str, float]:
+    spans, cycle = Spans(device), study.cycle
+    spans.around(study.sampler, "place", "place")
+    spans.around(study.sampler, "learn", "learn")
+    spans.around(cycle, "reconstruct", "reconstruct")
+    spans.around(cycle, "_train_predictor", "train predictor")
+    spans.around(cycle, "_observe", "observe")
+    spans.around(cycle, "_reward", "reward")
+    parts = spans.per_update(cycles(study, count))
+    parts["observe"] = round(parts["observe"] - parts["train predictor"], 3)
+    for owner in (study.sampler, cycle):
+        for name in ("place", "learn", "reconstruct", "_train_predictor", "_observe", "_reward"):
+            vars(owner).pop(name, None)
+    return parts
+
+
+def profiled(study: Study, device: torch.device) -> dict[str, Any]:
+    """Of one cycle: how busy the device is, its kernels per update, and those that take longest."""
+    if device.type != "cuda":
+        return {}
+    seconds = timed(study, 1, device)[1]
+    with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as seen:
+        updates = cycles(study, 1)
+        settle(device)
+    kernels = [event for event in seen.key_averages() if event.device_type.name == "CUDA"]
+    total = sum(event.self_device_time_total for event in kernels) / 1e6
+    longest = sorted(kernels, key=lambda event: -event.self_device_time_total)[:8]
+    return {
+        "busy": round(total / seconds, 3),
+        "kernels": round(sum(event.count for event in kernels) / updates),
+        "longest": {
+            event.key[:70]: round(event.self_device_time_total / 1e6 / total, 3) for event in longest
+        },
+    }
+
+
+@contextmanager
+def tensor_cores(allowed: bool) -> Iterator[None]:
+    """TF32 for convolutions and matrix products, or not."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
+    yield
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def precisions(device: torch.device) -> dict[str, tuple[bool, AbstractContextManager[Any]]]:
+    """By name: whether tensor cores may take single precision, and what else is changed."""
+    if device.type != "cuda":
+        return {"single": (False, nullcontext())}
+    mixed = torch.autocast(device.type, torch.bfloat16)
+    return {"single": (False, nullcontext()), "tf32": (True, nullcontext()), "mixed": (True, mixed)}
+
+
+def prepared(folder: Path, config: Config, device: torch.device) -> Prepared:
+    split = pieces(draw_split(read_category(folder), config.labels, config.seed), config)
+    *_, found = prepare(split, build(config).to(device), config)
+    assert isinstance(found, Prepared)
+    return found
+
+
+def measure(found: Prepared, config: Config, device: torch.device, count: int) -> Iterator[dict[str, Any]]:
+    """A row per precision."""
+    for name, (tf32, context) in precisions(device).items():
+        with tensor_cores(tf32), context:
+            study = Study(found, scout(found.material, config), config, Clock())
+            cycles(study, WARM_UP)
+            updates, seconds = timed(study, count, device)
+            with FlopCounterMode(display=False) as counted:
+                counted_updates = cycles(study, 1)
+            parts, seen = in_parts(study, count, device), profiled(study, device)
+        yield {
+            "device": named(device),
+            "preset": config.preset,
+            "precision": name,
+            "updates_per_second": round(updates / seconds, 2),
+            "gflop_per_update": round(counted.get_total_flops() / counted_updates / 1e9, 1),
+            "ms_per_update": parts,
+            "memory_mb": peak_memory_mb(device),
+            **seen,
+        }
+
+
+def agreement(run: Path, folder: Path, device: torch.device) -> Iterator[dict[str, Any]]:
+    """How far maps made on the device are from those of the processor, and how many pixels change sides."""
+    samples = evenly(read_category(folder).samples, LOOKED_AT)
+    images, detector = [read_image(sample.image) for sample in samples], Detector.load(run)
+    size = common_size(samples, detector.config)
+    here = torch.stack(detector.maps_at(size, images))
+    for name, (tf32, context) in precisions(device).items():
+        with tensor_cores(tf32), context:
+            there = torch.stack(Detector.load(run).to(device).maps_at(size, images)).float()
+        sides = (there >= detector.threshold) != (here >= detector.threshold)
+        yield {
+            "device": named(device),
+            "precision": name,
+            "largest_difference": float((there - here).abs().max()),
+            "mean_difference": float((there - here).abs().mean()),
+            "pixels_on_the_other_side": int(sides.sum()),
+            "pixels": sides.numel(),
+        }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--preset", default="paper")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--run", type=Path, help="whose detector's maps are compared, and nothing timed")
+    parser.add_argument("--cycles", type=int, default=5, help="that are timed")
+    asked = parser.parse_args()
+    settings, place = load_config(asked.preset), torch.device(asked.device)
+    if asked.run:
+        rows = agreement(asked.run, asked.folder, place)
+    else:
+        rows = measure(prepared(asked.folder, settings, place), settings, place, asked.cycles)
+    for row in rows:
+        print(json.dumps(row), flush=True)
