@@ -5,9 +5,10 @@
 
 Two cycles warm up; then cycles are timed as a whole, once more part by part (with device events), and once
 more under torch's profiler. `busy` is the share of the time in which the device computes: near 1, arithmetic
-or memory bounds an update; well below, the processor that asks for it. All is done in single precision, with
-tensor cores (tf32), and in mixed precision (bfloat16). On a processor, parts are timed by its clock. With a
-run, its detector's maps of test images are compared with those that the processor makes.
+or memory bounds an update; well below, the processor that asks for it. All is done in single precision, then
+with algorithms tried out first, then with tensor cores as well (tf32, which is how flawtrace learns there), and
+in mixed precision (bfloat16). On a processor, parts are timed by its clock. With a run, its detector's maps of
+test images are compared with those that the processor makes.
 """
 
 import argparse
@@ -15,9 +16,10 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -26,7 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from flawtrace.config import Config
 from flawtrace.data import draw_split, evenly, read_category
 from flawtrace.detector import Detector
-from flawtrace.devices import named, peak_memory_mb, settle
+from flawtrace.devices import named, peak_memory_mb, ready, settle
 from flawtrace.encoder import build
 from flawtrace.environment import scout
 from flawtrace.images import read_image
@@ -138,21 +140,28 @@ def profiled(study: Study, device: torch.device) -> dict[str, Any]:
     }
 
 
+WAYS = {"single": (False, False), "tried": (True, False), "tf32": (True, True), "mixed": (True, True)}
+"""By name: whether algorithms are tried out, and whether tensor cores may take single precision."""
+
+
 @contextmanager
-def tensor_cores(allowed: bool) -> Iterator[None]:
-    """TF32 for convolutions and matrix products, or not."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
-    yield
-    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
-
-
-def precisions(device: torch.device) -> dict[str, tuple[bool, AbstractContextManager[Any]]]:
-    """By name: whether tensor cores may take single precision, and what else is changed."""
+def computing(way: str, device: torch.device) -> Iterator[None]:
+    """In one of the `WAYS`, wherever flawtrace would choose for itself."""
     if device.type != "cuda":
-        return {"single": (False, nullcontext())}
-    mixed = torch.autocast(device.type, torch.bfloat16)
-    return {"single": (False, nullcontext()), "tf32": (True, nullcontext()), "mixed": (True, mixed)}
+        yield
+        return
+    tried, tf32 = WAYS[way]
+
+    def flags(*_: Any) -> AbstractContextManager[None]:
+        return torch.backends.cudnn.flags(True, tried, deterministic=False, allow_tf32=tf32)
+
+    mixed = torch.autocast(device.type, torch.bfloat16, enabled=way == "mixed")
+    with flags(), patch("flawtrace.environment.learning", flags), mixed:
+        yield
+
+
+def ways(device: torch.device) -> tuple[str, ...]:
+    return tuple(WAYS) if device.type == "cuda" else ("single",)
 
 
 def prepared(folder: Path, config: Config, device: torch.device) -> Prepared:
@@ -164,8 +173,8 @@ def prepared(folder: Path, config: Config, device: torch.device) -> Prepared:
 
 def measure(found: Prepared, config: Config, device: torch.device, count: int) -> Iterator[dict[str, Any]]:
     """A row per precision."""
-    for name, (tf32, context) in precisions(device).items():
-        with tensor_cores(tf32), context:
+    for way in ways(device):
+        with computing(way, device):
             study = Study(found, scout(found.material, config), config, Clock())
             cycles(study, WARM_UP)
             updates, seconds = timed(study, count, device)
@@ -175,7 +184,7 @@ def measure(found: Prepared, config: Config, device: torch.device, count: int) -
         yield {
             "device": named(device),
             "preset": config.preset,
-            "precision": name,
+            "way": way,
             "updates_per_second": round(updates / seconds, 2),
             "gflop_per_update": round(counted.get_total_flops() / counted_updates / 1e9, 1),
             "ms_per_update": parts,
@@ -190,13 +199,13 @@ def agreement(run: Path, folder: Path, device: torch.device) -> Iterator[dict[st
     images, detector = [read_image(sample.image) for sample in samples], Detector.load(run)
     size = common_size(samples, detector.config)
     here = torch.stack(detector.maps_at(size, images))
-    for name, (tf32, context) in precisions(device).items():
-        with tensor_cores(tf32), context:
+    for way in ways(device):
+        with computing(way, device):
             there = torch.stack(Detector.load(run).to(device).maps_at(size, images)).float()
         sides = (there >= detector.threshold) != (here >= detector.threshold)
         yield {
             "device": named(device),
-            "precision": name,
+            "way": way,
             "largest_difference": float((there - here).abs().max()),
             "mean_difference": float((there - here).abs().mean()),
             "pixels_on_the_other_side": int(sides.sum()),
@@ -214,7 +223,7 @@ if __name__ == "__main__":
     parser.add_argument("--run", type=Path, help="whose detector's maps are compared, and nothing timed")
     parser.add_argument("--cycles", type=int, default=5, help="that are timed")
     asked = parser.parse_args()
-    settings, place = load_config(asked.preset), torch.device(asked.device)
+    settings, place = load_config(asked.preset), ready(asked.device)
     if asked.run:
         rows = agreement(asked.run, asked.folder, place)
     else:

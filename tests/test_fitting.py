@@ -153,14 +153,14 @@ def test_a_square_over_a_defect_has_it_anywhere(side: int, rng: torch.Generator)
     maps = torch.zeros(200, 1, 20, 20)
     views = Views(maps, maps[:, 0], maps, torch.zeros(200, 3, 40, 40))
     cut = Examples(views, masks, covered(masks, 20))
-    batch = under(cut, torch.arange(200), over_a_defect(cut.coverage, side, rng), side, cell=2)
+    batch = under(cut, torch.arange(200), over_a_defect(cut.defective, side, rng), side, cell=2)
     hits = batch.masks.flatten(1) > 0
     assert hits.sum(dim=1).tolist() == [4] * 200
     assert hits.any(dim=0).all()
 
 
 def test_squares_anywhere_are_everywhere(rng: torch.Generator) -> None:
-    centers = anywhere(torch.zeros(400, 20, 20), 4, rng)
+    centers = anywhere(torch.zeros(400, 20, 20, dtype=torch.bool), 4, rng)
     assert len(set(map(tuple, centers.tolist()))) > 150
 
 

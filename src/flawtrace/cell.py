@@ -20,7 +20,7 @@ import torch
 from flawtrace.config import Config
 from flawtrace.data import Sample
 from flawtrace.detector import Detector, commit, versions
-from flawtrace.devices import at_once, named
+from flawtrace.devices import at_once, named, ready
 from flawtrace.encoder import build
 from flawtrace.errors import FlawtraceError, FolderInUseError, MapsError, OutputError
 from flawtrace.files import write_text
@@ -78,7 +78,7 @@ class Desk:
 
     def __init__(self, trial: Trial, folder: Path, peers: Path | None = None, device: str = "cpu") -> None:
         self.trial = trial
-        self.device = torch.device(device)
+        self.device = ready(device)
         self.peers = peers or folder / "peers"
         """Environment in which other programs run."""
         self.folder = folder

@@ -188,7 +188,8 @@ def run(
                 yield message
         finally:
             stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+            for future in futures:  # the pool's own shutdown can fail while it replaces a worker
+                future.cancel()
             _drain(futures, messages)
 
 

@@ -16,7 +16,7 @@ from torch.func import functional_call
 
 from flawtrace import autoencoder, predictor
 from flawtrace.config import Config, RewardConfig
-from flawtrace.devices import at_once
+from flawtrace.devices import at_once, learning
 from flawtrace.learner import Learner, derive, generator, seeded
 from flawtrace.material import Material
 from flawtrace.patches import MOVES, crop, mean_under, standardized, static_maps
@@ -120,10 +120,11 @@ class Cycle:
         loss profiles; the predictor trains on those; what all this was worth is the reward.
         """
         visits = self.walkers.visits_under(places)
-        reconstruction_loss = self.reconstruct(places)
-        self.update += 1
-        if self.update in self._observed:
-            self._observe()
+        with learning(self.material.canvases.device):
+            reconstruction_loss = self.reconstruct(places)
+            self.update += 1
+            if self.update in self._observed:
+                self._observe()
         return self._reward(places, visits, reconstruction_loss)
 
     def reconstruct(self, places: Places) -> float:

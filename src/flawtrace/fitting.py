@@ -14,7 +14,7 @@ from torch.optim import AdamW
 from flawtrace import predictor
 from flawtrace.augmentation import turned
 from flawtrace.config import Config
-from flawtrace.devices import at_once
+from flawtrace.devices import at_once, learning
 from flawtrace.learner import Learner, derive, generator, seeded
 from flawtrace.material import Material, covered
 from flawtrace.patches import clamp, crop, random_centers
@@ -121,7 +121,8 @@ class Fit:
         if settings.one_cycle:
             self.learner.set_lr(one_cycle(settings.lr, self.step / self.steps))
         self.step += 1
-        self.loss = self.learner.step(network.loss(batch.views, batch.masks, self._weights))
+        with learning(batch.masks.device):
+            self.loss = self.learner.step(network.loss(batch.views, batch.masks, self._weights))
 
     def finish(self, lesson: Lesson) -> Predictor:
         """The predictor, complete; call it after the last step."""

@@ -17,12 +17,12 @@ from flawtrace.comparison import Benchmark, Told
 from flawtrace.config import ProtocolName, RuntimeName
 from flawtrace.data import EXTENSIONS, draw_split, read_category
 from flawtrace.detector import Detector, Prediction
+from flawtrace.devices import ready
 from flawtrace.diagnosis import examined
 from flawtrace.doubts import doubts
 from flawtrace.errors import (
     DoubtWarning,
     FlawtraceError,
-    MissingDeviceError,
     NoImagesError,
     NothingToCompareError,
 )
@@ -90,9 +90,9 @@ def train(
 
     `settings` are dotted names, such as {"labels": 3, "sampler.kind": "uniform"}.
     """
-    config, place = load_config(preset, settings_file, settings), _present(device)
+    config = load_config(preset, settings_file, settings)
     split = draw_split(read_category(Path(folder)), config.labels, config.seed)
-    for event in training(split, config, Path(out), resume=resume, device=place):
+    for event in training(split, config, Path(out), resume=resume, device=device):
         if isinstance(event, Trained):
             write_report(Path(out))
             return event
@@ -209,7 +209,7 @@ def benchmark(
     `folders` are categories or hold categories; `rows` is the file of results, `out`/rows.jsonl unless
     named. Differences are to the method `reference`, the first of the rows unless named.
     """
-    file, place = rows or Path(out) / comparison.ROWS_NAME, _present(device)
+    file, place = rows or Path(out) / comparison.ROWS_NAME, ready(device)
     asked = chosen(read_methods(methods) if methods else DEFAULT, tuple(names))
     categories = comparison.find_categories([Path(folder) for folder in folders])
     design = comparison.Design(asked, tuple(protocols), tuple(seeds))
@@ -217,7 +217,7 @@ def benchmark(
     if reference:
         chosen(asked, (reference,))
     with locked(Path(out), "splits", "logs", "maps"):
-        for message in comparison.run(plan.tasks, Path(out), file, jobs, peers=peers, device=place):
+        for message in comparison.run(plan.tasks, Path(out), file, jobs, peers=peers, device=str(place)):
             if progress:
                 progress(plan, message)
     known = comparison.read_rows(file)
@@ -236,19 +236,13 @@ def demo(
     return trained, evaluate(run, images)
 
 
-def _present(device: str) -> str:
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise MissingDeviceError(device)
-    return device
-
-
 def _detector(run: Path | str, device: str) -> Detector:
-    return _said(Detector.load(run)).to(_present(device))
+    return _said(Detector.load(run)).to(ready(device))
 
 
 def _loaded(run: Path | str, device: str, runtime: RuntimeName | None) -> AnyDetector:
     detector = _said(load(Path(run), runtime))
-    return detector.to(_present(device)) if isinstance(detector, Detector) else detector
+    return detector.to(ready(device)) if isinstance(detector, Detector) else detector
 
 
 def _said(detector: Loaded) -> Loaded:
