@@ -41,7 +41,7 @@ from flawtrace.images import image_size, read_image, read_mask
 from flawtrace.methods import read_methods
 from flawtrace.presets import load_config
 from flawtrace.protocols import read_split
-from flawtrace.runtime import OnnxDetector
+from flawtrace.runtime import load
 
 SECONDS = 10
 MEMORY = 2**30
@@ -117,7 +117,7 @@ READERS: dict[str, tuple[Callable[[], list[bytes]], Callable[[Path], Any]]] = {
         read_methods,
     ),
     "detector": (detectors, lambda path: list(doubts(Detector.load(path).facts))),
-    "onnx": (exported, lambda path: list(doubts(OnnxDetector(path.read_bytes(), path).facts))),
+    "onnx": (exported, lambda path: list(doubts(load(path).facts))),
     "split": (documents, lambda path: read_split(path, Path("root"))),
     "json": (documents, read_json),
     "rows": (lambda: [b'{"method": "a", "trial": "b", "metrics": {"x": 1.0}}\n' * 3], read_rows),

@@ -16,7 +16,9 @@ from flawtrace.detector import Detector
 from flawtrace.errors import UnfaithfulExportError
 from flawtrace.files import write_bytes
 from flawtrace.runtime import OnnxDetector, imported
+from flawtrace.seal import OPEN, sealed
 from flawtrace.shapes import Image
+from flawtrace.stages import mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +53,7 @@ def export_onnx(detector: Detector, file: Path, images: Sequence[Image]) -> Expo
         MissingExtraError: the packages of the extra `export` are not installed.
         UnfaithfulExportError: a map differs by more than `LARGEST_DIFFERENCE`, or a mask differs.
     """
-    content = _translated(detector).SerializeToString()
+    content = sealed(_translated(detector).SerializeToString())
     exported = OnnxDetector(content, file)
     difference = max(_difference(detector, exported, image, file) for image in images)
     write_bytes(file, content)
@@ -86,8 +88,10 @@ def _translated(detector: Detector) -> "ModelProto":
         )
     assert program is not None
     model: ModelProto = program.model_proto
-    entry = model.metadata_props.add()
-    entry.key, entry.value = "flawtrace", json.dumps(detector.header)
+    mark(model)
+    for key, value in {"flawtrace": json.dumps(detector.header), "seal": OPEN}.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
     return model
 
 

@@ -1,6 +1,7 @@
 """Exported detectors, run by ONNX Runtime or by OpenVINO: the same answers as the detector they come from."""
 
 import json
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,7 +19,8 @@ from flawtrace.errors import (
     WrongRuntimeError,
 )
 from flawtrace.images import squared
-from flawtrace.shapes import AnomalyMap, Image
+from flawtrace.seal import intact
+from flawtrace.shapes import AnomalyMap, Image, Images
 
 
 class Exported:
@@ -26,8 +28,9 @@ class Exported:
 
     runtime: RuntimeName
 
-    def __init__(self, metadata: dict[str, str], file: Path) -> None:
+    def __init__(self, metadata: dict[str, str], content: bytes, file: Path) -> None:
         self.config, self.facts = _header(metadata, file)
+        self.content, self.file = content, file
 
     @property
     def threshold(self) -> float:
@@ -46,6 +49,10 @@ class Exported:
         """Probability of a defect per pixel; with `tile_side` the images are tiles."""
         raise NotImplementedError
 
+    def compiled(self, content: bytes) -> Callable[[Images], object]:
+        """What this runtime makes of another graph that takes images."""
+        raise NotImplementedError
+
 
 class OnnxDetector(Exported):
     """In ONNX Runtime, on as many threads as torch would take."""
@@ -53,20 +60,16 @@ class OnnxDetector(Exported):
     runtime = "onnx"
 
     def __init__(self, content: bytes, file: Path) -> None:
-        onnxruntime = imported("onnxruntime", "export")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-            metadata = self._session.get_modelmeta().custom_metadata_map
-        except Exception as error:  # ONNX Runtime's errors have no other class in common
-            raise DamagedDetectorError(file, str(error).splitlines()[0]) from error
-        super().__init__(metadata, file)
+        self._session = _session(content, file)
+        super().__init__(self._session.get_modelmeta().custom_metadata_map, content, file)
 
     def maps(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
         (maps,) = self._session.run(["map"], {"images": images.numpy()})
         return torch.from_numpy(maps)
+
+    def compiled(self, content: bytes) -> Callable[[Images], object]:
+        session = _session(content, self.file)
+        return lambda images: session.run(None, {"images": images.numpy()})
 
 
 class OpenvinoDetector(Exported):
@@ -79,18 +82,18 @@ class OpenvinoDetector(Exported):
     runtime = "openvino"
 
     def __init__(self, content: bytes, file: Path) -> None:
-        core = imported("openvino", "openvino").Core()
-        super().__init__(_metadata(content, file), file)
-        settings = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "f32"}
-        try:
-            self._model = core.compile_model(core.read_model(content), "CPU", settings)
-        except RuntimeError as error:
-            raise DamagedDetectorError(file, str(error).splitlines()[0]) from error
+        imported("openvino", "openvino")
+        super().__init__(_metadata(content, file), content, file)
+        self._model = _model(content, file)
 
     def maps(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
         square = squared(images, self.config.image_side)
         maps = torch.from_numpy(self._model(square.numpy())["map"].copy())
         return resized(maps, *images.shape[2:])
+
+    def compiled(self, content: bytes) -> Callable[[Images], object]:
+        model = _model(content, self.file)
+        return lambda images: model(squared(images, self.config.image_side).numpy())
 
 
 AnyDetector: TypeAlias = Detector | Exported
@@ -114,6 +117,7 @@ def load(path: Path, runtime: RuntimeName | None = None) -> AnyDetector:
     if not path.is_file():
         raise ForeignDetectorError(path, "there is no such file")
     content = path.read_bytes()
+    _refuse_broken(content, path)
     return OpenvinoDetector(content, path) if runtime == "openvino" else OnnxDetector(content, path)
 
 
@@ -122,6 +126,37 @@ def imported(package: str, extra: str) -> Any:
         return import_module(package)
     except ImportError as error:
         raise MissingExtraError(extra, package) from error
+
+
+def _refuse_broken(content: bytes, file: Path) -> None:
+    """Before a runtime sees it: a damaged graph can end the process in which it is read."""
+    whole = intact(content)
+    if whole is None:
+        raise ForeignDetectorError(file, "it has no seal, which `flawtrace export` puts into what it writes")
+    if not whole:
+        raise DamagedDetectorError(file, "its checksum does not fit its content")
+
+
+def _session(content: bytes, file: Path) -> Any:
+    """Of ONNX Runtime."""
+    onnxruntime = imported("onnxruntime", "export")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no other class in common
+        raise DamagedDetectorError(file, str(error).splitlines()[0]) from error
+
+
+def _model(content: bytes, file: Path) -> Any:
+    """Of OpenVINO."""
+    core = imported("openvino", "openvino").Core()
+    settings = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "f32"}
+    try:
+        return core.compile_model(core.read_model(content), "CPU", settings)
+    except RuntimeError as error:
+        raise DamagedDetectorError(file, str(error).splitlines()[0]) from error
 
 
 def _metadata(content: bytes, file: Path) -> dict[str, str]:

@@ -12,8 +12,9 @@ from flawtrace import devices
 from flawtrace.detector import Detector, resized
 from flawtrace.encoder import rounded
 from flawtrace.images import squared
-from flawtrace.runtime import AnyDetector
+from flawtrace.runtime import AnyDetector, Exported
 from flawtrace.shapes import Images
+from flawtrace.stages import STAGES, prefixes
 from flawtrace.study import peak_memory_mb
 
 WARM_UP = 3
@@ -40,7 +41,7 @@ class Timing:
     device_memory_mb: int | None
     """Of the accelerator, where there is one."""
     stages: dict[str, float]
-    """Share of each stage, of one tile where there are tiles; empty where the runtime does not tell."""
+    """Share of each stage, of one tile where there are tiles."""
 
 
 def measure(
@@ -71,7 +72,7 @@ def measure(
         images_per_second=round(1000 * len(images) / float(counted.mean()), 1),
         peak_memory_mb=peak_memory_mb(),
         device_memory_mb=devices.peak_memory_mb(images.device),
-        stages=shares(detector, images, repeats) if isinstance(detector, Detector) else {},
+        stages=shares(detector, images, max(1, repeats // 2)),
     )
 
 
@@ -86,14 +87,35 @@ def look(detector: AnyDetector, images: Images) -> Any:
 
 
 @torch.no_grad()
-def shares(detector: Detector, images: Images, repeats: int) -> dict[str, float]:
+def shares(detector: AnyDetector, images: Images, repeats: int) -> dict[str, float]:
     """Of each stage in the time of all, from passes of their own."""
-    spent: dict[str, float] = {}
-    for _ in range(max(1, repeats // 4)):
-        for name, seconds in _stages(detector, images):
-            spent[name] = spent.get(name, 0.0) + seconds
+    if isinstance(detector, Detector):
+        spent = dict.fromkeys(STAGES, 0.0)
+        for _ in range(repeats):
+            for name, seconds in _stages(detector, images):
+                spent[name] += seconds
+    else:
+        spent = _cut_off(detector, images, repeats)
     total = sum(spent.values())
     return {name: round(seconds / total, 3) for name, seconds in spent.items()}
+
+
+def _cut_off(detector: Exported, images: Images, repeats: int) -> dict[str, float]:
+    """What each stage adds to the time of the graph before it, in seconds, of the fastest passes."""
+    spent, before = {}, 0.0
+    tile = detector.config.tile_side
+    images = images if tile is None else images[..., :tile, :tile]
+    for name, graph in prefixes(detector.content).items():
+        run = detector.compiled(graph)
+        until = min(_seconds(run, images) for _ in range(WARM_UP + repeats))
+        spent[name], before = max(0.0, until - before), max(before, until)
+    return spent
+
+
+def _seconds(run: Callable[[Images], object], images: Images) -> float:
+    started = time.perf_counter()
+    run(images)
+    return time.perf_counter() - started
 
 
 def _stages(detector: Detector, images: Images) -> Iterator[tuple[str, float]]:
@@ -108,16 +130,16 @@ def _stages(detector: Detector, images: Images) -> Iterator[tuple[str, float]]:
     images = images if tile is None else images[..., :tile, :tile]
     started = clock()
     square = squared(images, detector.config.image_side)
-    yield "resize", clock() - started
+    yield STAGES[0], clock() - started
     started = clock()
     canvases = reader.encoder(square)
-    yield "encoder", clock() - started
+    yield STAGES[1], clock() - started
     started = clock()
     views = reader.views(canvases, rounded(square))
-    yield "profile and novelty", clock() - started
+    yield STAGES[2], clock() - started
     started = clock()
     maps = detector.agreed(views)
-    yield "predictors", clock() - started
+    yield STAGES[3], clock() - started
     started = clock()
     resized(maps, *images.shape[2:])
-    yield "resize back", clock() - started
+    yield STAGES[4], clock() - started
