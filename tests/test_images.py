@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -271,10 +273,33 @@ def test_too_large_a_tiff_is_refused_before_decoding(tmp_path: Path) -> None:
         read_image(path)
 
 
-def test_a_large_image_within_the_limit_gives_no_warning(tmp_path: Path) -> None:
-    """Pillow warns above 89 million pixels; tests turn warnings into errors."""
-    path = saved(tmp_path, png(np.zeros((16, 16), np.uint8), width=9_900, height=10_000))
-    assert image_size(path) == (10_000, 9_900)
+def test_a_tiff_of_more_bytes_than_pixels_is_refused_before_decoding(tmp_path: Path) -> None:
+    content = tiff(np.zeros((16, 16, 3), np.float64), metadata=None, photometric="rgb")
+    path = saved(tmp_path, with_tags(content, ImageWidth=3_200, ImageLength=3_200), "image.tif")
+    with pytest.raises(ImageTooLargeError, match="at most 10,000,000 pixels"):
+        read_image(path)
+
+
+READING = """
+import resource, sys
+from pathlib import Path
+from flawtrace.images import read_image
+print(*read_image(Path(sys.argv[1])).shape)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16], ids=["8 bits", "16 bits"])
+def test_the_largest_image_is_read_in_less_than_a_gigabyte(tmp_path: Path, kind: type) -> None:
+    colours = np.broadcast_to(np.arange(18, dtype=kind).reshape(6, 1, 3), (6, 6_666, 3))
+    rows = np.ascontiguousarray(np.tile(colours, (1_000, 1, 1)))
+    path = tmp_path / "large.tif"
+    tifffile.imwrite(path, rows, photometric="rgb", compression="zlib")
+    del rows
+    told = subprocess.run([sys.executable, "-c", READING, path], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["3", "6000", "6666"]
+    assert int(told.stderr) < 1_000
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "TIFF"])

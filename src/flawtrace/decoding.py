@@ -36,8 +36,10 @@ from flawtrace.errors import (
 
 MIN_SIDE = 16
 """Pixels; a smaller image is a mistake, or nothing that a patch fits in."""
-MAX_PIXELS = 100_000_000
-"""1.2 GB as float32 with three channels."""
+MAX_PIXELS = 40_000_000
+"""480 MB as float32 with three channels: reading needs less than 1 GB in all."""
+MAX_BYTES = 6 * MAX_PIXELS
+"""Of a decoded TIFF, which can have more bytes for a pixel than three channels of 16 bits."""
 
 Pixels: TypeAlias = npt.NDArray[Any]
 """(h, w) if grey, (h, w, 3) if colour; bool, uint8, uint16, or float32 in [0, 1]."""
@@ -131,11 +133,11 @@ def _is_tiff(file: BinaryIO) -> bool:
     return start in _TIFF
 
 
-def _check_size(path: Path, height: int, width: int) -> None:
+def _check_size(path: Path, height: int, width: int, most: int = MAX_PIXELS) -> None:
     if min(height, width) < MIN_SIDE:
         raise ImageTooSmallError(path, height, width, MIN_SIDE)
-    if height * width > MAX_PIXELS:
-        raise ImageTooLargeError(path, height, width, MAX_PIXELS)
+    if height * width > most:
+        raise ImageTooLargeError(path, height, width, most)
 
 
 def _valid(path: Path, pixels: Pixels) -> Pixels:
@@ -243,7 +245,8 @@ def _only_page(path: Path, tiff: Any) -> Any:
     if len(tiff.pages) != 1:
         raise SeveralPagesError(path, len(tiff.pages))
     page = tiff.pages[0]
-    _check_size(path, page.imagelength, page.imagewidth)
+    bits = page.samplesperpixel * page.bitspersample
+    _check_size(path, page.imagelength, page.imagewidth, min(MAX_PIXELS, 8 * MAX_BYTES // max(1, bits)))
     return page
 
 

@@ -57,9 +57,10 @@ def image_size(path: Path) -> tuple[int, int]:
 
 def as_image(pixels: Pixels) -> Image:
     """Decoded pixels as (3, h, w) in [0, 1]."""
-    values = np.divide(pixels, full_range(pixels), dtype=np.float32)
-    image = torch.from_numpy(values)
-    return image.expand(3, -1, -1).contiguous() if image.ndim == 2 else image.permute(2, 0, 1).contiguous()
+    channels = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+    values = np.empty((3, *channels.shape[1:]), np.float32)
+    np.divide(channels, full_range(pixels), out=values, dtype=np.float32)
+    return torch.from_numpy(values)
 
 
 def full_range(pixels: Pixels) -> float:
