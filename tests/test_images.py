@@ -4,8 +4,10 @@ import io
 import struct
 import subprocess
 import sys
+import tracemalloc
 import warnings
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -278,6 +280,19 @@ def test_a_tiff_of_more_bytes_than_pixels_is_refused_before_decoding(tmp_path: P
     path = saved(tmp_path, with_tags(content, ImageWidth=3_200, ImageLength=3_200), "image.tif")
     with pytest.raises(ImageTooLargeError, match="at most 10,000,000 pixels"):
         read_image(path)
+
+
+def test_a_length_in_a_file_that_is_not_true_takes_no_memory(tmp_path: Path) -> None:
+    """Behind the pixels, a PNG's chunk says that it has 4 GB."""
+    whole = png(np.zeros((16, 16), np.uint8))
+    place = whole.index(b"IDAT") - 4
+    path = saved(tmp_path, whole[:place] + b"\xff\xff\xff\xf0" + whole[place + 4 :])
+    tracemalloc.start()
+    with suppress(UnreadableImageError):
+        read_image(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50_000_000
 
 
 READING = """

@@ -4,7 +4,9 @@ The content decides the decoder, not the extension, and only the decoders named 
 from the header and checked before a pixel is decoded: a PNG of 1.2 MB can hold 1.2 gigapixels.
 """
 
+import io
 import logging
+import os
 import struct
 import sys
 import warnings
@@ -118,12 +120,24 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
 def _reading(path: Path) -> Iterator[BinaryIO]:
     """The open file; whatever a decoder raises or warns about becomes one named error or silence."""
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
+        with _Bounded(path.open("rb", buffering=0)) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield file
     except _DAMAGED as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UnreadableImageError(path, cause.rstrip(".") or type(error).__name__) from error
+
+
+class _Bounded(io.BufferedReader):
+    """Never makes room for more than the file still has: a damaged length can say 4 GB."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        super().__init__(raw)
+        self._size = os.fstat(raw.fileno()).st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(0, self._size - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
 
 
 def _is_tiff(file: BinaryIO) -> bool:
