@@ -35,7 +35,9 @@ def main(arguments: argparse.Namespace) -> None:
         state, _ = fitted(peer, split, described(peer, split.seed), arguments.cache)
         predict = peer.restore(state, split.seed)
         size = sum(tensor.nbytes for tensor in state.values()) / 1e6
-        rows.append({"name": name, "mb": size, "macs": macs(predict, image), **timed(predict, image)})
+        learnt = sum(tensor.numel() for tensor in state.values() if tensor.is_floating_point())
+        facts = {"name": name, "mb": size, "learnt": learnt, "macs": macs(predict, image)}
+        rows.append(facts | timed(predict, image))
     print(table(rows))
 
 
@@ -44,7 +46,7 @@ def ours(arguments: argparse.Namespace) -> dict[str, Any]:
     command += ["--threads", str(arguments.threads), "--repeats", str(REPEATS)]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     size = arguments.detector.stat().st_size / 1e6
-    return {"name": f"flawtrace ({found['runtime']})", "mb": size, "macs": None, "ms": found["median_ms"]}
+    return {"name": f"flawtrace ({found['runtime']})", "mb": size, "ms": found["median_ms"]}
 
 
 @torch.no_grad()
@@ -66,12 +68,13 @@ def macs(predict: Callable[[torch.Tensor], Any], image: torch.Tensor) -> float:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    lines = ["| method | learnt (MB) | multiply-adds (million) | median (ms) | flawtrace takes |"]
-    lines.append("|---|---:|---:|---:|---:|")
+    lines = ["| method | learnt (MB) | numbers | multiply-adds (million) | median (ms) | flawtrace takes |"]
+    lines.append("|---|---:|---:|---:|---:|---:|")
     for row in rows:
-        counted = f"{row['macs']:,.0f}" if row["macs"] is not None else ""
+        numbers, counted = (f"{row[name]:,.0f}" if name in row else "" for name in ("learnt", "macs"))
         share = f"{rows[0]['ms'] / row['ms']:.2f} of it"
-        lines.append(f"| {row['name']} | {row['mb']:.1f} | {counted} | {row['ms']:.1f} | {share} |")
+        size = f"{row['mb']:.1f} | {numbers} | {counted}"
+        lines.append(f"| {row['name']} | {size} | {row['ms']:.1f} | {share} |")
     return "\n".join(lines)
 
 

@@ -29,14 +29,11 @@ def ready(name: str) -> torch.device:
 
 @contextmanager
 def learning(device: torch.device) -> Iterator[None]:
-    """Inside, an accelerator may round for its tensor cores, and try out which algorithm is fastest.
-
-    For training alone, which noise does not harm.
-    """
+    """Inside, an accelerator may round for its tensor cores: in training alone, which noise does not harm."""
     if device.type != "cuda":
         yield
         return
-    with torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=True):
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=True):
         yield
 
 
