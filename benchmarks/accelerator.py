@@ -6,8 +6,8 @@
 Two cycles warm up; then cycles are timed as a whole, once more part by part (with device events), and once
 more under torch's profiler. `busy` is the share of the time in which the device computes: near 1, arithmetic
 or memory bounds an update; well below, the processor that asks for it. All is done in single precision, with
-algorithms tried out first, with tensor cores (tf32: the way in which flawtrace learns there), and with these in
-mixed precision (bfloat16). On a processor, parts are timed by its clock. With a run, its detector's maps of
+algorithms tried out first, with tensor cores (tf32: the way in which flawtrace learns there), and in mixed
+precision (bfloat16). On a processor, parts are timed by its clock. With a run, its detector's maps of
 test images are compared with those that the processor makes.
 """
 
