@@ -90,6 +90,7 @@ def train(
 
     `settings` are dotted names, such as {"labels": 3, "sampler.kind": "uniform"}.
     """
+    ready(device)  # before anything is read
     config = load_config(preset, settings_file, settings)
     split = draw_split(read_category(Path(folder)), config.labels, config.seed)
     for event in training(split, config, Path(out), resume=resume, device=device):
