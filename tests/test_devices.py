@@ -16,14 +16,15 @@ from flawtrace.training import Trained, train
 
 PAPER: dict[str, Any] = {
     "labels": 2,
+    "copies": 1,
     "image_side": 128,
     "cycles": 1,
-    "updates": 16,
-    "last_updates": 16,
-    "sampler": {"walkers": 6, "patch_side": 64, "crop_side": 64, "stride": 8},
-    "policy": {"learns_from": 4, "hidden": 8},
-    "profile": {"length": 3, "tracked": 4},
-    "predictor": {"batch": 3, "steps": 4, "crop_side": 128},
+    "updates": 5,
+    "last_updates": 5,
+    "sampler": {"walkers": 3, "patch_side": 64, "crop_side": 64, "stride": 8},
+    "policy": {"learns_from": 2, "hidden": 8},
+    "profile": {"length": 3, "tracked": 2},
+    "predictor": {"batch": 3, "steps": 2, "crop_side": 128},
 }
 """What `paper` is changed to, so that a training takes seconds."""
 
@@ -55,6 +56,7 @@ def test_light_trains_elsewhere(
     assert found["validation"] == pytest.approx(here["validation"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_features_and_the_paper_s_networks_train_elsewhere(
     category: Path, tmp_path: Path, tiny: dict[str, Any]
 ) -> None:
@@ -64,16 +66,17 @@ def test_features_and_the_paper_s_networks_train_elsewhere(
         assert verbs.train(category, tmp_path / "paper", preset="paper", settings=PAPER, device=device)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("credit", ["shared", "per-patch"])
 def test_a_run_that_was_stopped_goes_on_elsewhere(
     category: Path, tmp_path: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch, credit: str
 ) -> None:
     monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
-    config = load_config(settings=tiny | {"reward.credit": credit, "last_updates": 8})
+    config = load_config(settings=tiny | {"reward.credit": credit, "cycles": 1, "predictor.steps": 3})
     split = draw_split(read_category(category), labels=2, seed=config.seed)
     with elsewhere() as device:
         stopped = train(split, config, tmp_path, device=device)
-        for _ in range(40):
+        for _ in range(20):
             next(stopped)
         stopped.close()
         *_, last = train(split, config, tmp_path, device=device, resume=True)
