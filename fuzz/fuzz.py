@@ -3,6 +3,7 @@
     python fuzz/fuzz.py --inputs 10000            # every reader
     python fuzz/fuzz.py --inputs 500 image settings
     python fuzz/fuzz.py --guided                  # damaged further where that reaches new code; needs atheris
+    python fuzz/fuzz.py --generated               # never good: every field is drawn; needs hypothesis
 
 Good files are damaged at random, by seed: bits, bytes and numbers changed, parts cut out, repeated, moved or
 overwritten. A reader fails when it raises anything but an error of flawtrace, takes more than `SECONDS`,
@@ -28,6 +29,9 @@ from typing import Any
 import numpy as np
 import tifffile
 import torch
+from generated import FILES
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as seeded
 from PIL import Image as Pillow
 
 from flawtrace.checkpoint import pack, unpack
@@ -225,6 +229,37 @@ def guided(name: str, inputs: int, seed: int, keep: Path | None) -> int:
     return failed
 
 
+def drawn(name: str, inputs: int, seed: int, keep: Path | None) -> int:
+    """The same with files that hypothesis makes from nothing; returns 1 if the reader failed."""
+    read, started, failed = READERS[name][1], time.monotonic(), 0
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(keep or folder) / f"{name}-generated"
+
+        @seeded(seed)
+        @settings(
+            max_examples=inputs,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(FILES[name])
+        def one(content: bytes) -> None:
+            path.write_bytes(content)
+            if (error := failure(read, path)) is not None:
+                raise error
+
+        try:
+            one()
+        except (Exception, LateError) as error:  # whatever the reader raised
+            failed = 1
+            print(f"{name}: {type(error).__name__}: {str(error)[:120]}", file=sys.stderr)
+        if not failed:
+            path.unlink(missing_ok=True)
+    print(f"{name}: {inputs:,} generated inputs, {failed} failures, {time.monotonic() - started:.0f} s")
+    return failed
+
+
 def limited() -> None:
     """No more than `MEMORY` beyond what is mapped now."""
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -239,14 +274,17 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path)
-    parser.add_argument("--guided", action="store_true")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--guided", action="store_true")
+    ways.add_argument("--generated", action="store_true")
     arguments = parser.parse_args()
     if arguments.keep:
         arguments.keep.mkdir(parents=True, exist_ok=True)
     if not arguments.guided:
         signal.signal(signal.SIGALRM, late)
         limited()
-    attack, names = guided if arguments.guided else fuzz, arguments.readers or list(READERS)
+    attack = guided if arguments.guided else drawn if arguments.generated else fuzz
+    names = arguments.readers or list(READERS)
     failed = [attack(name, arguments.inputs, arguments.seed, arguments.keep) for name in names]
     return int(any(failed))
 

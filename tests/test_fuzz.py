@@ -21,6 +21,14 @@ def test_damaged_files_are_refused_by_name() -> None:
     assert done.stdout.count(", 0 failures") == 11
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="its alarm and its memory limit are POSIX's")
+def test_files_that_were_never_good_are_refused_by_name() -> None:
+    command = [sys.executable, FUZZ, "--generated", "--inputs", "200"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(", 0 failures") == 11
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="atheris is built for Linux")
 def test_files_that_coverage_guides_are_refused_by_name() -> None:
     pytest.importorskip("atheris", reason="atheris is not installed")
