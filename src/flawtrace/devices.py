@@ -47,6 +47,11 @@ def batches(rows: Tensor) -> tuple[Tensor, ...]:
     return torch.split(rows, at_once(rows.device))
 
 
+def rows_together(count: int, device: torch.device) -> tuple[Tensor, ...]:
+    """The numbers of so many rows, as many at once as the device wants; none if there are none."""
+    return torch.split(torch.arange(count), at_once(device)) if count else ()
+
+
 def settle(device: torch.device) -> None:
     """Wait until the device has done what it was asked for; a processor has, when it answers."""
     if device.type == "cuda":

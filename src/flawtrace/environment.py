@@ -16,7 +16,7 @@ from torch.func import functional_call
 
 from flawtrace import autoencoder, predictor
 from flawtrace.config import Config, RewardConfig
-from flawtrace.devices import at_once, learning
+from flawtrace.devices import learning, rows_together
 from flawtrace.learner import Learner, derive, generator, seeded
 from flawtrace.material import Material
 from flawtrace.patches import MOVES, crop, mean_under, standardized, static_maps
@@ -210,7 +210,7 @@ class Cycle:
         """The predictor's loss on the profiles of all tracked images."""
         network = self.predictor.network.eval()
         total = torch.zeros((), dtype=torch.float64, device=profiles.device)
-        for chosen in torch.split(torch.arange(len(profiles)), at_once(profiles.device)):
+        for chosen in rows_together(len(profiles), profiles.device):
             total += len(chosen) * self._loss(network, profiles, chosen).double()
         return float(total) / len(profiles)
 

@@ -14,7 +14,7 @@ from torch.optim import AdamW
 from flawtrace import predictor
 from flawtrace.augmentation import turned
 from flawtrace.config import Config
-from flawtrace.devices import at_once, learning
+from flawtrace.devices import learning, rows_together
 from flawtrace.learner import Learner, derive, generator, seeded
 from flawtrace.material import Material, covered
 from flawtrace.patches import clamp, crop, random_centers
@@ -48,10 +48,9 @@ class Examples:
         return (self.coverage > 0).cpu()
 
     @property
-    def batches(self) -> list[Tensor]:
+    def batches(self) -> tuple[Tensor, ...]:
         """Rows, as many at once as the device wants."""
-        rows = torch.arange(len(self))
-        return list(torch.split(rows, at_once(self.coverage.device))) if len(self) else []
+        return rows_together(len(self), self.coverage.device)
 
     def __len__(self) -> int:
         return len(self.masks)

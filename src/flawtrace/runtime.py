@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -21,6 +21,9 @@ from flawtrace.errors import (
 from flawtrace.images import squared
 from flawtrace.seal import intact
 from flawtrace.shapes import AnomalyMap, Image, Images
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 
 class Exported:
@@ -52,6 +55,9 @@ class Exported:
     def compiled(self, content: bytes) -> Callable[[Images], object]:
         """What this runtime makes of another graph that takes images."""
         raise NotImplementedError
+
+    def graph(self) -> "ModelProto":
+        return _graph(self.content, self.file)
 
 
 class OnnxDetector(Exported):
@@ -161,12 +167,16 @@ def _model(content: bytes, file: Path) -> Any:
 
 def _metadata(content: bytes, file: Path) -> dict[str, str]:
     """OpenVINO does not hand it on."""
+    return {entry.key: entry.value for entry in _graph(content, file).metadata_props}
+
+
+def _graph(content: bytes, file: Path) -> "ModelProto":
     onnx = imported("onnx", "export")
     try:
-        model = onnx.load_from_string(content)
+        model: ModelProto = onnx.load_from_string(content)
     except Exception as error:  # protobuf's own class of errors, which is not ours to import
         raise DamagedDetectorError(file, str(error)) from error
-    return {entry.key: entry.value for entry in model.metadata_props}
+    return model
 
 
 def _header(metadata: dict[str, str], file: Path) -> tuple[Config, Facts]:

@@ -1,7 +1,6 @@
 """The stages of a detector, and an exported one cut off after each, so that they can be timed."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -30,24 +29,22 @@ def _stage(said: str, reached: int) -> int:
     return 0 if not reached else 4 if reached >= 3 and RESIZING in said else 3
 
 
-def prefixes(content: bytes) -> dict[str, bytes]:
+def prefixes(model: "ModelProto") -> dict[str, bytes]:
     """By stage, the graph of an exported detector up to its end; the last is the whole graph.
 
     Empty for files whose nodes do not say their stage.
     """
-    model = import_module("onnx").load_from_string(content)
     stage_of: dict[str, int] = {}
     for node in model.graph.node:
         said = {entry.key: entry.value for entry in node.metadata_props}
         if said.get(KEY) not in STAGES:
             return {}
         stage_of |= dict.fromkeys(node.output, STAGES.index(said[KEY]))
-    return {name: _until(model, stage, stage_of) for stage, name in enumerate(STAGES[:-1])} | {
-        STAGES[-1]: content
-    }
+    cut = {name: _until(model, stage, stage_of) for stage, name in enumerate(STAGES[:-1])}
+    return cut | {STAGES[-1]: model.SerializeToString()}
 
 
-def _until(model: Any, stage: int, stage_of: dict[str, int]) -> bytes:
+def _until(model: "ModelProto", stage: int, stage_of: dict[str, int]) -> bytes:
     """The graph with what its later part needs of the earlier one as outputs."""
     later = (node for node in model.graph.node if stage_of[node.output[0]] > stage)
     needed = dict.fromkeys(

@@ -105,7 +105,7 @@ def _cut_off(detector: Exported, images: Images, repeats: int) -> dict[str, floa
     spent, before = {}, 0.0
     tile = detector.config.tile_side
     images = images if tile is None else images[..., :tile, :tile]
-    for name, graph in prefixes(detector.content).items():
+    for name, graph in prefixes(detector.graph()).items():
         run = detector.compiled(graph)
         until = min(_seconds(run, images) for _ in range(WARM_UP + repeats))
         spent[name], before = max(0.0, until - before), max(before, until)

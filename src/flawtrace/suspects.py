@@ -11,7 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from flawtrace.data import Sample, Split
-from flawtrace.devices import at_once
+from flawtrace.devices import rows_together
 from flawtrace.exam import Exam
 from flawtrace.files import write_bytes
 from flawtrace.fitting import predict
@@ -107,7 +107,7 @@ def write_suspects(found: Sequence[Suspect], run: Path) -> None:
 
 
 def _normal(witnesses: Witnesses, least: float, material: Material, split: Split) -> Iterator[Suspect]:
-    rows = torch.split(torch.arange(material.num_normal), at_once(material.canvases.device))
+    rows = rows_together(material.num_normal, material.canvases.device)
     amounts = torch.cat([witnesses.marked(witnesses.votes(material, some)) for some in rows])
     for row in worst(amounts, least):
         (anomaly_map,) = witnesses.votes(material, row[None])

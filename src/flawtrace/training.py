@@ -223,7 +223,7 @@ def _write_visits(study: Study, path: Path) -> None:
     tensors = {
         "periods": study.visits,
         "labelled": walkers.visits[num_normal:],
-        "images": study.material.images[num_normal:].cpu(),
+        "images": study.material.images[num_normal:],
     }
     write_bytes(path, safetensors.torch.save({name: t.cpu().contiguous() for name, t in tensors.items()}))
 

@@ -210,7 +210,8 @@ def benchmark(
     `folders` are categories or hold categories; `rows` is the file of results, `out`/rows.jsonl unless
     named. Differences are to the method `reference`, the first of the rows unless named.
     """
-    file, place = rows or Path(out) / comparison.ROWS_NAME, ready(device)
+    ready(device)
+    file = rows or Path(out) / comparison.ROWS_NAME
     asked = chosen(read_methods(methods) if methods else DEFAULT, tuple(names))
     categories = comparison.find_categories([Path(folder) for folder in folders])
     design = comparison.Design(asked, tuple(protocols), tuple(seeds))
@@ -218,7 +219,7 @@ def benchmark(
     if reference:
         chosen(asked, (reference,))
     with locked(Path(out), "splits", "logs", "maps"):
-        for message in comparison.run(plan.tasks, Path(out), file, jobs, peers=peers, device=str(place)):
+        for message in comparison.run(plan.tasks, Path(out), file, jobs, peers=peers, device=device):
             if progress:
                 progress(plan, message)
     known = comparison.read_rows(file)
