@@ -101,12 +101,12 @@ def _mask(sample: Sample) -> torch.Tensor:
     return read_mask(sample.mask)
 
 
-def measure(split: Split, kind: str, seed: int) -> dict[str, Any]:
+def measure(split: Split, kind: str, seed: int, device: str) -> dict[str, Any]:
     """Train on the mistaken split; scores on the test images, and who was suspected."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         case = mistaken(split, kind, seed, folder / "masks")
-        *_, trained = train(case.split, load_config(settings={"seed": seed}), folder / "run")
+        *_, trained = train(case.split, load_config(settings={"seed": seed}), folder / "run", device=device)
     assert isinstance(trained, Trained)
     maps, _ = looked(trained.detector, case.split.test)
     masks = torch.stack([mask_at(sample, (SIDE, SIDE)) for sample in case.split.test]).numpy()
@@ -130,7 +130,7 @@ def cells(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
             (trial,) = trials(category, "five-per-type", [seed])
             for kind in arguments.kinds:
                 if (trial.name, kind) not in done:
-                    found = measure(trial.split, kind, seed)
+                    found = measure(trial.split, kind, seed, arguments.device)
                     yield trial.facts | {"kind": kind, **found, "commit": commit()}
 
 
@@ -169,4 +169,5 @@ def table(rows: list[dict[str, Any]]) -> str:
 if __name__ == "__main__":
     parser = arguments_of(__doc__)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--device", default="cpu", help="where training computes")
     run(cells, table, parser.parse_args(), shown=("trial", "kind", "metrics", "wrong", "named", "blamed"))
