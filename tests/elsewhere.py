@@ -24,6 +24,8 @@ INDEXING = {
     torch.ops.aten._index_put_impl_.default,
 }
 """Their indices may be on the processor."""
+JOINING = {torch.ops.aten.cat.default, torch.ops.aten.stack.default}
+"""They take no scalars of another device, which arithmetic does."""
 ASKING = {torch.ops.aten._local_scalar_dense.default}
 
 
@@ -81,7 +83,9 @@ def run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 
 
 def refuse_mixture(func: Any, tensors: list[Tensor], away: list[Away]) -> None:
-    here = [tensor for tensor in tensors if not isinstance(tensor, Away) and tensor.dim()]
+    here = [tensor for tensor in tensors if not isinstance(tensor, Away)]
+    if func not in JOINING:
+        here = [tensor for tensor in here if tensor.dim()]
     indexed = func in INDEXING and isinstance(tensors[0], Away)
     if away and here and func not in CROSSING and not indexed:
         shapes = [(type(tensor).__name__, *tensor.shape) for tensor in tensors]

@@ -8,10 +8,13 @@ import torch
 
 from elsewhere import ELSEWHERE, elsewhere
 from flawtrace import checkpoint, verbs
+from flawtrace.cell import Desk, run_cell
 from flawtrace.data import draw_split, read_category
 from flawtrace.detector import Detector
 from flawtrace.devices import ON_PROCESSOR, at_once, batches, sent
+from flawtrace.methods import Method
 from flawtrace.presets import load_config
+from flawtrace.protocols import Trial
 from flawtrace.training import Trained, train
 
 PAPER: dict[str, Any] = {
@@ -32,6 +35,14 @@ PAPER: dict[str, Any] = {
 def test_tensors_of_two_devices_are_not_mixed_there() -> None:
     with elsewhere(), pytest.raises(RuntimeError, match="two devices"):
         torch.ones(3).to(ELSEWHERE) + torch.ones(3)
+
+
+def test_a_scalar_takes_part_in_arithmetic_there_but_is_not_joined() -> None:
+    with elsewhere():
+        away = torch.ones(()).to(ELSEWHERE)
+        assert (away + torch.ones(())).item() == 2
+        with pytest.raises(RuntimeError, match="two devices"):
+            torch.stack([away, torch.ones(())])
 
 
 def test_as_many_rows_go_together_as_their_device_wants() -> None:
@@ -81,6 +92,16 @@ def test_a_run_that_was_stopped_goes_on_elsewhere(
         stopped.close()
         *_, last = train(split, config, tmp_path, device=device, resume=True)
     assert isinstance(last, Trained)
+
+
+def test_a_cell_of_a_benchmark_is_run_elsewhere(category: Path, tmp_path: Path, tiny: dict[str, Any]) -> None:
+    split = draw_split(read_category(category), labels=2, seed=42)
+    trial = Trial("product", category, "five-per-type", 42, split, labels=2)
+    method = Method(name="ours", settings={n: v for n, v in tiny.items() if n not in ("labels", "seed")})
+    with elsewhere() as device:
+        row = run_cell(Desk(trial, tmp_path, device=device), method, lambda _share, _phase: None)
+    assert row["machine"]["device"] == device
+    assert row["metrics"].keys() >= {"pixel_f1_max", "pixel_f1", "pixel_aupro"}
 
 
 def test_a_detector_looks_the_same_elsewhere(run: Path, category: Path) -> None:

@@ -125,7 +125,7 @@ class Compact(nn.Module):
         values = normal @ weights
         scale = values.std(correction=0).clamp_min(1e-6)
         self.discriminant.weight.copy_((weights / scale).view(2, -1, 1, 1))
-        self.discriminant.bias.copy_(torch.stack([-values.mean() / scale, torch.zeros(())]))  # type: ignore[union-attr]
+        self.discriminant.bias.copy_(torch.stack([-values.mean() / scale, torch.zeros_like(scale)]))  # type: ignore[union-attr]
 
     def _coloured(self, views: Views) -> Images:
         colour: Images = self.colour(views.pictures.float())
