@@ -50,7 +50,7 @@ from flawtrace.fitting import (
     under,
 )
 from flawtrace.learner import derive, generator
-from flawtrace.material import Material, covered
+from flawtrace.material import Material
 from flawtrace.patches import edges, mean_under, random_centers, standardized, static_maps
 from flawtrace.predictor import Compact, Views, prediction_loss
 from flawtrace.shapes import ErrorMaps, Logits, PerWalker
@@ -152,7 +152,8 @@ class Walking:
 
     def remember(self, errors: ErrorMaps) -> None:
         """Show the walkers the errors under them."""
-        self.walkers.remember(4 * covered(errors, self.side).sqrt().clamp(max=1.0))
+        cells = F.adaptive_avg_pool2d(errors[:, None], self.side)[:, 0]
+        self.walkers.remember(4 * cells.sqrt().clamp(max=1.0))
 
     def clone(self) -> PerWalker:
         """R_clone, for the texture under the walkers."""

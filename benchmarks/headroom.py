@@ -12,7 +12,7 @@ A finished cell is never run again; the table at the end is over all rows of the
 
 import argparse
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -24,21 +24,28 @@ from flawtrace.cell import SIDE, Desk, commit
 from flawtrace.cli import seeds_of
 from flawtrace.comparison import find_categories
 from flawtrace.config import Config
+from flawtrace.data import Sample
 from flawtrace.detector import resized
+from flawtrace.devices import batches
+from flawtrace.encoder import Features, Pixels
 from flawtrace.environment import Cycle
 from flawtrace.files import read_jsonl
-from flawtrace.material import Material
+from flawtrace.images import read_image
+from flawtrace.material import Material, encode
 from flawtrace.metrics import summary
 from flawtrace.patches import mean_under
+from flawtrace.pieces import worked_on
 from flawtrace.presets import load_config
 from flawtrace.profile import observe
 from flawtrace.protocols import trials
+from flawtrace.shapes import Canvases
 from flawtrace.walkers import Places
 
 REGIMES: dict[str, dict[str, Any]] = {
     "30 updates": {"updates": 30},
     "100 updates": {"updates": 100},
     "300 updates": {"updates": 300},
+    "1000 updates": {"updates": 1000},
     "100 of 8 patches": {"updates": 100, "sampler.walkers": 8},
     "100, rate 5e-3": {"updates": 100, "autoencoder.lr": 5e-3},
     "100, bottleneck 4": {"updates": 100, "autoencoder.bottleneck": 4},
@@ -101,14 +108,19 @@ STRATEGIES: dict[str, Choose] = {
 }
 
 
-def measure(desk: Desk, config: Config, choose: Choose) -> dict[str, float | None]:
+def canvases_of(samples: Sequence[Sample], encoder: Pixels | Features, config: Config) -> Canvases:
+    """What the autoencoder reconstructs of images."""
+    images = torch.stack([worked_on(read_image(sample.image), config) for sample in samples])
+    return torch.cat([encode(encoder, some) for some in batches(images)])
+
+
+def measure(desk: Desk, test: Canvases, config: Config, choose: Choose) -> dict[str, float | None]:
     """Metrics of the last reconstruction error on the test images."""
-    encoded = desk.encoded(config)
-    material = encoded.prepared.material
+    material = desk.encoded(config).prepared.material
     cycle = Cycle(material, torch.zeros_like(material.coverage), config)
     for _ in range(config.updates):
         cycle.reconstruct(choose(cycle))
-    errors = observe(cycle.autoencoder.network, encoded.test, material.scales)
+    errors = observe(cycle.autoencoder.network, test, material.scales)
     maps = resized((errors / errors.mean(dim=(0, 2, 3), keepdim=True)).mean(dim=1), SIDE, SIDE).numpy()
     return summary(maps, desk.masks, maps.max(axis=(1, 2)), None)
 
@@ -119,12 +131,15 @@ def cells(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for category in find_categories(arguments.data):
         for trial in trials(category, "five-per-type", seeds_of(arguments.seeds)):
             desk = Desk(trial, arguments.out.parent)
+            seed = {"seed": trial.seed, "profile.length": 1}
+            base = load_config(settings=seed)
+            test = canvases_of(trial.split.test, desk.encoded(base).prepared.encoder, base)
             for regime, settings in REGIMES.items():
-                config = load_config(settings={"seed": trial.seed, "profile.length": 1, **settings})
+                config = load_config(settings=seed | settings)
                 for strategy, choose in STRATEGIES.items():
                     if (trial.name, regime, strategy) in done:
                         continue
-                    metrics = measure(desk, config, choose)
+                    metrics = measure(desk, test, config, choose)
                     facts = {"regime": regime, "strategy": strategy, "metrics": metrics, "commit": commit()}
                     yield trial.facts | facts
 
