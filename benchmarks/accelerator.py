@@ -16,7 +16,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -73,8 +73,8 @@ class Spans:
         self._device = device
         self._marks: dict[str, list[tuple[Any, Any]]] = defaultdict(list)
 
-    def around(self, owner: Any, method: str, part: str) -> None:
-        """Count the time in a method of `owner` as that of `part`."""
+    def around(self, owner: Any, method: str, part: str) -> AbstractContextManager[Any]:
+        """Inside, the time in a method of `owner` counts as that of `part`."""
         run: Callable[..., Any] = getattr(owner, method)
 
         def measured(*args: Any, **kwargs: Any) -> Any:
@@ -83,7 +83,7 @@ class Spans:
             self._marks[part].append((started, self._mark()))
             return result
 
-        setattr(owner, method, measured)
+        return patch.object(owner, method, measured)
 
     def _mark(self) -> Any:
         if self._device.type != "cuda":
@@ -105,18 +105,15 @@ class Spans:
 
 
 def in_parts(study: Study, count: int, device: torch.device) -> dict[str, float]:
-    spans, cycle = Spans(device), study.cycle
-    spans.around(study.sampler, "place", "place")
-    spans.around(study.sampler, "learn", "learn")
-    spans.around(cycle, "reconstruct", "reconstruct")
-    spans.around(cycle, "_train_predictor", "train predictor")
-    spans.around(cycle, "_observe", "observe")
-    spans.around(cycle, "_reward", "reward")
-    parts = spans.per_update(cycles(study, count))
+    spans, cycle, sampler = Spans(device), study.cycle, study.sampler
+    owners = {"place": sampler, "learn": sampler}
+    methods = {"observe": "_observe", "train predictor": "_train_predictor", "reward": "_reward"}
+    with ExitStack() as measured:
+        for part in PARTS:
+            owner, method = owners.get(part, cycle), methods.get(part, part)
+            measured.enter_context(spans.around(owner, method, part))
+        parts = spans.per_update(cycles(study, count))
     parts["observe"] = round(parts["observe"] - parts["train predictor"], 3)
-    for owner in (study.sampler, cycle):
-        for name in ("place", "learn", "reconstruct", "_train_predictor", "_observe", "_reward"):
-            vars(owner).pop(name, None)
     return parts
 
 
