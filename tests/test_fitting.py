@@ -159,9 +159,15 @@ def test_a_square_over_a_defect_has_it_anywhere(side: int, rng: torch.Generator)
     assert hits.any(dim=0).all()
 
 
-def test_squares_anywhere_are_everywhere(rng: torch.Generator) -> None:
-    centers = anywhere(torch.zeros(400, 20, 20, dtype=torch.bool), 4, rng)
-    assert len(set(map(tuple, centers.tolist()))) > 150
+def test_squares_anywhere_are_everywhere_and_at_the_border_as_well(rng: torch.Generator) -> None:
+    """Of squares of half the image's side, a half shows the middle row, a quarter the first and the last."""
+    centers = anywhere(torch.zeros(2000, 20, 20, dtype=torch.bool), 10, rng)
+    assert len(set(map(tuple, centers.tolist()))) > 100
+    tops = centers[:, 0] - 5
+    shown = [float(((tops <= row) & (row < tops + 10)).float().mean()) for row in range(20)]
+    assert shown[0] == pytest.approx(0.3, abs=0.05)
+    assert shown[19] == pytest.approx(0.25, abs=0.05)
+    assert min(shown) > 0.2
 
 
 @pytest.mark.parametrize("side", [7, 8])

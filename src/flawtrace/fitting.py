@@ -17,7 +17,7 @@ from flawtrace.config import Config
 from flawtrace.devices import learning, rows_together
 from flawtrace.learner import Learner, derive, generator, seeded
 from flawtrace.material import Material, covered
-from flawtrace.patches import clamp, crop, random_centers
+from flawtrace.patches import clamp, crop
 from flawtrace.predictor import Compact, Predictor, Views
 from flawtrace.shapes import Coverage, ErrorMaps, Masks, Points
 
@@ -178,9 +178,14 @@ def folds(types: Sequence[str], count: int) -> list[int]:
 
 
 def anywhere(defective: Masks, side: int, rng: torch.Generator) -> Points:
-    """The centre of a square of `side` cells in each image."""
+    """The centre of a square of `side` cells in each image: around any cell, then moved until it fits.
+
+    Spread evenly over the places where a square fits, squares would hardly ever show the image's border, and
+    predictors would see defects there: a cell looks otherwise where the image ends.
+    """
     count, height, width = defective.shape
-    return random_centers(count, height, width, side, rng)
+    cells = [torch.randint(length, (count,), generator=rng) for length in (height, width)]
+    return clamp(torch.stack(cells, dim=1), height, width, side)
 
 
 def over_a_defect(defective: Masks, side: int, rng: torch.Generator) -> Points:
