@@ -160,3 +160,19 @@ def test_a_missing_gpu_is_named(
         code, _, err = call([*arguments, "--device", "cuda"], capsys)
         assert code == 1
         assert "--device cpu" in err
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--labels", "1"], "only --protocol k-per-type"),
+        (["--labels", "0", "--protocol", "k-per-type"], "nothing to learn from"),
+        (["--labels", "few", "--protocol", "k-per-type"], "'few' is no number"),
+    ],
+)
+def test_labels_of_a_benchmark_are_numbers_where_they_vary(
+    flags: list[str], said: str, category: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = call(["benchmark", category, "-o", tmp_path, *flags], capsys)
+    assert code == 1
+    assert said in " ".join(err.split())

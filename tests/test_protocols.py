@@ -64,6 +64,12 @@ def test_more_labels_contain_the_fewer_and_leave_one_of_each_type() -> None:
     assert len(drawn) == len(CURVE)
 
 
+def test_the_curve_can_be_asked_for() -> None:
+    category = made_up({"bent": 8, "glue": 12})
+    asked = [t.name for t in trials(category, "k-per-type", [1], (3, 1))]
+    assert asked == ["parts-k-per-type-3-1", "parts-k-per-type-1-1"]
+
+
 def test_a_third_of_each_type_is_labelled_from_the_first_on() -> None:
     (trial,) = trials(made_up({"bent": 9, "glue": 7}), "one-third", [42])
     names = [f"{sample.defect_type}/{sample.image.name}" for sample in trial.split.labelled]

@@ -408,6 +408,7 @@ def benchmark(
     method: tuple[str, ...] = (),
     protocol: tuple[ProtocolName, ...] = ("five-per-type",),
     seeds: str = "42-46",
+    labels: str | None = None,
     jobs: int = 1,
     rows: Path | None = None,
     peers: Path | None = None,
@@ -441,6 +442,8 @@ def benchmark(
         Which images are labelled: five-per-type, k-per-type, one-third, unseen-type.
     seeds
         Seeds of the splits and of training, such as 42-46 or 42,44.
+    labels
+        Labelled images per defect type, under k-per-type. [default: 1,2,5,10]
     jobs
         Cells that run at the same time; each needs about 4 GB.
     rows
@@ -461,8 +464,8 @@ def benchmark(
     with cells() as progress:
         compared = flawtrace.benchmark(
             folders, out, methods=methods, names=method, protocols=protocol, seeds=seeds_of(seeds),
-            jobs=jobs, rows=rows, peers=peers, retry=retry, reference=reference,
-            device=device, progress=progress,
+            labels=labels_of(labels, protocol), jobs=jobs, rows=rows, peers=peers, retry=retry,
+            reference=reference, device=device, progress=progress,
         )  # fmt: skip
     if json:
         print_json({"rows": compared.rows, "skipped": compared.skipped})
@@ -561,15 +564,30 @@ def seeds_of(text: str) -> tuple[int, ...]:
     >>> seeds_of("42-44,7")
     (42, 43, 44, 7)
     """
-    seeds: list[int] = []
+    return _numbers(text, "--seeds", "42-46")
+
+
+def labels_of(text: str | None, protocols: Sequence[str]) -> tuple[int, ...] | None:
+    """Numbers of labels for the one protocol in which they vary."""
+    if text is None:
+        return None
+    if "k-per-type" not in protocols:
+        raise SettingsError("the command line", "--labels", "only --protocol k-per-type varies the labels")
+    numbers = _numbers(text, "--labels", "1-3")
+    if 0 in numbers:
+        raise SettingsError("the command line", "--labels", "without a label there is nothing to learn from")
+    return numbers
+
+
+def _numbers(text: str, flag: str, example: str) -> tuple[int, ...]:
+    numbers: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise SettingsError(
-                "the command line", "--seeds", f"{part!r} is no number and no range like 42-46"
-            )
-        seeds += range(int(first), int(last if dash else first) + 1)
-    return tuple(dict.fromkeys(seeds))
+            reason = f"{part!r} is no number and no range like {example}"
+            raise SettingsError("the command line", flag, reason)
+        numbers += range(int(first), int(last if dash else first) + 1)
+    return tuple(dict.fromkeys(numbers))
 
 
 def _nearest_flag(name: str) -> str | None:

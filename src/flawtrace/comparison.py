@@ -31,7 +31,7 @@ from flawtrace.errors import (
 )
 from flawtrace.files import append_json, read_jsonl
 from flawtrace.methods import Method
-from flawtrace.protocols import Trial, trials
+from flawtrace.protocols import CURVE, Trial, trials
 
 ROWS_NAME = "rows.jsonl"
 
@@ -67,6 +67,8 @@ class Design:
     methods: tuple[Method, ...]
     protocols: tuple[ProtocolName, ...]
     seeds: tuple[int, ...]
+    curve: tuple[int, ...] = CURVE
+    """Labels per defect type under `k-per-type`."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def plan(categories: Sequence[Category], design: Design, rows_file: Path, retry:
     skipped: list[FlawtraceError] = []
     for protocol, category in itertools.product(design.protocols, categories):
         try:
-            asked = list(trials(category, protocol, design.seeds))
+            asked = list(trials(category, protocol, design.seeds, design.curve))
         except FlawtraceError as error:
             skipped.append(error)
             continue

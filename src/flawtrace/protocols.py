@@ -13,7 +13,7 @@ from flawtrace.files import read_json, write_json
 LABELS = 5
 """Labelled images per defect type, where the protocol does not vary them (the paper's number)."""
 CURVE = (1, 2, 5, 10)
-"""Labelled images per defect type in `k-per-type`."""
+"""Labelled images per defect type in `k-per-type`, unless others are asked for."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,13 @@ class Trial:
         }
 
 
-def trials(category: Category, protocol: ProtocolName, seeds: Sequence[int]) -> Iterator[Trial]:
+def trials(
+    category: Category, protocol: ProtocolName, seeds: Sequence[int], curve: Sequence[int] = CURVE
+) -> Iterator[Trial]:
     """The trials of one category under a protocol.
 
     - `five-per-type`: the paper's; five labelled images of each defect type drawn by seed, the rest tested.
-    - `k-per-type`: the same with 1, 2, 5 and 10, a curve of accuracy against labels. A smaller draw is part
+    - `k-per-type`: the same with as many as `curve` says, for accuracy against labels. A smaller draw is part
       of a larger one, and of every type at least one image is left to test.
     - `one-third`: the first third of each type in natural order is labelled, whatever the seed.
     - `unseen-type`: one type after the other gets no label, and only that type and normal images are tested.
@@ -71,7 +73,7 @@ def trials(category: Category, protocol: ProtocolName, seeds: Sequence[int]) -> 
         if protocol == "five-per-type":
             yield replace(base, split=draw_split(category, LABELS, seed), labels=LABELS)
         elif protocol == "k-per-type":
-            for labels in CURVE:
+            for labels in curve:
                 yield replace(base, split=_at_most(category, labels, seed), labels=labels)
         elif protocol == "one-third":
             yield replace(base, split=_first_third(category))

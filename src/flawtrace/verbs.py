@@ -36,6 +36,7 @@ from flawtrace.inspection import inspect as inspect_folder
 from flawtrace.methods import DEFAULT, chosen, read_methods
 from flawtrace.presets import load_config
 from flawtrace.progress import Event
+from flawtrace.protocols import CURVE
 from flawtrace.report import write_report
 from flawtrace.runtime import AnyDetector, load
 from flawtrace.stopwatch import Timing, measure
@@ -197,6 +198,7 @@ def benchmark(
     names: Sequence[str] = (),
     protocols: Sequence[ProtocolName] = ("five-per-type",),
     seeds: Sequence[int] = (42, 43, 44, 45, 46),
+    labels: Sequence[int] | None = None,
     jobs: int = 1,
     rows: Path | None = None,
     peers: Path | None = None,
@@ -208,13 +210,14 @@ def benchmark(
     """Run every method on every trial that has no row yet, and compare all rows.
 
     `folders` are categories or hold categories; `rows` is the file of results, `out`/rows.jsonl unless
-    named. Differences are to the method `reference`, the first of the rows unless named.
+    named. Differences are to the method `reference`, the first of the rows unless named. `labels` are those
+    per defect type under `k-per-type`, 1, 2, 5 and 10 unless named.
     """
     ready(device)
     file = rows or Path(out) / comparison.ROWS_NAME
     asked = chosen(read_methods(methods) if methods else DEFAULT, tuple(names))
     categories = comparison.find_categories([Path(folder) for folder in folders])
-    design = comparison.Design(asked, tuple(protocols), tuple(seeds))
+    design = comparison.Design(asked, tuple(protocols), tuple(seeds), tuple(labels or CURVE))
     plan = comparison.plan(categories, design, file, retry)
     if reference:
         chosen(asked, (reference,))
