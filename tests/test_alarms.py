@@ -50,6 +50,20 @@ def test_an_interval_holds_the_rate_as_often_as_it_says(alarms: int, images: int
         assert np.mean(drawn.binomial(images, high, 100_000) <= alarms) == pytest.approx(0.025, abs=0.003)
 
 
+@pytest.mark.parametrize(("images", "rate"), [(66, 0.05), (20, 0.05), (13, 0.1), (200, 0.01)])
+def test_the_interval_holds_where_the_threshold_was_raised_on_the_same_images(
+    images: int, rate: float
+) -> None:
+    """Scores are uniform, so that the rate at a threshold is one minus it; of 4000 draws, 95 % hold it."""
+    rng = np.random.default_rng(0)
+    held = 0
+    for scores in rng.random((4000, images)):
+        threshold, found = with_rate(0.0, scores, rate)
+        low, high = found.interval
+        held += low <= 1 - threshold <= high
+    assert held / 4000 > 0.945
+
+
 def test_a_rate_without_normal_images_is_refused_before_anything_is_written(
     tiny: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -24,6 +24,10 @@ class FalseAlarms:
     def interval(self) -> tuple[float, float]:
         """The rates that are compatible with this, at 95 % (Clopper and Pearson 1934).
 
+        It holds as well where the threshold was raised on these very images (`quietest`): the rate at the
+        threshold above the k + 1 highest of n scores follows Beta(k + 1, n - k) (Wilks 1941), of which
+        `high` is the 97.5 % quantile, and `low` is below the 2.5 % one.
+
         >>> [round(rate, 3) for rate in FalseAlarms(0, 25).interval]
         [0.0, 0.137]
         """
