@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flawtrace import verbs
-from flawtrace.alarms import FalseAlarms, alarm_text, false_alarms, quietest, with_rate
+from flawtrace.alarms import (
+    FalseAlarms,
+    alarm_text,
+    announced_text,
+    false_alarms,
+    quietest,
+    with_rate,
+)
 from flawtrace.detector import Detector, Facts
 from flawtrace.doubts import doubts, policy_doubts
 from flawtrace.errors import TooFewNormalError
@@ -130,3 +137,14 @@ def test_a_policy_that_does_the_same_everywhere_is_called_dead() -> None:
     (warning,) = policy_doubts([{"entropy": 1.9}, {"entropy": 0.002}, {"kind": "fit"}])
     assert "entropy fell to 0.002" in warning
     assert "--sampler uniform" in warning
+
+
+def test_evaluation_says_whether_the_announced_rate_was_kept() -> None:
+    announced = FalseAlarms(3, 66).to_json()
+    assert announced_text(announced, FalseAlarms(2, 21)) == "10 to 127 per 1,000 were announced."
+    said = announced_text(announced, FalseAlarms(5, 21))
+    assert "in 12 % of such sets at most" in said
+    assert "unlike those of training" in said
+    assert (
+        announced_text(FalseAlarms(0, 0).to_json(), FalseAlarms(5, 21)) == "No rate of images was announced."
+    )

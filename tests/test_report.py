@@ -118,6 +118,7 @@ def evaluation_of(*cases: Case) -> Evaluation:
         cases=cases,
         roc=roc_points(maps, masks),
         precision_recall=precision_recall_points(maps, masks),
+        announced={"alarms": 1, "images": 40, "low": 0.0006, "high": 0.1316},
     )
 
 
@@ -183,7 +184,8 @@ def test_without_an_evaluation_the_scores_are_called_validation(run: Path) -> No
 
 def test_the_header_counts_what_the_stored_threshold_finds(report: Path) -> None:
     text = Page(report).text
-    assert "finds 1 of 2 defect images and raises a false alarm on 1 of 2 normal images" in text
+    assert "finds 1 of 2 defect images and raises a false alarm on 1 of 2 normal images." in text
+    assert "1 to 132 per 1,000 were announced. By chance there would be so many in 25 %" in text
 
 
 def test_cases_say_what_went_wrong(report: Path) -> None:

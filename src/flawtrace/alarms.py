@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import betaincinv
+from scipy.special import bdtrc, betaincinv
 
 Scores: TypeAlias = Float[np.ndarray, " n"]
 
@@ -65,6 +65,25 @@ def quietest(scores: Scores, rate: float) -> float:
     if allowed >= len(scores):
         return 0.0
     return float(np.nextafter(np.sort(scores)[::-1][allowed], np.inf))
+
+
+def announced_text(announced: dict[str, Any], found: FalseAlarms) -> str:
+    """What `FalseAlarms.to_json` announced, and how other normal images keep to it, in words.
+
+    >>> announced_text({"alarms": 0, "images": 25, "low": 0.0, "high": 0.1372}, FalseAlarms(1, 20))
+    '0 to 137 per 1,000 were announced.'
+    """
+    if not announced.get("images"):
+        return "No rate of images was announced."
+    low, high = announced["low"], announced["high"]
+    said = f"{1000 * low:.0f} to {1000 * high:.0f} per 1,000 were announced."
+    if found.alarms <= high * found.images:
+        return said
+    chance = float(bdtrc(found.alarms - 1, found.images, high))
+    return (
+        f"{said} By chance there would be so many in {100 * chance:.2g} % of such sets at most: "
+        "the normal images here may be unlike those of training."
+    )
 
 
 def alarm_text(found: dict[str, Any], what: str = "image") -> str:

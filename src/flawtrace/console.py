@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from flawtrace.alarms import announced_text
+
 if TYPE_CHECKING:
     from flawtrace.comparison import Benchmark, Plan, Row, Told
     from flawtrace.evaluation import Evaluation
@@ -66,6 +68,12 @@ def print_evaluation(evaluation: "Evaluation") -> None:
         f"{evaluation.num_anomalous} defect and {evaluation.num_normal} normal images scored; "
         f"{evaluation.num_left_out} left out because the detector was trained on them."
     )
+    if evaluation.num_normal:
+        found = evaluation.false_alarms
+        out_console.print(
+            f"{found.alarms} of {found.images} normal images reach the threshold. "
+            f"{announced_text(evaluation.announced, found)}"
+        )
 
 
 def print_facts(groups: Mapping[str, Mapping[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from flawtrace.alarms import FalseAlarms, false_alarms
 from flawtrace.data import Sample
 from flawtrace.detector import Detector
 from flawtrace.devices import at_once
@@ -48,6 +49,14 @@ class Evaluation:
     cases: tuple[Case, ...]
     roc: Curve | None
     precision_recall: Curve | None
+    announced: dict[str, Any]
+    """False alarms on normal images that were held back in training; empty where those were of tiles."""
+
+    @property
+    def false_alarms(self) -> FalseAlarms:
+        """Of the normal test images."""
+        scores = [case.score for case in self.cases if not case.sample.anomalous]
+        return false_alarms(np.array(scores), self.threshold)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the pictures."""
@@ -58,6 +67,7 @@ class Evaluation:
             "num_normal": self.num_normal,
             "num_anomalous": self.num_anomalous,
             "num_left_out": self.num_left_out,
+            "false_alarms": self.false_alarms.to_json() | {"announced": self.announced},
         }
 
 
@@ -100,6 +110,7 @@ def evaluate(
         cases=tuple(cases),
         roc=roc_points(maps, masks),
         precision_recall=precision_recall_points(maps, masks),
+        announced={} if detector.config.tile_side else detector.facts.false_alarms,
     )
 
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from flawtrace import plots
-from flawtrace.alarms import alarm_text
+from flawtrace.alarms import alarm_text, announced_text
 from flawtrace.errors import DamagedFileError
 from flawtrace.evaluation import Case, Evaluation
 from flawtrace.files import read_json, read_jsonl, write_text
@@ -168,7 +168,8 @@ def _tested(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "evaluation": evaluation,
         "found": sum(case.score >= threshold for case in anomalous),
-        "false_alarms": sum(case.score >= threshold for case in normal),
+        "false_alarms": evaluation.false_alarms,
+        "announced": announced_text(evaluation.announced, evaluation.false_alarms),
         "types": [(name, counts[name], row) for name, row in evaluation.per_type.items()],
         "groups": _groups(anomalous, normal, threshold),
         "heat_scale": plots.heat_scale(),
