@@ -330,6 +330,21 @@ def test_a_sound_folder_is_inspected_without_complaint(mvtec: Path) -> None:
     assert json.loads(json.dumps(found.to_json()))["defects"]["dent"] == {"images": 5, "labelled": 5}
 
 
+@pytest.mark.parametrize(("dimmed", "told"), [(1.0, False), (0.8, True)])
+def test_inspect_tells_where_normal_test_images_were_taken_otherwise(
+    mvtec: Path, dimmed: float, told: bool
+) -> None:
+    """Grey noise whose brightness varies by a tenth; a shift of half a deviation has to be seen."""
+    rng = np.random.default_rng(1)
+    for folder, count, light in (("train/good", 30, 1.0), ("test/good", 20, dimmed)):
+        for index in range(count):
+            values = rng.integers(0, 100, (SIDE, SIDE)) + rng.integers(60, 90)
+            Pillow.fromarray((light * values).astype(np.uint8)).save(mvtec / folder / f"{index}.png")
+    warnings = [text for text in inspect(mvtec).warnings if "not like those of training" in text]
+    assert bool(warnings) == told
+    assert not told or "in brightness (0." in warnings[0]
+
+
 def test_inspect_lists_every_problem(mvtec: Path) -> None:
     content = (mvtec / "train/good/7.png").read_bytes()
     (mvtec / "train/good/7.png").write_bytes(content[: len(content) // 2])
@@ -429,9 +444,12 @@ def test_real_categories_are_read_whole(
     assert len(category.anomalous) == anomalous
 
 
-def test_a_real_category_is_inspected_without_problem(real_data: Path) -> None:
+def test_a_real_category_is_inspected_without_problem_but_for_darker_test_images(real_data: Path) -> None:
     found = inspect(real_data / "mvtec_ad/grid")
-    assert (found.problems, found.warnings) == ((), ())
+    assert found.problems == ()
+    (warning,) = found.warnings
+    assert "brightness (0.409, in training 0.449), contrast" in warning
+    assert not inspect(real_data / "mpdd/metal_plate").warnings
     assert "license.txt" in found.ignored
 
 

@@ -3,8 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from math import sqrt
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median, pvariance
 from typing import Any
 
 from flawtrace.config import Config
@@ -12,7 +13,7 @@ from flawtrace.data import Category, Layout, Sample, Survey, mask_problem, surve
 from flawtrace.decoding import Pixels, decode
 from flawtrace.errors import DataError, FlawtraceError
 from flawtrace.images import as_image, digest, full_range, read_mask
-from flawtrace.traits import blank
+from flawtrace.traits import Traits, blank, traits
 
 FEW_NORMAL = 20
 FEW_OF_A_TYPE = 5
@@ -23,6 +24,10 @@ WHOLE = Config().image_side
 """Pixels along the square that both presets make of an image."""
 SMALL_RANGE = 0.25
 """Of the 16 bits; a camera of 12 bits reaches 0.06."""
+ENOUGH = 10
+"""Normal images of each kind, from which on their means are compared."""
+SHIFT, CERTAIN = 0.5, 4.0
+"""A trait has shifted if means differ by so many deviations of one image, and so many of their difference."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ class _Facts:
     """Of one plain colour."""
     digest: str = ""
     mask_share: float = 0.0
+    traits: Traits = field(default_factory=dict)
 
 
 def inspect(root: Path, progress: Callable[[int, int], None] | None = None) -> Inspection:
@@ -160,6 +166,7 @@ def _facts(sample: Sample) -> _Facts:
         blank=blank(image),
         digest=digest(image),
         mask_share=share,
+        traits=traits(image),
     )
 
 
@@ -188,6 +195,7 @@ def _mask_facts(sample: Sample, size: tuple[int, int]) -> tuple[str, float]:
 
 def _warnings(category: Category, facts: list[_Facts], sizes: Counter[tuple[int, int]]) -> Iterator[str]:
     yield from _few(category)
+    yield from _shifted(category, facts)
     yield from _repeated(category, facts)
     if len(sizes) > 1:
         yield f"The images have {len(sizes)} sizes; all are resized to the same square."
@@ -212,6 +220,40 @@ def _few(category: Category) -> Iterator[str]:
     for name, samples in category.defect_types.items():
         if len(samples) < FEW_OF_A_TYPE:
             yield f"Only {len(samples)} images of defect type {name}; {FEW_OF_A_TYPE} or more are better."
+
+
+def _shifted(category: Category, facts: list[_Facts]) -> Iterator[str]:
+    """Normal test images that were taken otherwise than those of training."""
+    training, test = (
+        [fact.traits for fact in facts if fact.traits and fact.sample in chosen]
+        for chosen in (set(category.normal), set(category.test_normal))
+    )
+    if min(len(training), len(test)) < ENOUGH:
+        return
+    columns = {name: ([row[name] for row in training], [row[name] for row in test]) for name in training[0]}
+    moved = [
+        f"{name} ({fmean(there):.3g}, in training {fmean(here):.3g})"
+        for name, (here, there) in columns.items()
+        if has_shifted(here, there)
+    ]
+    if moved:
+        yield (
+            f"The normal test images are not like those of training in {', '.join(moved)}: a rate of "
+            "false alarms that training announces may not hold for them."
+        )
+
+
+def has_shifted(here: list[float], there: list[float]) -> bool:
+    """Whether the means differ, by as much as matters and more than chance makes likely (Welch 1947).
+
+    >>> has_shifted([1.0, 1.1, 0.9, 1.0], [1.0, 1.2, 0.9, 0.9])
+    False
+    >>> has_shifted([1.0, 1.1, 0.9, 1.0], [2.0, 2.2, 1.9, 2.0])
+    True
+    """
+    gap, spread = abs(fmean(here) - fmean(there)), pvariance(here)
+    error = sqrt(spread / len(here) + pvariance(there) / len(there))
+    return gap > max(SHIFT * sqrt(spread), CERTAIN * error)
 
 
 def _tiny(category: Category, facts: list[_Facts]) -> Iterator[str]:
