@@ -75,11 +75,10 @@ def announced_text(announced: dict[str, Any], found: FalseAlarms) -> str:
     """
     if not announced.get("images"):
         return "No rate of images was announced."
-    low, high = announced["low"], announced["high"]
-    said = f"{1000 * low:.0f} to {1000 * high:.0f} per 1,000 were announced."
-    if found.alarms <= high * found.images:
+    said = f"{_per_thousand(announced)} were announced."
+    if found.alarms <= announced["high"] * found.images:
         return said
-    chance = float(bdtrc(found.alarms - 1, found.images, high))
+    chance = float(bdtrc(found.alarms - 1, found.images, announced["high"]))
     return (
         f"{said} By chance there would be so many in {100 * chance:.2g} % of such sets at most: "
         "the normal images here may be unlike those of training."
@@ -94,6 +93,9 @@ def alarm_text(found: dict[str, Any], what: str = "image") -> str:
     """
     if not found["images"]:
         return f"unknown, too few normal {what}s to hold some back"
-    low, high = (round(1000 * found[end]) for end in ("low", "high"))
     seen = f"{found['alarms']} of {found['images']} normal {what}s that no predictor saw"
-    return f"{seen}; expect {low} to {high} per 1,000 normal {what}s (95 %)"
+    return f"{seen}; expect {_per_thousand(found)} normal {what}s (95 %)"
+
+
+def _per_thousand(found: dict[str, Any]) -> str:
+    return f"{round(1000 * found['low'])} to {round(1000 * found['high'])} per 1,000"

@@ -89,6 +89,7 @@ class _Facts:
     digest: str = ""
     mask_share: float = 0.0
     traits: Traits = field(default_factory=dict)
+    """Of a normal image."""
 
 
 def inspect(root: Path, progress: Callable[[int, int], None] | None = None) -> Inspection:
@@ -166,7 +167,7 @@ def _facts(sample: Sample) -> _Facts:
         blank=blank(image),
         digest=digest(image),
         mask_share=share,
-        traits=traits(image),
+        traits={} if sample.anomalous else traits(image),
     )
 
 
