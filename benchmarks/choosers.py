@@ -54,6 +54,7 @@ from flawtrace.material import Material
 from flawtrace.patches import edges, mean_under, random_centers, standardized, static_maps
 from flawtrace.predictor import Compact, Views, prediction_loss
 from flawtrace.shapes import ErrorMaps, Logits, PerWalker
+from flawtrace.turns import turned_back
 from flawtrace.walkers import Geometry, Places, Walkers
 
 ROLLOUT = 16
@@ -329,12 +330,6 @@ def trained(fit: Fit, batch: Batch, index: int, config: Config) -> tuple[ErrorMa
 
 def cross_entropies(logits: Logits, masks: Tensor) -> ErrorMaps:
     return F.binary_cross_entropy_with_logits(logits, masks, reduction="none")
-
-
-def turned_back(maps: ErrorMaps, way: int) -> ErrorMaps:
-    """What `turned` made of maps, as it was."""
-    back = torch.rot90(maps, -(way % 4), (-2, -1))
-    return back.flip(-1) if way >= 4 else back
 
 
 def everything(learnt: Lesson) -> Examples:

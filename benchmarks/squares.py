@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from choosers import Chooser, chosen_by, cross_entropies, trained, turned_back
+from choosers import Chooser, chosen_by, cross_entropies, trained
 from rows import arguments_of, run
 
 from flawtrace.cell import Answer, Desk, circumstances, looked, results
@@ -34,6 +34,7 @@ from flawtrace.presets import load_config
 from flawtrace.protocols import Trial, trials
 from flawtrace.reader import Reader
 from flawtrace.tables import summary_tables
+from flawtrace.turns import turned_back
 
 CHOOSERS = ("uniform", "random-walk", "hardness", "progress", "taught", "picked", "rationed", "balanced")
 SETTINGS: dict[str, Any] = {

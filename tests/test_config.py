@@ -48,6 +48,7 @@ def test_an_unknown_preset_names_the_nearest() -> None:
         ({"predictor.members": 5}, "leaves one fold out"),
         ({"labels": "many"}, "integer"),
         ({"cell": 2}, "stride is 4"),
+        ({"encoder": "pixels", "orientations": 4}, "no network"),
     ],
 )
 def test_a_setting_that_cannot_work_says_why(settings: dict[str, object], reason: str) -> None:

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from flawtrace.augmentation import turned
 from flawtrace.config import Config
 from flawtrace.fitting import (
     Batch,
@@ -80,11 +79,6 @@ def test_no_fold_is_empty(num_types: int, labels: int, most: int) -> None:
     kinds = sorted("abcdef"[:num_types] * labels)
     count = min(most, len(kinds))
     assert set(folds(kinds, count)) == set(range(count))
-
-
-def test_there_are_eight_ways_to_turn() -> None:
-    maps = torch.rand(4, 4)
-    assert len({tuple(turned(maps, way).flatten().tolist()) for way in range(8)}) == 8
 
 
 @pytest.mark.parametrize("way", range(8))

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from flawtrace.learner import seeded
 from flawtrace.shapes import Image, Images, Mask, Masks
+from flawtrace.turns import turned
 
 SQUARE = 4
 """Pixels along the squares by which places for a defect are compared."""
@@ -61,11 +62,6 @@ def paste(
         way = _draw(8, rng)
         pasted.append(_pasted(turned(images[source].float(), way), turned(masks[source], way), target, rng))
     return torch.stack([image for image, _ in pasted]), torch.stack([mask for _, mask in pasted])
-
-
-def turned(maps: Tensor, way: int) -> Tensor:
-    """Maps (..., s, s) in one of a square's eight orientations: `way` // 4 mirrors, `way` % 4 turns."""
-    return torch.rot90(maps.flip(-1) if way >= 4 else maps, way % 4, (-2, -1))
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ SIDE = 256
 """Pixels along the maps that are compared; every method's image is the whole image at this size."""
 
 ENCODED_BY = (
-    *("seed", "copies", "encoder", "image_side", "tile_side", "normal_limit", "cell"),
+    *("seed", "copies", "encoder", "orientations", "image_side", "tile_side", "normal_limit", "cell"),
     "profile.by_scale",
 )
 """Settings that decide what `prepare` makes of the images."""

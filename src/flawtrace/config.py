@@ -196,6 +196,9 @@ class Config(Settings):
     """Randomly flipped, rotated, shifted and sheared copies of each labelled image."""
     encoder: Encoder = "features"
     """What the autoencoder reconstructs: features of a small frozen network, or the pixels (the paper)."""
+    orientations: Literal[1, 2, 4, 8] = 1
+    """Ways round in which the frozen network sees an image, to average its features: as it is; mirrored;
+    mirrored both ways; with quarter turns."""
     image_side: PositiveInt = 256
     """Pixels along the square that every image, or every tile of it, is resized to."""
     tile_side: PositiveInt | None = None
@@ -233,6 +236,10 @@ class Config(Settings):
                 raise ValueError(f"{name} ({pixels}) must be a multiple of cell ({self.cell})")
         if self.encoder == "features" and self.cell != 4:
             raise ValueError(f"cell ({self.cell}) must be 4 with encoder = features, whose stride is 4")
+        if self.encoder == "pixels" and self.orientations > 1:
+            raise ValueError(
+                f"orientations ({self.orientations}) must be 1 with encoder = pixels: no network sees them"
+            )
         if not sampler.patch_side <= sampler.crop_side <= self.image_side:
             raise ValueError(
                 f"sampler.patch_side ({sampler.patch_side}), sampler.crop_side ({sampler.crop_side}) and "

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from flawtrace.config import Config
 from flawtrace.devices import batches
 from flawtrace.shapes import Canvases, Images
+from flawtrace.turns import averaged
 
 TAPS = {2: 24, 4: 40, 10: 112}
 """Channels of the EfficientNet-Lite0 features that are used, by block; strides 4, 8 and 16."""
@@ -49,9 +50,14 @@ class Features(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, by_scale: bool = True, pretrained: bool = True) -> None:
-        """Without `pretrained`, the weights are yet to be loaded, from a detector's file."""
+    def __init__(self, by_scale: bool = True, pretrained: bool = True, orientations: int = 1) -> None:
+        """Without `pretrained`, the weights are yet to be loaded, from a detector's file.
+
+        The network knows left from right, and where an image ends: in other `orientations` (1, 2, 4 or 8) it
+        says the same a little otherwise, and the mean says it better.
+        """
         super().__init__()
+        self._orientations = orientations
         self.scales: tuple[int, ...] = tuple(TAPS.values()) if by_scale else (self.channels,)
         self.network = _truncated(pretrained)
         self.register_buffer("mean", torch.zeros(self.channels, 1, 1))
@@ -72,6 +78,9 @@ class Features(nn.Module):
         return rounded(((self._raw(images) - self.mean) / self.std).clamp(-LIMIT, LIMIT))
 
     def _raw(self, images: Images) -> Canvases:
+        return averaged(images, self._orientations, self._seen)
+
+    def _seen(self, images: Images) -> Canvases:
         maps = self.network(((images * 255 - 127) / 128).contiguous(memory_format=torch.channels_last))
         size = maps[0].shape[2:]
         resized = [F.interpolate(m, size=size, mode="bilinear") for m in maps[1:]]
@@ -98,7 +107,7 @@ class _Trunk(nn.Module):
 def build(config: Config, pretrained: bool = True) -> Pixels | Features:
     if config.encoder == "pixels":
         return Pixels(config.cell)
-    return Features(config.profile.by_scale, pretrained)
+    return Features(config.profile.by_scale, pretrained, config.orientations)
 
 
 def rounded(canvases: Images) -> Images:

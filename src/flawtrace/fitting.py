@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from flawtrace import predictor
-from flawtrace.augmentation import turned
 from flawtrace.config import Config
 from flawtrace.devices import learning, rows_together
 from flawtrace.learner import Learner, derive, generator, seeded
@@ -20,6 +19,7 @@ from flawtrace.material import Material, covered
 from flawtrace.patches import clamp, crop
 from flawtrace.predictor import Compact, Predictor, Views
 from flawtrace.shapes import Coverage, ErrorMaps, Masks, Points
+from flawtrace.turns import turned
 
 CLEAR = 0.3
 """Share of a square that is defective, from which on it says what defects look like."""
