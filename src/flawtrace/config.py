@@ -197,8 +197,8 @@ class Config(Settings):
     encoder: Encoder = "features"
     """What the autoencoder reconstructs: features of a small frozen network, or the pixels (the paper)."""
     orientations: Literal[1, 2, 4, 8] = 1
-    """Ways round in which the frozen network sees an image, to average its features: as it is; mirrored;
-    mirrored both ways; with quarter turns."""
+    """Ways round in which the frozen network sees an image, to average its features: as it is; and upside
+    down; and both mirrored; and all that by quarter turns."""
     image_side: PositiveInt = 256
     """Pixels along the square that every image, or every tile of it, is resized to."""
     tile_side: PositiveInt | None = None

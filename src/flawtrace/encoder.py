@@ -78,13 +78,14 @@ class Features(nn.Module):
         return rounded(((self._raw(images) - self.mean) / self.std).clamp(-LIMIT, LIMIT))
 
     def _raw(self, images: Images) -> Canvases:
-        return averaged(images, self._orientations, self._seen)
-
-    def _seen(self, images: Images) -> Canvases:
-        maps = self.network(((images * 255 - 127) / 128).contiguous(memory_format=torch.channels_last))
+        maps = averaged((images * 255 - 127) / 128, self._orientations, self._seen)
         size = maps[0].shape[2:]
         resized = [F.interpolate(m, size=size, mode="bilinear") for m in maps[1:]]
         return torch.cat([maps[0], *resized], dim=1)
+
+    def _seen(self, scaled: Images) -> list[Tensor]:
+        maps: list[Tensor] = self.network(scaled.contiguous(memory_format=torch.channels_last))
+        return maps
 
 
 class _Trunk(nn.Module):

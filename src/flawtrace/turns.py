@@ -9,10 +9,11 @@ from torch import Tensor
 
 from flawtrace.shapes import Images
 
-WAYS: dict[int, tuple[int, ...]] = {1: (0,), 2: (0, 4), 4: (0, 2, 4, 6), 8: tuple(range(8))}
-"""By number: as it is; mirrored; mirrored both ways; and with quarter turns."""
+WAYS: dict[int, tuple[int, ...]] = {1: (0,), 2: (0, 2), 4: (0, 2, 4, 6), 8: tuple(range(8))}
+"""By number: as it is; and upside down, by half a turn; and both mirrored; and all that by quarter turns."""
 
-Look: TypeAlias = Callable[[Images], Float[Tensor, "b maps side side"]]
+Maps: TypeAlias = Float[Tensor, "_b _maps _side _side"]
+Look: TypeAlias = Callable[[Images], list[Maps]]
 
 
 def turned(maps: Tensor, way: int) -> Tensor:
@@ -26,14 +27,18 @@ def turned_back(maps: Tensor, way: int) -> Tensor:
     return back.flip(-1) if way >= 4 else back
 
 
-def averaged(images: Images, orientations: int, look: Look) -> Float[Tensor, "b maps side side"]:
-    """What `look` makes of the images in so many orientations, turned back, on average.
+def averaged(images: Images, orientations: int, look: Look) -> list[Maps]:
+    """Each of the maps that `look` makes of the images, on average over so many orientations, turned back.
 
-    >>> left_half = lambda images: images * torch.tensor([1.0, 1.0, 0.0, 0.0])
-    >>> averaged(torch.ones(1, 1, 4, 4), 2, left_half)[0, 0, 0].tolist()
+    >>> left_half = lambda images: [images * torch.tensor([1.0, 1.0, 0.0, 0.0])]
+    >>> averaged(torch.ones(1, 1, 4, 4), 2, left_half)[0][0, 0, 0].tolist()
     [0.5, 0.5, 0.5, 0.5]
     """
     if orientations == 1:
         return look(images)
-    maps = [turned_back(look(turned(images, way)), way) for way in WAYS[orientations]]
-    return torch.stack(maps).mean(dim=0)
+    ways = WAYS[orientations]
+    looks = [look(turned(images, way)) for way in ways]
+    return [
+        torch.stack([turned_back(*pair) for pair in zip(several, ways, strict=True)]).mean(dim=0)
+        for several in zip(*looks, strict=True)
+    ]
