@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from flawtrace.detector import Detector, Facts
+from flawtrace.detector import Detector, Facts, parsed
 from flawtrace.encoder import Features
 from flawtrace.presets import load_config
 from flawtrace.turns import WAYS, averaged, turned, turned_back
@@ -49,6 +49,13 @@ def test_features_seen_from_all_sides_have_mean_0_and_deviation_1() -> None:
     canvases = features_in(4)(images)
     assert canvases.mean(dim=(0, 2, 3)).abs().max() < 0.05
     assert (canvases.std(dim=(0, 2, 3)) - 1).abs().max() < 0.1
+
+
+def test_a_detector_from_before_there_was_a_choice_looks_once() -> None:
+    old = load_config(settings={"orientations": 1}).model_dump(mode="json")
+    del old["orientations"]
+    header = {"config": old, "facts": vars(Facts(0.5, {}, (), "", {}))}
+    assert parsed(header, Path("detector.safetensors"))[0].orientations == 1
 
 
 def test_a_detector_remembers_how_its_network_looks(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ class Config(Settings):
     """Randomly flipped, rotated, shifted and sheared copies of each labelled image."""
     encoder: Encoder = "features"
     """What the autoencoder reconstructs: features of a small frozen network, or the pixels (the paper)."""
-    orientations: Literal[1, 2, 4, 8] = 1
+    orientations: Literal[1, 2, 4, 8] = 2
     """Ways round in which the frozen network sees an image, to average its features: as it is; and upside
     down; and both mirrored; and all that by quarter turns."""
     image_side: PositiveInt = 256

@@ -214,7 +214,8 @@ def parsed(header: dict[str, Any], file: Path) -> tuple[Config, Facts]:
         raise KeyError(f"familiar traits {', '.join(known)}")
     numbers = {name: _numbers(said.get(name, {})) for name in ("validation", "false_alarms")}
     facts = Facts(**{**said, "digests": tuple(said["digests"]), "familiar": known, **numbers})
-    return parse_config(header["config"], where=str(file)), facts
+    config = {"orientations": 1} | header["config"]  # files from before there was a choice do not say
+    return parse_config(config, where=str(file)), facts
 
 
 def _numbers(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from flawtrace.config import Config, Preset, Settings
 from flawtrace.errors import SettingsError, UnknownSettingError
 
 LIGHT_PIXELS: dict[str, Any] = {
+    "orientations": 1,
     "cell": 2,
     "autoencoder": {"width": 32, "bottleneck": 16, "stages": 3},
 }
@@ -20,6 +21,7 @@ LIGHT_PIXELS: dict[str, Any] = {
 PAPER: dict[str, Any] = {
     "preset": "paper",
     "encoder": "pixels",
+    "orientations": 1,
     "cell": 1,
     "cycles": 100,
     "updates": 20,
