@@ -18,6 +18,7 @@ from flawtrace.learner import Learner, derive, generator, seeded
 from flawtrace.patches import clamp, crop, random_centers
 from flawtrace.predictor import prediction_loss
 from flawtrace.shapes import ErrorMaps, Images, Masks, Points
+from flawtrace.turns import turned
 
 PACKAGES = ("monai", "kornia")
 LABELS = True
@@ -52,7 +53,7 @@ def fit(examples: Examples) -> dict[str, Tensor]:
     defective = masks.flatten(1).any(dim=1).nonzero()[:, 0]  # a copy can have lost its defect over the edge
     for step in range(SETTINGS["steps"]):
         learner.set_lr(one_cycle(SETTINGS["lr"], step / SETTINGS["steps"]))
-        crops = _turned(_crops(planes, defective, normal, rng), int(torch.randint(8, (), generator=rng)))
+        crops = turned(_crops(planes, defective, normal, rng), int(torch.randint(8, (), generator=rng)))
         logits = learner.network(crops[:, :3])[:, 0]
         loss = learner.step(prediction_loss(logits, crops[:, 3], dice_weight=SETTINGS["dice_weight"]))
         if step % 50 == 49:
@@ -112,8 +113,3 @@ def _near_defects(masks: Masks, side: int, rng: Generator) -> Points:
 def _anywhere(planes: Images, count: int, rng: Generator) -> Images:
     chosen = torch.randint(len(planes), (count,), generator=rng)
     return crop(planes, chosen, random_centers(count, SIDE, SIDE, SETTINGS["crop"], rng), SETTINGS["crop"])
-
-
-def _turned(planes: Images, way: int) -> Images:
-    """In one of the eight orientations of a square."""
-    return torch.rot90(planes.flip(-1) if way >= 4 else planes, way % 4, (-2, -1))
