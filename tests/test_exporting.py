@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from flawtrace import runtime, verbs
 from flawtrace.config import RuntimeName
-from flawtrace.detector import Detector
+from flawtrace.detector import Detector, Facts
+from flawtrace.encoder import Features
 from flawtrace.errors import (
     DamagedDetectorError,
     ForeignDetectorError,
@@ -21,6 +22,7 @@ from flawtrace.errors import (
     WrongRuntimeError,
 )
 from flawtrace.exporting import Export, export_onnx
+from flawtrace.presets import load_config
 from flawtrace.runtime import OnnxDetector, OpenvinoDetector, load
 from flawtrace.stages import STAGES
 
@@ -66,6 +68,24 @@ def test_a_runtime_says_what_the_original_says(
     assert theirs.anomaly_map.allclose(ours.anomaly_map, atol=1e-3)
     assert theirs.score == pytest.approx(ours.score, abs=1e-3)
     assert theirs.anomaly_map.shape == size
+
+
+def test_an_exported_network_looks_from_both_sides(tmp_path: Path) -> None:
+    both, once = (
+        Detector.untrained(
+            load_config(settings={"orientations": number, "image_side": 128}), Facts(0.5, {}, (), "", {})
+        )
+        for number in (2, 1)
+    )
+    coarse = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    images = torch.nn.functional.interpolate(coarse, size=128, mode="bilinear")
+    both.reader.encoder = Features(orientations=2)
+    both.reader.encoder.calibrate(images)
+    once.load_state_dict(both.state_dict())
+    exported = load(export_onnx(both, tmp_path / "both.onnx", [*images]).file)
+    said = exported.predict(images[0]).anomaly_map
+    assert said.allclose(both.predict(images[0]).anomaly_map, atol=1e-4)
+    assert not said.allclose(once.predict(images[0]).anomaly_map, atol=1e-3)
 
 
 def test_an_image_is_judged_alone(elsewhere: OnnxDetector | OpenvinoDetector) -> None:
