@@ -1,0 +1,65 @@
+"""What the README shows runs, and what documents point to is there."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flawtrace import cli
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/**/*.md")])
+
+
+def blocks(language: str) -> str:
+    return "\n".join(re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL))
+
+
+@pytest.mark.parametrize("line", re.findall(r"^flawtrace .*?(?=\s{2,}#|$)", blocks("sh"), re.MULTILINE))
+def test_every_command_is_understood(line: str) -> None:
+    command, bound, _ = cli.app.parse_args(shlex.split(line)[1:])
+    assert command.__name__ == shlex.split(line)[1]
+    assert bound is not None
+
+
+def test_the_python_example_runs(
+    category: Path, tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(category, "parts")
+    shutil.copytree(category / "test/hole", "new")
+    code = blocks("python").replace('{"labels": 5, "seed": 42}', repr(tiny))
+    exec(compile(code, "README.md", "exec"), {})
+    assert (tmp_path / "found/predictions.csv").exists()
+
+
+def test_every_module_has_its_line_in_the_architecture() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    modules = {file.stem for file in (ROOT / "src/flawtrace").glob("*.py")} - {"__init__"}
+    assert {name for name in modules if f"`{name}`" not in text} == set()
+
+
+def anchors(document: Path) -> set[str]:
+    """The places that a link can point to: headings, as the hosts of repositories spell them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", document.read_text()):
+        name, _, anchor = link.partition("#")
+        target = (document.parent / name) if name else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_file_of_rows_is_explained() -> None:
+    said = "".join(document.read_text() for document in DOCUMENTS)
+    rows = {f"results/{file.name}" for file in ROOT.glob("benchmarks/results/*.jsonl")}
+    assert {name for name in rows if name not in said} == set()
+    assert set(re.findall(r"results/[\w-]+\.jsonl", said)) == rows
