@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from flawtrace.config import Config
@@ -69,6 +70,18 @@ def test_labels(program: Callable[[str], ModuleType], product: Path, tmp_path: P
     assert wrong[0] == 0
     assert all(wrong[1:])
     assert "| bricks | shifted |" in labels.table(rows)
+
+
+def test_edges(program: Callable[[str], ModuleType]) -> None:
+    edges = program("edges")
+    masks = np.zeros((2, 12, 12), dtype=bool)
+    masks[0, 4:8, 4:8] = True
+    found = edges.row(edges.widened(masks, 1).astype(np.float32), masks)
+    assert found["F1_max"] == found["masks 1 px too wide"] == pytest.approx(2 * 16 / (36 + 16))
+    assert found["1 px too narrow"] == pytest.approx(2 * 4 / (4 + 16))
+    assert found["1 px from edges left out"] == 1
+    assert found["2 px left out"] is None
+    assert (found["defective pixels within 1 px"], found["within 2 px"]) == (12 / 16, 1)
 
 
 @pytest.mark.slow
