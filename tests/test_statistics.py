@@ -224,9 +224,8 @@ def test_differences_over_categories_count_all_their_trials() -> None:
     assert found.mean == pytest.approx((0.15 + 0) / 2)
 
 
-def test_the_labels_curve_compares_the_same_categories() -> None:
-    rows = [row(0.1 * labels, labels=labels) for labels in (4, 1)]
-    rows += [row(0.9, labels=1, category="wood"), row(None, labels=4, category="wood")]
+def test_the_labels_curve_is_in_the_order_of_numbers_and_leaves_out_what_is_missing() -> None:
+    rows = [row(0.1 * labels, labels=labels) for labels in (4, 1)] + [row(None, labels=2)]
     curve = labels_curve(rows, F1)
     assert list(curve) == [1, 4]
     assert [found.mean for found in curve.values()] == pytest.approx([0.1, 0.4])

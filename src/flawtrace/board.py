@@ -109,7 +109,7 @@ def _protocol(name: str, rows: Rows, reference: str, looks: Mapping[str, Look]) 
     return {
         "name": name,
         "meaning": PROTOCOLS.get(name, "see the program's help"),
-        "curve": _curve(rows, looks),
+        "curves": _curves(rows, looks),
         "sections": [_section(section, reference, looks) for section in sections(rows)],
     }
 
@@ -173,10 +173,19 @@ def _cost_plot(section: Section, looks: Mapping[str, Look]) -> str | None:
     return charts.costs(points, looks, "training time in seconds", LABELS[HEADLINE]) if points else None
 
 
-def _curve(rows: Rows, looks: Mapping[str, Look]) -> str | None:
-    """A curve per method, if there are several numbers of labels."""
-    curves = {method: labels_curve(part, HEADLINE) for method, part in grouped(rows, "method").items()}
-    known = {method: curve for method, curve in curves.items() if len(curve) > 1}
+def _curves(rows: Rows, looks: Mapping[str, Look]) -> str | None:
+    """For each category a curve per method, where there are several numbers of labels."""
+    panels = {
+        category: {
+            method: labels_curve(part, HEADLINE) for method, part in grouped(of_category, "method").items()
+        }
+        for category, of_category in grouped(rows, "category").items()
+    }
+    known = {
+        category: curves
+        for category, curves in panels.items()
+        if any(len(curve) > 1 for curve in curves.values())
+    }
     return charts.labels_curves(known, looks, LABELS[HEADLINE]) if known else None
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator
 
@@ -29,6 +30,8 @@ MARK = 5.5
 """Points across a method's mark, where there is room."""
 LEGEND_LETTERS = 125
 """That fit in a line of a legend above a plot of the whole width."""
+PANELS_ACROSS = 4
+"""Small plots in a line of the whole width."""
 
 
 @dataclass(frozen=True)
@@ -65,18 +68,25 @@ def differences(
 
 
 @styled
-def labels_curves(curves: Mapping[str, Mapping[int, Estimate]], looks: Mapping[str, Look], label: str) -> str:
-    """Means over categories by labels per type, which stand at even distances."""
-    axes = new_axes(9.6, 3.5)
-    numbers = sorted({number for curve in curves.values() for number in curve})
-    for (method, curve), shift in zip(curves.items(), _shifts(len(curves), 0.25), strict=True):
-        places = [numbers.index(number) + shift for number in curve]
-        _whiskers(axes, places, list(curve.values()), looks[method])
-        axes.plot(places, [cell.mean for cell in curve.values()], color=looks[method].colour, linewidth=1.2)
-    axes.set_xticks(range(len(numbers)), [str(number) for number in numbers])
-    axes.set(xlabel="labelled images per defect type", ylabel=label)
-    _methods_above(axes, list(curves), looks)
-    return svg(axes)
+def labels_curves(
+    panels: Mapping[str, Mapping[str, Mapping[int, Estimate]]], looks: Mapping[str, Look], label: str
+) -> str:
+    """A panel per category: each method by labels per type, which stand at even distances."""
+    columns = min(PANELS_ACROSS, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = Figure(figsize=(9.6, 0.5 + 2.6 * lines), layout="constrained")
+    places = figure.subplots(lines, columns, squeeze=False).ravel()
+    numbers = sorted({number for curves in panels.values() for curve in curves.values() for number in curve})
+    for axes, (category, curves) in zip(places, panels.items(), strict=False):
+        _labels_panel(axes, curves, numbers, looks)
+        axes.set_title(_plain(category), loc="left", fontsize="medium")
+    for axes in places[len(panels) :]:
+        axes.set_visible(False)
+    figure.supxlabel("labelled images per defect type", fontsize="medium")
+    figure.supylabel(label, fontsize="medium")
+    methods = list(dict.fromkeys(method for curves in panels.values() for method in curves))
+    figure.legend(*_marks(methods, looks), loc="outside upper left", ncols=_columns(methods))
+    return svg(places[0])
 
 
 @styled
@@ -156,22 +166,44 @@ def _whiskers(
         axes.plot(place, cell.mean, look.shape, color=look.colour, markerfacecolor=face, markersize=size)
 
 
+def _labels_panel(
+    axes: Axes,
+    curves: Mapping[str, Mapping[int, Estimate]],
+    numbers: Sequence[int],
+    looks: Mapping[str, Look],
+) -> None:
+    for (method, curve), shift in zip(curves.items(), _shifts(len(curves), 0.3), strict=True):
+        places = [numbers.index(number) + shift for number in curve]
+        _whiskers(axes, places, list(curve.values()), looks[method])
+        axes.plot(places, [cell.mean for cell in curve.values()], color=looks[method].colour, linewidth=1.2)
+    axes.set_xticks(range(len(numbers)), [str(number) for number in numbers])
+    axes.set_xlim(-0.4, len(numbers) - 0.6)
+
+
 def _methods_above(axes: Axes, methods: Sequence[str], looks: Mapping[str, Look]) -> None:
-    marks = [
-        Line2D([], [], color=looks[method].colour, marker=looks[method].shape, linewidth=1.6, markersize=MARK)
-        for method in methods
-    ]
-    across = max(1, min(len(methods), LEGEND_LETTERS // (max(map(len, methods), default=1) + 7)))
     axes.legend(
-        marks,
-        [_plain(name) for name in methods],
+        *_marks(methods, looks),
         loc="lower left",
         bbox_to_anchor=(0, 1.01),
-        ncols=across,
+        ncols=_columns(methods),
         borderaxespad=0,
         columnspacing=1.4,
         handlelength=1.4,
     )
+
+
+def _marks(methods: Sequence[str], looks: Mapping[str, Look]) -> tuple[list[Line2D], list[str]]:
+    """What stands in a legend: each method's mark and name."""
+    marks = [
+        Line2D([], [], color=looks[method].colour, marker=looks[method].shape, linewidth=1.6, markersize=MARK)
+        for method in methods
+    ]
+    return marks, [_plain(name) for name in methods]
+
+
+def _columns(methods: Sequence[str]) -> int:
+    """Of a legend that is as wide as the plot at most."""
+    return max(1, min(len(methods), LEGEND_LETTERS // (max(map(len, methods), default=1) + 7)))
 
 
 def _plain(name: str) -> str:

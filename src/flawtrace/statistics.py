@@ -155,17 +155,9 @@ def paired_across(groups: Iterable[tuple[Rows, Rows]], metric: str) -> Differenc
 
 
 def labels_curve(rows: Rows, metric: str) -> dict[int, Estimate]:
-    """One method's mean over categories by number of labels per type, lowest first.
-
-    A category enters when it has the metric for each of the numbers, so that every point is of the same ones.
-    """
-    present = [row for row in rows if row["labels"] is not None and value(row, metric) is not None]
-    by_number = {number: grouped(group, "category") for number, group in grouped(present, "labels").items()}
-    common = set.intersection(*map(set, by_number.values())) if by_number else set()
-    curve = {
-        number: across([groups[category] for category in sorted(common)], metric)
-        for number, groups in sorted(by_number.items())
-    }
+    """One method in one category by number of labels per type, lowest first, wherever it has the metric."""
+    numbers = grouped((row for row in rows if row["labels"] is not None), "labels")
+    curve = {number: across([group], metric) for number, group in sorted(numbers.items())}
     return {number: found for number, found in curve.items() if found is not None}
 
 
