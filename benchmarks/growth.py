@@ -31,10 +31,10 @@ from flawtrace.cell import circumstances
 from flawtrace.detector import Detector, Facts
 from flawtrace.files import append_json, read_jsonl
 from flawtrace.images import as_picture, write_picture
+from flawtrace.memory import peak_memory_mb
 from flawtrace.plots import DEFECTIVE, NORMAL, STYLE
 from flawtrace.presets import load_config
 from flawtrace.stopwatch import measure
-from flawtrace.study import peak_memory_mb
 from flawtrace.synthetic import make_dataset
 
 SHORT: dict[str, Any] = {

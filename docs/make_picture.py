@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from flawtrace.data import read_category
 from flawtrace.detector import Detector
 from flawtrace.evaluation import Case, evaluate
-from flawtrace.images import overlay
+from flawtrace.images import overlay, read_image
 
 
 def middling(cases: list[Case]) -> Case:
@@ -26,8 +26,9 @@ def main(demo: Path, picture: Path) -> None:
     figure, axes = plt.subplots(3, 4, figsize=(10, 7.8), layout="constrained")
     for row, kind in zip(axes, evaluation.per_type, strict=True):
         case = middling([case for case in evaluation.cases if case.sample.defect_type == kind])
-        outline = overlay(case.image, case.anomaly_map, detector.threshold)
-        row[0].imshow(case.image.permute(1, 2, 0))
+        image = read_image(case.sample.image)
+        outline = overlay(image, case.anomaly_map, detector.threshold)
+        row[0].imshow(image.permute(1, 2, 0))
         row[1].imshow(case.mask, cmap="gray")
         row[2].imshow(case.anomaly_map, cmap="inferno", vmin=0, vmax=1)
         row[3].imshow(outline.permute(1, 2, 0))

@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 
 from flawtrace import cli, verbs
+from flawtrace.files import write_json
+from flawtrace.presets import load_config
 
 
 def call(arguments: list[object], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -87,6 +89,39 @@ def test_predict_leaves_maps_masks_overlays_and_a_table(
         assert row["verdict"] == ("DEFECT" if mask.any() else "OK")
         assert row["score"] == pytest.approx(float(anomaly_map.max()), abs=1e-5)
         assert (tmp_path / f"overlays/{name}.png").exists()
+
+
+def test_files_are_named_in_the_table_and_hidden_ones_left_alone(
+    run: Path, category: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = next((category / "test/good").iterdir())
+    for folder in ("one", "two"):
+        (tmp_path / folder / "a folder.png").mkdir(parents=True)
+        (tmp_path / folder / "part.png").write_bytes(good.read_bytes())
+        (tmp_path / folder / "._part.png").write_text("what a file system of macOS leaves behind")
+    out = tmp_path / "out"
+    code, printed, _ = call(["predict", run, tmp_path / "one", tmp_path / "two", "-o", out, "--json"], capsys)
+    assert code == 0
+    names = [json.loads(line)["name"] for line in printed.splitlines()]
+    assert names == ["part", "part-2"]
+    assert all((out / f"masks/{name}.png").exists() for name in names)
+
+
+@pytest.mark.parametrize(
+    "flags", [["bench", "RUN", "--repeats", "0"], ["benchmark", "RUN", "-o", "OUT", "--jobs", "0"]]
+)
+def test_no_such_number_is_refused(flags: list[str], run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = call([str(run) if flag == "RUN" else flag for flag in flags], capsys)
+    assert code == 2
+    assert ">= 1" in err
+
+
+def test_a_demo_over_another_one_touches_no_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_json(tmp_path / "run/settings.json", load_config(settings={"seed": 3}).model_dump(mode="json"))
+    code, _, err = call(["demo", "-o", tmp_path], capsys)
+    assert code == 1
+    assert "other settings" in " ".join(err.split())
+    assert not (tmp_path / "images").exists()
 
 
 def test_an_unreadable_image_is_reported_and_the_others_go_on(
@@ -168,9 +203,10 @@ def test_a_missing_gpu_is_named(
         (["--labels", "1"], "only --protocol k-per-type"),
         (["--labels", "0", "--protocol", "k-per-type"], "nothing to learn from"),
         (["--labels", "few", "--protocol", "k-per-type"], "'few' is no number"),
+        (["--seeds", "46-42"], "'46-42' is no number and no range"),
     ],
 )
-def test_labels_of_a_benchmark_are_numbers_where_they_vary(
+def test_what_a_benchmark_is_told_to_vary_is_numbers(
     flags: list[str], said: str, category: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, _, err = call(["benchmark", category, "-o", tmp_path, *flags], capsys)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -321,13 +322,37 @@ def test_no_defect_image_is_an_error_only_when_labels_are_drawn(tmp_path: Path) 
 
 
 def test_a_sound_folder_is_inspected_without_complaint(mvtec: Path) -> None:
+    picture(mvtec / "test/dent/5.png")
+    mask(mvtec / "ground_truth/dent/5_mask.png")
     found = inspect(mvtec)
     assert found.ok
     assert not found.warnings
+    assert found.labels == 5
     assert (found.normal, found.test_normal) == (30, 4)
-    assert found.sizes == {(16, 16): 45}
-    assert found.kinds == {"8-bit grey": 45}
-    assert json.loads(json.dumps(found.to_json()))["defects"]["dent"] == {"images": 5, "labelled": 5}
+    assert found.sizes == {(16, 16): 46}
+    assert found.kinds == {"8-bit grey": 46}
+    assert json.loads(json.dumps(found.to_json()))["defects"]["dent"] == {"images": 6, "labelled": 6}
+
+
+def test_what_training_would_stop_at_is_said_beforehand(mvtec: Path) -> None:
+    for folder in ("test/scratch", "test/dent"):
+        shutil.rmtree(mvtec / folder)
+    shutil.rmtree(mvtec / "ground_truth")
+    assert "No image of a defect" in "\n".join(inspect(mvtec).problems)
+    picture(mvtec / "test/dent/0.png")
+    mask(mvtec / "ground_truth/dent/0_mask.png")
+    assert "1 labelled image is too few" in "\n".join(inspect(mvtec).problems)
+    picture(mvtec / "test/dent/1.png")
+    mask(mvtec / "ground_truth/dent/1_mask.png")
+    found = inspect(mvtec)
+    assert found.ok
+    assert found.labels == 2
+    draw_split(read_category(mvtec), found.labels, seed=0)
+
+
+def test_a_type_that_has_no_more_images_than_labels_is_a_warning(mvtec: Path) -> None:
+    (said,) = inspect(mvtec).warnings
+    assert "All 5 images of defect type dent would be labels" in said
 
 
 @pytest.mark.parametrize(("dimmed", "told"), [(1.0, False), (0.8, True)])

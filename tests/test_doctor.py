@@ -70,6 +70,15 @@ def test_a_run_under_way_is_not_called_stopped(run: Path, tmp_path: Path) -> Non
     assert verbs.doctor(tmp_path)["run"]["state"] == "begun, no checkpoint yet"
 
 
+def test_a_run_from_before_there_were_orientations_saw_one(tmp_path: Path) -> None:
+    for encoder, found in (("features", {"orientations": 1}), ("pixels", {})):
+        settings = load_config(settings={"encoder": encoder}).model_dump(mode="json")
+        del settings["orientations"]
+        write_json(tmp_path / "settings.json", settings)
+        said = verbs.doctor(tmp_path)["run"]["settings"]
+        assert said == {"preset": "light", "seed": 42, "encoder": encoder} | found
+
+
 def test_settings_are_told_from_those_of_the_preset_even_where_these_cannot_stand_alone(
     tmp_path: Path,
 ) -> None:

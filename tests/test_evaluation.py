@@ -66,6 +66,15 @@ def test_the_verb_leaves_metrics_and_a_report(run: Path, category: Path, tmp_pat
     assert evaluation.cases[0].sample.image.name in (copy / "report.html").read_text()
 
 
+def test_a_detector_without_its_run_can_be_evaluated(run: Path, category: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "detector.safetensors"
+    shutil.copy(run / alone.name, alone)
+    of_the_file = verbs.evaluate(alone, category)
+    assert list(tmp_path.iterdir()) == [alone]
+    assert verbs.evaluate(tmp_path, category).metrics == of_the_file.metrics
+    assert {path.name for path in tmp_path.iterdir()} == {alone.name, "metrics.json"}
+
+
 def test_of_many_images_for_training_so_many_are_looked_at(category: Path) -> None:
     found = read_category(category)
     few = found.for_testing(4)

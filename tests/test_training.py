@@ -163,6 +163,20 @@ def test_a_finished_run_is_not_trained_again(category: Path, run: Path, tiny: di
     assert (run / "detector.safetensors").stat().st_mtime_ns == before
 
 
+def test_a_finished_run_keeps_its_evaluation_and_its_images(
+    category: Path, run: Path, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    copy, others = tmp_path / "run", tmp_path / "others"
+    shutil.copytree(run, copy)
+    verbs.evaluate(copy, category)
+    before = (copy / "report.html").read_text()
+    verbs.train(category, copy, settings=tiny, resume=True)
+    assert (copy / "report.html").read_text() == before
+    make_dataset(others, side=64, num_normal=9, num_test_normal=3, num_per_type=4, seed=1)
+    with pytest.raises(DataChangedError, match="byte for byte"):
+        verbs.train(others, copy, settings=tiny, resume=True)
+
+
 def test_a_run_is_not_overwritten_by_accident(category: Path, run: Path, tiny: dict[str, Any]) -> None:
     with pytest.raises(RunExistsError, match="--resume"):
         verbs.train(category, run, settings=tiny)

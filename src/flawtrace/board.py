@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
 from flawtrace import charts, plots
 from flawtrace.charts import Look
 from flawtrace.files import write_text
 from flawtrace.formats import to_csv, to_latex, to_markdown
+from flawtrace.pages import template
 from flawtrace.statistics import MEAN, Difference, Rows, Section, across, grouped, labels_curve, sections
 from flawtrace.tables import (
     HEADLINE,
@@ -65,7 +64,7 @@ def _encodable(text: str) -> str:
 def _page(rows: Rows, reference: str) -> str:
     methods = list(grouped(rows, "method"))
     looks = charts.looks_of(methods)
-    return _template().render(
+    return template("board.html.jinja").render(
         reference=reference,
         methods=methods,
         categories=sorted(grouped(rows, "category")),
@@ -92,17 +91,6 @@ PROTOCOLS = {
     "unseen-type": "one defect type after the other has no label, and of the defects only it is tested",
 }
 """What is labelled and what is tested."""
-
-
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("flawtrace"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("board.html.jinja")
 
 
 def _protocol(name: str, rows: Rows, reference: str, looks: Mapping[str, Look]) -> dict[str, Any]:

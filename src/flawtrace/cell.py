@@ -26,6 +26,7 @@ from flawtrace.errors import FlawtraceError, FolderInUseError, MapsError, Output
 from flawtrace.files import write_text
 from flawtrace.images import read_image
 from flawtrace.material import Prepared, prepare
+from flawtrace.memory import forget_peak
 from flawtrace.methods import Method
 from flawtrace.metrics import Maps, Masks, Scores, summary
 from flawtrace.pieces import mask_at, pieces
@@ -159,6 +160,7 @@ def circumstances(device: torch.device = PROCESSOR) -> dict[str, Any]:
 def _train(desk: Desk, method: Method, tell: Tell) -> Answer:
     """Flawtrace itself, in a run folder from which a stopped cell goes on."""
     config = method.config(desk.trial.seed, desk.trial.labels)
+    forget_peak()
     tell(0.0, "reading images")
     encoded = desk.encoded(config)
     run = desk.folder / "runs" / desk.trial.name / method.name

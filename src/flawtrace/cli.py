@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 from rich.markup import escape
 from rich.table import Table
 
@@ -52,6 +53,7 @@ app = App(
 
 Out = Annotated[Path, Parameter(name=["--out", "-o"])]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
 Flag = Annotated[bool, Parameter(negative="")]
 Device = Literal["cpu", "cuda"]
 MoreSettings = Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]
@@ -69,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         err_console.print(str(error), markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        err_console.print("\nStopped. `flawtrace train ... --resume` goes on from the last checkpoint.")
+        err_console.print("\nStopped. Training goes on with `--resume`, a benchmark with the same command.")
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
@@ -219,7 +221,8 @@ def evaluate(run: Path, folder: Path, /, *, device: Device = "cpu", json: Json =
         print_json(evaluation.to_json())
     else:
         print_evaluation(evaluation)
-        out_console.print(f"Report: {run / 'report.html'}", markup=False)
+        if (report := run / "report.html").exists():
+            out_console.print(f"Report: {report}", markup=False)
 
 
 @app.command
@@ -318,7 +321,7 @@ def export(
         return
     out_console.print(
         f"Exported: {exported.file} ({exported.bytes / 2**20:.1f} MB)\n"
-        f"Compared: {exported.num_images} images; masks equal, maps to {exported.largest_difference:.1g}\n"
+        f"Compared: {exported.num_images} images; maps differ by {exported.largest_difference:.1g} at most\n"
         f"Next:     flawtrace predict {exported.file} IMAGES",
         markup=False,
     )
@@ -330,11 +333,11 @@ def bench(
     /,
     *,
     runtime: RuntimeName | None = None,
-    threads: int | None = None,
-    batch: int = 1,
-    height: int | None = None,
-    width: int | None = None,
-    repeats: int = 50,
+    threads: Count | None = None,
+    batch: Count = 1,
+    height: Count | None = None,
+    width: Count | None = None,
+    repeats: Count = 50,
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
@@ -409,7 +412,7 @@ def benchmark(
     protocol: tuple[ProtocolName, ...] = ("five-per-type",),
     seeds: str = "42-46",
     labels: str | None = None,
-    jobs: int = 1,
+    jobs: Count = 1,
     rows: Path | None = None,
     peers: Path | None = None,
     retry: Flag = False,
@@ -583,7 +586,7 @@ def _numbers(text: str, flag: str, example: str) -> tuple[int, ...]:
     numbers: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        if not first.isdecimal() or (dash and not (last.isdecimal() and int(first) <= int(last))):
             reason = f"{part!r} is no number and no range like {example}"
             raise SettingsError("the command line", flag, reason)
         numbers += range(int(first), int(last if dash else first) + 1)

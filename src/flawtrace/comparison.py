@@ -178,7 +178,7 @@ def run(
         context,
         initializer=_begin,
         initargs=(threads, messages, stop),
-        max_tasks_per_child=1,  # so that the peak memory in a row is not that of an earlier trial
+        max_tasks_per_child=1,  # so that the memory of an earlier trial does not count in a row
     )
     with pool:
         futures = [pool.submit(_work, task, folder, peers, device) for task in tasks]

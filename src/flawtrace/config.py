@@ -59,7 +59,9 @@ class PolicyConfig(Settings):
     hidden: PositiveInt = 128
     """Units of the fully connected layer that actor and critic share."""
     batch_norm: bool = False
+    """Normalise over the batch after each convolution."""
     lr: PositiveFloat = 1e-3
+    """Adam's learning rate."""
     discount: UnitInterval = 0.9
     """gamma: what a reward one step later is worth."""
     trace: UnitInterval = 0.9
@@ -67,9 +69,13 @@ class PolicyConfig(Settings):
     clip: PositiveFloat = 0.2
     """How far a probability ratio may leave 1 before PPO's objective stops following it."""
     epochs: PositiveInt = 4
+    """Times that PPO goes through the steps of a cycle."""
     minibatch: PositiveInt = 512
+    """Steps of walkers per step of the optimizer."""
     entropy_weight: NonNegativeFloat = 0.02
+    """What it is worth to the policy to stay undecided."""
     value_weight: NonNegativeFloat = 0.5
+    """Weight of the critic's loss."""
     learns_from: NonNegativeInt = 0
     """First update of a cycle whose steps the policy learns from."""
 
@@ -95,12 +101,15 @@ class RewardConfig(Settings):
 
 class AutoencoderConfig(Settings):
     kind: Literal["published", "compact"] = "compact"
+    """The paper's network, or a small one."""
     width: PositiveInt = 64
     """Channels inside the compact autoencoder."""
     bottleneck: PositiveInt = 16
+    """Channels of the compact autoencoder's code."""
     stages: PositiveInt = 1
     """Times the compact autoencoder halves the resolution."""
     lr: PositiveFloat = 1e-3
+    """Adam's learning rate."""
     diversity: Literal["reset", "bottleneck_dropout"] = "reset"
     """A new autoencoder for every cycle, or one that goes on and drops channels of its bottleneck."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
@@ -122,6 +131,7 @@ class ProfileConfig(Settings):
 
 class PredictorConfig(Settings):
     kind: Literal["published", "compact"] = "compact"
+    """The paper's network, or one that sees canvas and pixels too."""
     inputs: tuple[PredictorInput, ...] = ("profile", "canvas", "picture")
     """What the compact predictor sees: the loss profile, what the autoencoder reconstructs, the pixels."""
     width: PositiveInt = 32
@@ -143,6 +153,7 @@ class PredictorConfig(Settings):
     steps_per_observation: PositiveInt = 2
     """Steps after each observation of a cycle, once the profile is full."""
     dice_weight: NonNegativeFloat = 1.0
+    """Weight of the Dice loss beside the cross-entropy."""
     normal_decay: PositiveInt | None = None
     """Updates over which the weight alpha of normal pixels falls from 1 to 0; None keeps it at 1."""
     steps: PositiveInt = 1000
@@ -189,7 +200,9 @@ class Config(Settings):
     """Everything that decides a training run, besides the images."""
 
     preset: Preset = "light"
+    """For two processor cores, or the published sizes."""
     seed: NonNegativeInt = 42
+    """Decides which images are labelled, and every draw of the training."""
     labels: PositiveInt = 5
     """Labelled images drawn per defect type."""
     copies: NonNegativeInt = 6

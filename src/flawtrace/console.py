@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from flawtrace.alarms import announced_text
+from flawtrace.config import Config
 
 if TYPE_CHECKING:
     from flawtrace.comparison import Benchmark, Plan, Row, Told
@@ -51,8 +52,10 @@ def print_inspection(inspection: "Inspection") -> None:
         for line in lines:
             out_console.print(f"[{style}]{label}:[/]", end=" ")
             out_console.print(line, markup=False)
-    verdict = "Ready to train." if inspection.ok else f"{len(inspection.problems)} problems to mend first."
-    out_console.print(verdict)
+    few = "" if inspection.labels == Config().labels else f", with --labels {inspection.labels}"
+    out_console.print(
+        f"Ready to train{few}." if inspection.ok else f"{len(inspection.problems)} problems to mend first."
+    )
 
 
 def print_evaluation(evaluation: "Evaluation") -> None:
@@ -174,11 +177,11 @@ def cells() -> "Iterator[Callable[[Plan, Told | Row], None]]":
 
 
 def _outcome(row: "Row") -> str:
-    cell = f"{row['trial']} {row['method']}"
+    """In a few words."""
     if "error" in row:
-        return f"{cell}: {str(row['error']).partition(chr(10))[0]}"
+        return str(row["error"]).partition("\n")[0]
     f1 = row["metrics"]["pixel_f1_max"]
-    return f"{cell}: F1_max {'-' if f1 is None else format(f1, '.3f')}"
+    return f"F1_max {'-' if f1 is None else format(f1, '.3f')}"
 
 
 @contextmanager

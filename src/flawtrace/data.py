@@ -136,7 +136,7 @@ def draw_split(category: Category, labels: int, seed: int) -> Split:
     """
     types = category.defect_types
     if labels and not types:
-        raise NoDefectImagesError(category.root, labels, category.root / _defect_folder(category.layout))
+        raise NoDefectImagesError(category.root, labels, category.root / defect_folder(category.layout))
     if any(len(samples) < labels for samples in types.values()):
         counts = {name: len(samples) for name, samples in types.items()}
         raise TooFewImagesError(category.root, labels, counts)
@@ -206,7 +206,7 @@ def normal_folder(layout: Layout) -> str:
     return "train/good" if layout == "mvtec" else "normal"
 
 
-def _defect_folder(layout: Layout) -> str:
+def defect_folder(layout: Layout) -> str:
     return "test/<type>" if layout == "mvtec" else "defects"
 
 
@@ -240,7 +240,8 @@ def _visible(folder: Path) -> list[Path]:
     return sorted((path for path in entries if path.name[0] != "."), key=lambda path: natural(path.name))
 
 
-def _images(folder: Path) -> list[Path]:
+def images_in(folder: Path) -> list[Path]:
+    """Image files in natural order, hidden ones left out."""
     return [path for path in _visible(folder) if path.suffix.lower() in EXTENSIONS and path.is_file()]
 
 
@@ -255,8 +256,8 @@ def _normal(images: Iterable[Path]) -> tuple[Sample, ...]:
 def _normal_images(root: Path, layout: Layout) -> tuple[list[Path], list[Path]]:
     """For training and for testing."""
     if layout == "mvtec":
-        return _images(root / "train/good"), _images(root / "test/good")
-    images = _images(root / "normal")
+        return images_in(root / "train/good"), images_in(root / "test/good")
+    images = images_in(root / "normal")
     by_hash = sorted(images, key=lambda path: hashlib.sha256(path.name.encode()).digest())
     kept_back = set(by_hash[: len(images) // TEST_SHARE])
     return [path for path in images if path not in kept_back], sorted(kept_back, key=images.index)
@@ -268,7 +269,7 @@ def _defect_types(root: Path, layout: Layout) -> list[str]:
         types = (_subfolders(root / "test") | _subfolders(root / "ground_truth")) - {"good"}
     else:
         types = _subfolders(root / "defects") | _subfolders(root / "masks")
-        types |= {"defect"} if _images(root / "defects") or _images(root / "masks") else set()
+        types |= {"defect"} if images_in(root / "defects") or images_in(root / "masks") else set()
     return sorted(types, key=natural)
 
 
@@ -284,8 +285,8 @@ def _pair(root: Path, layout: Layout, defect_type: str) -> tuple[list[Sample], l
     """The samples of a type and what keeps its images and masks from pairing by name."""
     samples, problems = [], []
     for folder, mask_folder in _folders(root, layout, defect_type):
-        images = _images(folder)
-        candidates, claims = _candidates(images, _images(mask_folder))
+        images = images_in(folder)
+        candidates, claims = _candidates(images, images_in(mask_folder))
         for image in images:
             masks = candidates[image]
             unique = len(masks) == 1 and len(claims[masks[0]]) == 1

@@ -26,7 +26,7 @@ from flawtrace.files import write_bytes
 from flawtrace.images import squared
 from flawtrace.learner import seeded
 from flawtrace.pieces import worked_on
-from flawtrace.presets import parse_config
+from flawtrace.presets import stored_config
 from flawtrace.reader import Reader
 from flawtrace.shapes import AnomalyMap, ErrorMaps, Image, Images, Mask, Masks, PerImage
 from flawtrace.tiles import Size, joined_map
@@ -214,8 +214,7 @@ def parsed(header: dict[str, Any], file: Path) -> tuple[Config, Facts]:
         raise KeyError(f"familiar traits {', '.join(known)}")
     numbers = {name: _numbers(said.get(name, {})) for name in ("validation", "false_alarms")}
     facts = Facts(**{**said, "digests": tuple(said["digests"]), "familiar": known, **numbers})
-    config = {"orientations": 1} | header["config"]  # files from before there was a choice do not say
-    return parse_config(config, where=str(file)), facts
+    return stored_config(header["config"], where=str(file)), facts
 
 
 def _numbers(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import torch
 from flawtrace.config import Config
 from flawtrace.detector import FILE_NAME, versions
 from flawtrace.files import LOCK_NAME, in_use, read_json
-from flawtrace.presets import parse_config, preset_values, setting_help
+from flawtrace.presets import preset_values, setting_help, stored_config
 from flawtrace.study import CHECKPOINT_NAME
 from flawtrace.training import SETTINGS_NAME, SUMMARY_NAME
 
@@ -79,7 +79,7 @@ def _memory_mb() -> int | None:
 def _run(run: Path) -> dict[str, Any]:
     if not (run / SETTINGS_NAME).is_file() and (run / LOCK_NAME).is_file():
         return {"state": "running, reading images" if in_use(run) else "begun, images not read to the end"}
-    config = parse_config(read_json(run / SETTINGS_NAME), where=str(run / SETTINGS_NAME))
+    config = stored_config(read_json(run / SETTINGS_NAME), where=str(run / SETTINGS_NAME))
     summary = read_json(run / SUMMARY_NAME) if (run / SUMMARY_NAME).is_file() else {}
     return {
         "state": _state(run),

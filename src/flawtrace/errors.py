@@ -175,7 +175,7 @@ class NoDefectImagesError(DataError):
         super().__init__(
             f"No image of a defect in {root}, but {labels} of each type are asked for.\n"
             f"Expected images in {expected} and a mask for each.\n"
-            "Add some with masks; training needs at least one."
+            "Add some with masks; training needs at least two."
         )
 
 
@@ -473,6 +473,6 @@ class WorkerLostError(FlawtraceError):
     def __init__(self) -> None:
         super().__init__(
             "A process of the benchmark was killed, most likely because memory ran out.\n"
-            "Expected about 3 GB for each job.\n"
+            "Expected about 4 GB for each job.\n"
             "Run the same command again with fewer --jobs: it goes on with the cells that have no row yet."
         )

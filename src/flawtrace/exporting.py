@@ -4,7 +4,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,7 @@ class Export:
     """Of the maps of these images."""
 
 
-def export_onnx(detector: Detector, file: Path, images: Sequence[Image]) -> Export:
+def export_onnx(detector: Detector, file: Path, images: Iterable[Image]) -> Export:
     """Write `detector` as ONNX, if on each of `images` the file's answer is the detector's own.
 
     The graph takes `images` (b, 3, h, w), float in [0, 1], of any number and size; it gives `map` (b, h, w),
@@ -55,9 +55,9 @@ def export_onnx(detector: Detector, file: Path, images: Sequence[Image]) -> Expo
     """
     content = sealed(_translated(detector).SerializeToString())
     exported = OnnxDetector(content, file)
-    difference = max(_difference(detector, exported, image, file) for image in images)
+    differences = [_difference(detector, exported, image, file) for image in images]
     write_bytes(file, content)
-    return Export(file, len(content), len(images), difference)
+    return Export(file, len(content), len(differences), max(differences))
 
 
 def _difference(detector: Detector, exported: OnnxDetector, image: Image, file: Path) -> float:

@@ -9,14 +9,20 @@ from statistics import fmean, median, pvariance
 from typing import Any
 
 from flawtrace.config import Config
-from flawtrace.data import Category, Layout, Sample, Survey, mask_problem, survey
+from flawtrace.data import Category, Layout, Sample, Survey, defect_folder, mask_problem, survey
 from flawtrace.decoding import Pixels, decode
-from flawtrace.errors import DataError, FlawtraceError
+from flawtrace.errors import (
+    DataError,
+    FlawtraceError,
+    NoDefectImagesError,
+    TooFewLabelsError,
+)
 from flawtrace.images import as_image, digest, full_range, read_mask
 from flawtrace.traits import Traits, blank, traits
 
 FEW_NORMAL = 20
-FEW_OF_A_TYPE = 5
+LABELS = Config().labels
+"""Labelled images of each type, unless training is told otherwise."""
 MANY_SIZES = 8
 TINY = 16
 """Pixels; a defect of fewer is a single square of the predictor."""
@@ -57,6 +63,11 @@ class Inspection:
     def ok(self) -> bool:
         return not self.problems
 
+    @property
+    def labels(self) -> int:
+        """Labelled images that training can draw of each type, up to those that it draws by itself."""
+        return min([LABELS, *(count.images for count in self.defects.values())])
+
     def to_json(self) -> dict[str, Any]:
         """Plain values only."""
         return {
@@ -66,6 +77,7 @@ class Inspection:
             "normal": self.normal,
             "test_normal": self.test_normal,
             "defects": {name: vars(count) for name, count in self.defects.items()},
+            "labels": self.labels,
             "sizes": size_summary(self.sizes),
             "kinds": dict(self.kinds),
             "ignored": list(self.ignored),
@@ -130,6 +142,7 @@ def _inspection(root: Path, found: Survey, facts: list[_Facts]) -> Inspection:
     category = found.category
     problems = [str(problem) for problem in found.problems]
     problems += [problem for fact in facts for problem in fact.problems]
+    problems += _too_few_defects(category)
     sizes = Counter(fact.size for fact in facts if fact.size is not None)
     return Inspection(
         root=root,
@@ -143,6 +156,15 @@ def _inspection(root: Path, found: Survey, facts: list[_Facts]) -> Inspection:
         problems=tuple(problems),
         warnings=tuple(_warnings(category, facts, sizes)),
     )
+
+
+def _too_few_defects(category: Category) -> Iterator[str]:
+    """What training would stop at."""
+    if not category.anomalous:
+        expected = category.root / defect_folder(category.layout)
+        yield str(NoDefectImagesError(category.root, LABELS, expected))
+    if len(category.anomalous) == 1:
+        yield str(TooFewLabelsError(1))
 
 
 def _count(samples: Iterable[Sample]) -> TypeCount:
@@ -219,8 +241,13 @@ def _few(category: Category) -> Iterator[str]:
     if not category.test_normal:
         yield "No normal image to test with: false alarms on good products cannot be measured."
     for name, samples in category.defect_types.items():
-        if len(samples) < FEW_OF_A_TYPE:
-            yield f"Only {len(samples)} images of defect type {name}; {FEW_OF_A_TYPE} or more are better."
+        if len(samples) < LABELS:
+            yield f"Only {len(samples)} images of defect type {name}; {LABELS} or more are better."
+        if len(samples) == LABELS:
+            yield (
+                f"All {LABELS} images of defect type {name} would be labels, and none is left to evaluate "
+                f"on. Add some, or train with --labels {LABELS - 2}."
+            )
 
 
 def _shifted(category: Category, facts: list[_Facts]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image as Pillow
 from torch import Tensor
 
-from flawtrace.images import OUTLINE, outline
+from flawtrace.images import OUTLINE, as_picture, outline
 from flawtrace.metrics import Curve
 from flawtrace.shapes import AnomalyMap, Image, Mask
 
@@ -208,8 +208,7 @@ def _legend_above(axes: Axes, columns: int) -> None:
 
 def picture(image: Image) -> str:
     """A JPEG of at most PICTURE_SIDE pixels along its longer side."""
-    values = (image.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0)
-    canvas = Pillow.fromarray(values.contiguous().numpy())
+    canvas = Pillow.fromarray(as_picture(image).cpu().numpy())
     canvas.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
     buffer = io.BytesIO()
     canvas.save(buffer, "JPEG", quality=88, subsampling=0)

@@ -91,6 +91,14 @@ def parse_config(tree: Mapping[str, Any], where: str) -> Config:
         raise SettingsError(where, name, first["msg"].removeprefix("Value error, ")) from error
 
 
+def stored_config(tree: Any, where: str) -> Config:
+    """The settings that a run or a detector keeps, read from a file, which may hold anything.
+
+    What a file from before there was a choice does not say is what was done then.
+    """
+    return parse_config({"orientations": 1, **tree} if isinstance(tree, dict) else tree, where)
+
+
 def nearest(name: str, names: "tuple[str, ...] | list[str]") -> str | None:
     """The name that someone who typed `name` probably meant.
 

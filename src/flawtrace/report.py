@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from flawtrace.errors import DamagedFileError
 from flawtrace.evaluation import Case, Evaluation
 from flawtrace.files import read_json, read_jsonl, write_text
 from flawtrace.images import fit, read_image
+from flawtrace.pages import template
 from flawtrace.plots import DEFECTIVE, PREDICTED, OperatingPoint
 from flawtrace.shapes import AnomalyMap, Image, Mask
 from flawtrace.study import LOG_NAME
@@ -46,7 +46,7 @@ def write_report(run: Path, evaluation: Evaluation | None = None) -> Path:
         DamagedFileError: the settings or the summary of the training are missing, or a file cannot be read.
         OutputError: the folder cannot be written.
     """
-    page = _template().render(
+    page = template("report.html.jinja").render(
         title=run.resolve().name,
         today=date.today(),
         tested=_tested(evaluation) if evaluation else None,
@@ -56,18 +56,6 @@ def write_report(run: Path, evaluation: Evaluation | None = None) -> Path:
     path = run / REPORT_NAME
     write_text(path, page.encode("utf-8", "replace").decode())  # a file's name can hold what UTF-8 cannot
     return path
-
-
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("flawtrace"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = lambda value: "–" if value is None else f"{value:.3f}"
-    return environment.get_template("report.html.jinja")
 
 
 def _trained(run: Path) -> dict[str, Any]:

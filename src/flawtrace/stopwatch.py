@@ -12,10 +12,10 @@ from flawtrace import devices
 from flawtrace.detector import Detector, resized
 from flawtrace.encoder import rounded
 from flawtrace.images import squared
+from flawtrace.memory import peak_memory_mb
 from flawtrace.runtime import AnyDetector, Exported
 from flawtrace.shapes import Images
 from flawtrace.stages import STAGES, prefixes
-from flawtrace.study import peak_memory_mb
 
 WARM_UP = 3
 """Passes before the first that counts."""

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import resource
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -51,11 +50,6 @@ class Clock:
         """Add the time of an earlier sitting."""
         self._started -= seconds
         self._processor_started -= processor_seconds
-
-
-def peak_memory_mb() -> int:
-    """Of the whole process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 class Study:

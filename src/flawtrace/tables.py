@@ -1,7 +1,7 @@
 """What a bench found, as tables: plain data, which `formats` and the page of `board` write in their ways.
 
-Whether a difference is above or below
-zero is a sign in the text, never a colour alone. What is missing says why in a note below the table.
+Whether a difference is above or below zero is a sign in the text, never a colour alone. What is missing says
+why in a note below the table.
 """
 
 from collections.abc import Iterable, Iterator

@@ -19,15 +19,18 @@ from flawtrace.data import Split
 from flawtrace.detector import FILE_NAME, Detector, Facts, origin
 from flawtrace.doubts import doubts, image_doubts, policy_doubts
 from flawtrace.environment import scout
-from flawtrace.errors import RunExistsError, TooFewLabelsError, TooFewNormalError
+from flawtrace.errors import DataChangedError, RunExistsError, TooFewLabelsError, TooFewNormalError
 from flawtrace.exam import Exam, deal, examine, judge, learnt_reader, lesson, normal_scores
 from flawtrace.files import locked, read_json, read_jsonl, write_bytes, write_json
+from flawtrace.images import digest, read_image
 from flawtrace.learner import derive
 from flawtrace.material import Prepared, prepare
+from flawtrace.memory import peak_memory_mb
 from flawtrace.pieces import images_of, pieces, sources_of
+from flawtrace.presets import stored_config
 from flawtrace.progress import Event, Plan
 from flawtrace.reader import Reader
-from flawtrace.study import CHECKPOINT_NAME, LOG_NAME, Clock, Journal, Study, checked, peak_memory_mb
+from flawtrace.study import CHECKPOINT_NAME, LOG_NAME, Clock, Journal, Study, checked
 from flawtrace.suspects import Witnesses, named, suspects, write_suspects
 
 SETTINGS_NAME = "settings.json"
@@ -70,7 +73,7 @@ def train(
     with locked(run):
         clock = Clock()
         config = _with_folds_for(config, len(images_of(split.labelled)))
-        if (finished := _finished(run, config, resume)) is not None:
+        if (finished := _finished(run, config, split, resume)) is not None:
             yield finished
             return
         split = pieces(split, config)
@@ -245,15 +248,28 @@ def _refuse_rate_without_normal(split: Split, config: Config) -> None:
         raise TooFewNormalError(rate)
 
 
-def _finished(run: Path, config: Config, resume: bool) -> Trained | None:
+def refuse_other_settings(run: Path, config: Config) -> None:
+    """Before anything is written.
+
+    Raises:
+        RunExistsError: the folder holds a run that was made otherwise.
+    """
+    settings = run / SETTINGS_NAME
+    if settings.exists() and stored_config(read_json(settings), str(settings)) != config:
+        raise RunExistsError(run, "holds a run with other settings")
+
+
+def _finished(run: Path, config: Config, split: Split, resume: bool) -> Trained | None:
     """What `run` holds, if that is a finished run; None where one can begin or go on."""
     settings = run / SETTINGS_NAME
     if not settings.exists():
         return None
     if not resume:
         raise RunExistsError(run, "holds a run already")
-    if read_json(settings) != config.model_dump(mode="json"):
-        raise RunExistsError(run, "holds a run with other settings")
+    refuse_other_settings(run, config)
     if not (run / SUMMARY_NAME).exists():
         return None
-    return Trained(Detector.load(run), read_json(run / SUMMARY_NAME))
+    detector = Detector.load(run)
+    if not {digest(read_image(image)) for image in images_of(split.labelled)} <= set(detector.facts.digests):
+        raise DataChangedError(run)
+    return Trained(detector, read_json(run / SUMMARY_NAME))

@@ -5,7 +5,7 @@ import io
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from flawtrace import comparison
 from flawtrace.board import write_board
 from flawtrace.comparison import Benchmark, Told
 from flawtrace.config import ProtocolName, RuntimeName
-from flawtrace.data import EXTENSIONS, draw_split, read_category
+from flawtrace.data import draw_split, images_in, read_category
 from flawtrace.detector import Detector, Prediction
 from flawtrace.devices import ready
 from flawtrace.diagnosis import examined
@@ -37,11 +37,11 @@ from flawtrace.methods import DEFAULT, chosen, read_methods
 from flawtrace.presets import load_config
 from flawtrace.progress import Event
 from flawtrace.protocols import CURVE
-from flawtrace.report import write_report
+from flawtrace.report import REPORT_NAME, write_report
 from flawtrace.runtime import AnyDetector, load
 from flawtrace.stopwatch import Timing, measure
 from flawtrace.synthetic import make_dataset
-from flawtrace.training import SUMMARY_NAME, Trained
+from flawtrace.training import SETTINGS_NAME, SUMMARY_NAME, Trained, refuse_other_settings
 from flawtrace.training import train as training
 
 METRICS_NAME = "metrics.json"
@@ -69,6 +69,8 @@ class Row:
     doubt: str | None = None
     """Why the detector is unsure: the image is unlike those that it was trained on."""
     error: str | None = None
+    name: str | None = None
+    """Of the files in maps, masks and overlays, without what follows the point."""
 
 
 def inspect(folder: Path | str, progress: Counting | None = None) -> Inspection:
@@ -94,10 +96,13 @@ def train(
     ready(device)  # before anything is read
     config = load_config(preset, settings_file, settings)
     split = draw_split(read_category(Path(folder)), config.labels, config.seed)
+    trained_now = False
     for event in training(split, config, Path(out), resume=resume, device=device):
         if isinstance(event, Trained):
-            write_report(Path(out))
+            if trained_now or not (Path(out) / REPORT_NAME).exists():  # or it would forget an evaluation
+                write_report(Path(out))
             return event
+        trained_now = True
         if progress:
             progress(event)
     raise AssertionError("training ends with a detector")
@@ -109,13 +114,16 @@ def evaluate(
     """Score the run's detector on the images in `folder` that it was not trained on.
 
     Of normal images that are there for training, as in a folder the detector has never seen, at most
-    `normal_limit` are looked at. Leaves `metrics.json` and the full report in the folder `run`.
+    `normal_limit` are looked at. Leaves `metrics.json` and the full report in the folder `run`; a detector
+    without its run has no report, one that is named by its file leaves nothing.
     """
     category, detector = read_category(Path(folder)), _detector(run, device)
     samples = category.for_testing(detector.config.normal_limit)
     evaluation = evaluate_detector(detector, samples, progress)
-    write_json(Path(run) / METRICS_NAME, evaluation.to_json())
-    write_report(Path(run), evaluation)
+    if Path(run).is_dir():
+        write_json(Path(run) / METRICS_NAME, evaluation.to_json())
+    if all((Path(run) / name).is_file() for name in (SETTINGS_NAME, SUMMARY_NAME)):
+        write_report(Path(run), evaluation)
     return evaluation
 
 
@@ -161,7 +169,7 @@ def export(run: Path | str, out: Path | str | None = None, images: Iterable[Path
     files = list(_image_files(Path(path) for path in images)) or _trained_on(Path(run))
     if not files:
         raise NothingToCompareError(Path(run))
-    return export_onnx(detector, file, [read_image(name) for name in files[:COMPARED]])
+    return export_onnx(detector, file, map(read_image, files[:COMPARED]))
 
 
 def bench(
@@ -235,8 +243,9 @@ def demo(
 ) -> tuple[Trained, Evaluation]:
     """Make a small data set, train on it, evaluate on images kept back, and write a report in `out`/run."""
     images, run = Path(out) / "images", Path(out) / "run"
-    make_dataset(images, seed=seed)
     settings = DEMO_SETTINGS | {"seed": seed}
+    refuse_other_settings(run, load_config(settings=settings))
+    make_dataset(images, seed=seed)
     trained = train(images, run, settings=settings, resume=True, progress=progress)
     return trained, evaluate(run, images)
 
@@ -279,11 +288,13 @@ def _look(detector: AnyDetector, file: Path, out: Path | None, name: str) -> Row
         found = detector.predict(image)
     except FlawtraceError as error:
         return Row(str(file), None, "ERROR", None, error=str(error))
+    row = _row(file, found)
     if out:
         write_map(out / "maps" / f"{name}.tiff", found.anomaly_map)
         write_mask(out / "masks" / f"{name}.png", found.mask)
         write_picture(out / "overlays" / f"{name}.png", overlay(image, found.anomaly_map, detector.threshold))
-    return _row(file, found)
+        return replace(row, name=name)
+    return row
 
 
 def _row(file: Path, found: Prediction) -> Row:
@@ -296,7 +307,7 @@ def _image_files(paths: Iterable[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in EXTENSIONS)
+        inside = images_in(path)
         if not inside:
             raise NoImagesError(path)
         yield from inside
