@@ -131,7 +131,7 @@ def cells(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for category in find_categories(arguments.data):
         for trial in trials(category, "five-per-type", seeds_of(arguments.seeds)):
             desk = Desk(trial, arguments.out.parent)
-            seed = {"seed": trial.seed, "profile.length": 1}
+            seed = {"seed": trial.seed, "orientations": 1, "profile.length": 1}
             base = load_config(settings=seed)
             test = canvases_of(trial.split.test, desk.encoded(base).prepared.encoder, base)
             for regime, settings in REGIMES.items():

@@ -38,6 +38,7 @@ from flawtrace.turns import turned_back
 
 CHOOSERS = ("uniform", "random-walk", "hardness", "progress", "taught", "picked", "rationed", "balanced")
 SETTINGS: dict[str, Any] = {
+    "orientations": 1,
     "predictor.batch": 32,
     "predictor.crop_side": 64,
     "predictor.members": 1,

@@ -55,5 +55,5 @@ def policy_doubts(log: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield (
             f"The policy is dead: its entropy fell to {entropies[-1]:.3f} nats, so it does the same wherever "
             "it is, and learns no more. Raise --policy.entropy_weight, or take a fixed strategy "
-            "(--sampler uniform), which detects as well."
+            "(--sampler uniform), which needs none."
         )
