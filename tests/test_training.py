@@ -22,6 +22,7 @@ from flawtrace.detector import Detector
 from flawtrace.errors import (
     DataChangedError,
     DivergedError,
+    FewImagesWarning,
     FolderInUseError,
     OutputError,
     RunExistsError,
@@ -175,6 +176,21 @@ def test_a_finished_run_keeps_its_evaluation_and_its_images(
     make_dataset(others, side=64, num_normal=9, num_test_normal=3, num_per_type=4, seed=1)
     with pytest.raises(DataChangedError, match="byte for byte"):
         verbs.train(others, copy, settings=tiny, resume=True)
+
+
+def test_a_type_with_few_images_is_trained_on_with_all_of_them(
+    category: Path, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    """Four of each type, and one of holes."""
+    copy = tmp_path / "parts"
+    shutil.copytree(category, copy)
+    for name in ("000", "001", "002"):
+        (copy / f"test/hole/{name}.png").unlink()
+        (copy / f"ground_truth/hole/{name}_mask.png").unlink()
+    with pytest.warns(FewImagesWarning, match="Only 1 image of defect type hole"):
+        trained = verbs.train(copy, tmp_path / "run", settings=tiny)
+    assert sorted(trained.summary["defect_types"]).count("hole") == 1
+    assert len(trained.summary["defect_types"]) == 5
 
 
 def test_a_run_is_not_overwritten_by_accident(category: Path, run: Path, tiny: dict[str, Any]) -> None:

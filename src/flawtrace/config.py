@@ -204,7 +204,7 @@ class Config(Settings):
     seed: NonNegativeInt = 42
     """Decides which images are labelled, and every draw of the training."""
     labels: PositiveInt = 5
-    """Labelled images drawn per defect type."""
+    """Labelled images drawn per defect type, or all of a type that has fewer."""
     copies: NonNegativeInt = 6
     """Randomly flipped, rotated, shifted and sheared copies of each labelled image."""
     encoder: Encoder = "features"

@@ -13,7 +13,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from flawtrace.alarms import announced_text
-from flawtrace.config import Config
 
 if TYPE_CHECKING:
     from flawtrace.comparison import Benchmark, Plan, Row, Told
@@ -52,10 +51,8 @@ def print_inspection(inspection: "Inspection") -> None:
         for line in lines:
             out_console.print(f"[{style}]{label}:[/]", end=" ")
             out_console.print(line, markup=False)
-    few = "" if inspection.labels == Config().labels else f", with --labels {inspection.labels}"
-    out_console.print(
-        f"Ready to train{few}." if inspection.ok else f"{len(inspection.problems)} problems to mend first."
-    )
+    verdict = "Ready to train." if inspection.ok else f"{len(inspection.problems)} problems to mend first."
+    out_console.print(verdict)
 
 
 def print_evaluation(evaluation: "Evaluation") -> None:

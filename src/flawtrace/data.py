@@ -134,16 +134,31 @@ def draw_split(category: Category, labels: int, seed: int) -> Split:
         NoDefectImagesError: there is nothing to draw from.
         TooFewImagesError: a type has fewer images than `labels`.
     """
+    if scarce(category, labels):
+        counts = {name: len(samples) for name, samples in category.defect_types.items()}
+        raise TooFewImagesError(category.root, labels, counts)
+    return draw_available(category, labels, seed)
+
+
+def draw_available(category: Category, labels: int, seed: int) -> Split:
+    """Like `draw_split`, but of a type that has fewer images than `labels` all of them.
+
+    Raises:
+        NoDefectImagesError: there is nothing to draw from.
+    """
     types = category.defect_types
     if labels and not types:
         raise NoDefectImagesError(category.root, labels, category.root / defect_folder(category.layout))
-    if any(len(samples) < labels for samples in types.values()):
-        counts = {name: len(samples) for name, samples in types.items()}
-        raise TooFewImagesError(category.root, labels, counts)
     drawn = {sample for name, samples in types.items() for sample in _draw(name, samples, labels, seed)}
     labelled = tuple(sample for sample in category.anomalous if sample in drawn)
     rest = tuple(sample for sample in category.anomalous if sample not in drawn)
     return Split(category.normal, labelled, category.test_normal + rest)
+
+
+def scarce(category: Category, labels: int) -> dict[str, int]:
+    """The defect types with fewer images than `labels`, and how many they have."""
+    counts = {name: len(samples) for name, samples in category.defect_types.items()}
+    return {name: count for name, count in counts.items() if count < labels}
 
 
 def survey(root: Path) -> Survey:

@@ -25,6 +25,16 @@ class DoubtWarning(UserWarning):
     """A detector that works, and should not be trusted."""
 
 
+class FewImagesWarning(UserWarning):
+    """A defect type has fewer images than labels are asked for."""
+
+    def __init__(self, defect_type: str, count: int, labels: int) -> None:
+        super().__init__(
+            f"Only {count} image{'s'[: count != 1]} of defect type {defect_type}, and {labels} labels of each "
+            "are asked for: all are labels, and none is left to evaluate on."
+        )
+
+
 class OutputError(FlawtraceError):
     def __init__(self, path: Path, cause: OSError) -> None:
         super().__init__(

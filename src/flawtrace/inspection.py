@@ -63,11 +63,6 @@ class Inspection:
     def ok(self) -> bool:
         return not self.problems
 
-    @property
-    def labels(self) -> int:
-        """Labelled images that training can draw of each type, up to those that it draws by itself."""
-        return min([LABELS, *(count.images for count in self.defects.values())])
-
     def to_json(self) -> dict[str, Any]:
         """Plain values only."""
         return {
@@ -77,7 +72,6 @@ class Inspection:
             "normal": self.normal,
             "test_normal": self.test_normal,
             "defects": {name: vars(count) for name, count in self.defects.items()},
-            "labels": self.labels,
             "sizes": size_summary(self.sizes),
             "kinds": dict(self.kinds),
             "ignored": list(self.ignored),
@@ -242,11 +236,12 @@ def _few(category: Category) -> Iterator[str]:
         yield "No normal image to test with: false alarms on good products cannot be measured."
     for name, samples in category.defect_types.items():
         if len(samples) < LABELS:
-            yield f"Only {len(samples)} images of defect type {name}; {LABELS} or more are better."
-        if len(samples) == LABELS:
+            images = f"{len(samples)} image{'s'[: len(samples) != 1]}"
+            yield f"Only {images} of defect type {name}; {LABELS} or more are better."
+        if len(samples) <= LABELS:
             yield (
-                f"All {LABELS} images of defect type {name} would be labels, and none is left to evaluate "
-                f"on. Add some, or train with --labels {LABELS - 2}."
+                f"All images of defect type {name} would be labels, and none is left to evaluate on. "
+                "Add some, or train with fewer --labels."
             )
 
 

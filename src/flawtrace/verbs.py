@@ -15,13 +15,14 @@ from flawtrace import comparison
 from flawtrace.board import write_board
 from flawtrace.comparison import Benchmark, Told
 from flawtrace.config import ProtocolName, RuntimeName
-from flawtrace.data import draw_split, images_in, read_category
+from flawtrace.data import draw_available, images_in, read_category, scarce
 from flawtrace.detector import Detector, Prediction
 from flawtrace.devices import ready
 from flawtrace.diagnosis import examined
 from flawtrace.doubts import doubts
 from flawtrace.errors import (
     DoubtWarning,
+    FewImagesWarning,
     FlawtraceError,
     NoImagesError,
     NothingToCompareError,
@@ -92,10 +93,16 @@ def train(
     """Train a detector on the images in `folder`, and leave it with a log and a report in `out`.
 
     `settings` are dotted names, such as {"labels": 3, "sampler.kind": "uniform"}.
+
+    Warns:
+        FewImagesWarning: a defect type has fewer images than labels are asked for; all of them are labels.
     """
     ready(device)  # before anything is read
     config = load_config(preset, settings_file, settings)
-    split = draw_split(read_category(Path(folder)), config.labels, config.seed)
+    category = read_category(Path(folder))
+    split = draw_available(category, config.labels, config.seed)
+    for defect_type, count in scarce(category, config.labels).items():
+        warnings.warn(FewImagesWarning(defect_type, count, config.labels), stacklevel=2)
     trained_now = False
     for event in training(split, config, Path(out), resume=resume, device=device):
         if isinstance(event, Trained):
