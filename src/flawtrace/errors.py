@@ -30,8 +30,8 @@ class FewImagesWarning(UserWarning):
 
     def __init__(self, defect_type: str, count: int, labels: int) -> None:
         super().__init__(
-            f"Only {count} image{'s'[: count != 1]} of defect type {defect_type}, and {labels} labels of each "
-            "are asked for: all are labels, and none is left to evaluate on."
+            f"Only {count} image{'s'[: count != 1]} of defect type {defect_type}, and {labels} labels of "
+            "each are asked for: all are labels, and none is left to evaluate on."
         )
 
 
