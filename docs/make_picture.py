@@ -31,7 +31,7 @@ def main(demo: Path, picture: Path) -> None:
         row[0].imshow(image.permute(1, 2, 0))
         row[1].imshow(case.mask, cmap="gray")
         row[2].imshow(case.anomaly_map, cmap="inferno", vmin=0, vmax=1)
-        row[3].imshow(outline.permute(1, 2, 0))
+        row[3].imshow(outline)
         row[0].set_ylabel(kind)
     for cell in axes.flat:
         cell.set(xticks=[], yticks=[])

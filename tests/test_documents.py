@@ -3,6 +3,8 @@
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,14 @@ def test_the_python_example_runs(
     code = blocks("python").replace('{"labels": 5, "seed": 42}', repr(tiny))
     exec(compile(code, "README.md", "exec"), {})
     assert (tmp_path / "found/predictions.csv").exists()
+
+
+def test_the_picture_can_be_made_again(run: Path, category: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").symlink_to(run)
+    (tmp_path / "images").symlink_to(category)
+    made = tmp_path / "demo.jpg"
+    subprocess.run([sys.executable, ROOT / "docs/make_picture.py", tmp_path, made], check=True)
+    assert made.stat().st_size > 10_000
 
 
 def test_every_module_has_its_line_in_the_architecture() -> None:
