@@ -1,9 +1,21 @@
 """A peak of memory is that of what is asked about, not of what went before."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from flawtrace.memory import FORGET, forget_peak, peak_memory_mb
+
+
+def test_a_system_without_the_line_is_asked_another_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = tmp_path / "status"
+    status.write_text("Name:\tpython\nVmRSS:\t 1024 kB\n")
+    for file in (status, tmp_path / "missing"):
+        monkeypatch.setattr("flawtrace.memory.STATUS", file)
+        assert peak_memory_mb() > 10
 
 
 def test_a_peak_can_be_forgotten() -> None:

@@ -18,7 +18,6 @@ settings is answered from one fit, and says what that fit cost.
 import argparse
 import hashlib
 import json
-import resource
 import time
 from importlib import import_module
 from importlib.metadata import version
@@ -33,6 +32,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from flawtrace.files import write_bytes
+from flawtrace.memory import peak_memory_mb
 
 METHODS = ("padim", "patchcore", "supersimplenet", "unet", "reconstruction")
 
@@ -95,10 +95,6 @@ def predicted(peer: ModuleType, split: Split, state: dict[str, Tensor]) -> tuple
     if scores:
         tensors["scores"] = torch.cat(scores).float()
     return tensors, seconds
-
-
-def peak_memory_mb() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def write(file: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:

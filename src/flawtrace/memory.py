@@ -9,9 +9,10 @@ STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 def peak_memory_mb() -> int:
     """Since the process began, or since `forget_peak`; 0 where the system does not tell."""
-    if STATUS.is_file():
-        lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)
-        return int(lines["VmHWM"].split()[0]) // 1024
+    lines = STATUS.read_text().splitlines() if STATUS.is_file() else []
+    for line in lines:
+        if line.startswith("VmHWM:"):  # some sandboxes have the file without it
+            return int(line.split()[1]) // 1024
     try:
         import resource  # noqa: PLC0415 (not on Windows)
     except ImportError:
