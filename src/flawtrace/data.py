@@ -148,7 +148,7 @@ def draw_available(category: Category, labels: int, seed: int) -> Split:
     """
     types = category.defect_types
     if labels and not types:
-        raise NoDefectImagesError(category.root, labels, category.root / defect_folder(category.layout))
+        raise NoDefectImagesError(category.root, labels, category.root / _defect_folder(category.layout))
     drawn = {sample for name, samples in types.items() for sample in _draw(name, samples, labels, seed)}
     labelled = tuple(sample for sample in category.anomalous if sample in drawn)
     rest = tuple(sample for sample in category.anomalous if sample not in drawn)
@@ -221,7 +221,7 @@ def normal_folder(layout: Layout) -> str:
     return "train/good" if layout == "mvtec" else "normal"
 
 
-def defect_folder(layout: Layout) -> str:
+def _defect_folder(layout: Layout) -> str:
     return "test/<type>" if layout == "mvtec" else "defects"
 
 

@@ -23,7 +23,7 @@ from flawtrace.config import Config
 from flawtrace.devices import ON_PROCESSOR, at_once, batches, sent
 from flawtrace.errors import DamagedDetectorError, ForeignDetectorError
 from flawtrace.files import write_bytes
-from flawtrace.images import squared
+from flawtrace.images import digest, squared
 from flawtrace.learner import seeded
 from flawtrace.pieces import worked_on
 from flawtrace.presets import stored_config
@@ -175,6 +175,10 @@ class Detector(nn.Module):
             image, self.config, lambda tiles: self.anomaly_maps(sent(tiles, device)).cpu(), at_once(device)
         )
         return decided(image, anomaly_map, self.facts)
+
+    def knows(self, image: Image) -> bool:
+        """Whether it was trained on this image (3, h, w), told by content."""
+        return digest(image) in self.facts.digests
 
     def save(self, path: Path) -> None:
         """Write the one file: weights, and in its header everything else."""

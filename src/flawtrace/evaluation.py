@@ -14,7 +14,7 @@ from flawtrace.data import Sample
 from flawtrace.detector import Detector
 from flawtrace.devices import at_once
 from flawtrace.errors import NothingToEvaluateError
-from flawtrace.images import digest, read_image
+from flawtrace.images import read_image
 from flawtrace.metrics import Curve, pixel_f1, precision_recall_points, roc_points, summary
 from flawtrace.pieces import common_size, mask_at
 from flawtrace.shapes import AnomalyMap, Mask
@@ -116,9 +116,8 @@ def evaluate(
 
 def _cases(detector: Detector, samples: Sequence[Sample], size: Size) -> list[Case]:
     """The samples that the detector does not know, each with its anomaly map."""
-    known = set(detector.facts.digests)
     pictures = [(sample, read_image(sample.image)) for sample in samples]
-    unknown = [(sample, image) for sample, image in pictures if digest(image) not in known]
+    unknown = [(sample, image) for sample, image in pictures if not detector.knows(image)]
     maps = detector.maps_at(size, [image for _, image in unknown])
     return [
         _case(sample, anomaly_map, detector.threshold)

@@ -9,14 +9,9 @@ from statistics import fmean, median, pvariance
 from typing import Any
 
 from flawtrace.config import Config
-from flawtrace.data import Category, Layout, Sample, Survey, defect_folder, mask_problem, survey
+from flawtrace.data import Category, Layout, Sample, Survey, draw_available, mask_problem, survey
 from flawtrace.decoding import Pixels, decode
-from flawtrace.errors import (
-    DataError,
-    FlawtraceError,
-    NoDefectImagesError,
-    TooFewLabelsError,
-)
+from flawtrace.errors import DataError, FlawtraceError, NoDefectImagesError, TooFewLabelsError
 from flawtrace.images import as_image, digest, full_range, read_mask
 from flawtrace.traits import Traits, blank, traits
 
@@ -152,13 +147,13 @@ def _inspection(root: Path, found: Survey, facts: list[_Facts]) -> Inspection:
     )
 
 
-def _too_few_defects(category: Category) -> Iterator[str]:
+def _too_few_defects(category: Category) -> list[str]:
     """What training would stop at."""
-    if not category.anomalous:
-        expected = category.root / defect_folder(category.layout)
-        yield str(NoDefectImagesError(category.root, LABELS, expected))
-    if len(category.anomalous) == 1:
-        yield str(TooFewLabelsError(1))
+    try:
+        labelled = draw_available(category, LABELS, seed=0).labelled
+    except NoDefectImagesError as error:
+        return [str(error)]
+    return [str(TooFewLabelsError(1))] if len(labelled) == 1 else []
 
 
 def _count(samples: Iterable[Sample]) -> TypeCount:

@@ -37,6 +37,11 @@ MOST_RELATIVE = 2.0
 """Top of the colour scale of the visit maps of quarters: twice as often as the average cell."""
 
 
+def can_report(run: Path) -> bool:
+    """Whether `run` holds what every report needs: a detector alone does not."""
+    return all((run / name).is_file() for name in (SETTINGS_NAME, SUMMARY_NAME))
+
+
 def write_report(run: Path, evaluation: Evaluation | None = None) -> Path:
     """Write `report.html` in the folder `run` and return its path.
 

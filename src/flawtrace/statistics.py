@@ -157,7 +157,7 @@ def paired_across(groups: Iterable[tuple[Rows, Rows]], metric: str) -> Differenc
 def labels_curve(rows: Rows, metric: str) -> dict[int, Estimate]:
     """One method in one category by number of labels per type, lowest first, wherever it has the metric."""
     numbers = grouped((row for row in rows if row["labels"] is not None), "labels")
-    curve = {number: across([group], metric) for number, group in sorted(numbers.items())}
+    curve = {number: estimate(group, metric) for number, group in sorted(numbers.items())}
     return {number: found for number, found in curve.items() if found is not None}
 
 

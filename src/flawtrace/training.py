@@ -22,7 +22,7 @@ from flawtrace.environment import scout
 from flawtrace.errors import DataChangedError, RunExistsError, TooFewLabelsError, TooFewNormalError
 from flawtrace.exam import Exam, deal, examine, judge, learnt_reader, lesson, normal_scores
 from flawtrace.files import locked, read_json, read_jsonl, write_bytes, write_json
-from flawtrace.images import digest, read_image
+from flawtrace.images import read_image
 from flawtrace.learner import derive
 from flawtrace.material import Prepared, prepare
 from flawtrace.memory import peak_memory_mb
@@ -270,6 +270,6 @@ def _finished(run: Path, config: Config, split: Split, resume: bool) -> Trained 
     if not (run / SUMMARY_NAME).exists():
         return None
     detector = Detector.load(run)
-    if not {digest(read_image(image)) for image in images_of(split.labelled)} <= set(detector.facts.digests):
+    if not all(detector.knows(read_image(image)) for image in images_of(split.labelled)):
         raise DataChangedError(run)
     return Trained(detector, read_json(run / SUMMARY_NAME))

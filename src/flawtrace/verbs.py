@@ -5,7 +5,7 @@ import io
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,11 +38,11 @@ from flawtrace.methods import DEFAULT, chosen, read_methods
 from flawtrace.presets import load_config
 from flawtrace.progress import Event
 from flawtrace.protocols import CURVE
-from flawtrace.report import REPORT_NAME, write_report
+from flawtrace.report import REPORT_NAME, can_report, write_report
 from flawtrace.runtime import AnyDetector, load
 from flawtrace.stopwatch import Timing, measure
 from flawtrace.synthetic import make_dataset
-from flawtrace.training import SETTINGS_NAME, SUMMARY_NAME, Trained, refuse_other_settings
+from flawtrace.training import SUMMARY_NAME, Trained, refuse_other_settings
 from flawtrace.training import train as training
 
 METRICS_NAME = "metrics.json"
@@ -129,7 +129,7 @@ def evaluate(
     evaluation = evaluate_detector(detector, samples, progress)
     if Path(run).is_dir():
         write_json(Path(run) / METRICS_NAME, evaluation.to_json())
-    if all((Path(run) / name).is_file() for name in (SETTINGS_NAME, SUMMARY_NAME)):
+    if can_report(Path(run)):
         write_report(Path(run), evaluation)
     return evaluation
 
@@ -295,18 +295,16 @@ def _look(detector: AnyDetector, file: Path, out: Path | None, name: str) -> Row
         found = detector.predict(image)
     except FlawtraceError as error:
         return Row(str(file), None, "ERROR", None, error=str(error))
-    row = _row(file, found)
     if out:
         write_map(out / "maps" / f"{name}.tiff", found.anomaly_map)
         write_mask(out / "masks" / f"{name}.png", found.mask)
         write_picture(out / "overlays" / f"{name}.png", overlay(image, found.anomaly_map, detector.threshold))
-        return replace(row, name=name)
-    return row
+    return _row(file, found, name if out else None)
 
 
-def _row(file: Path, found: Prediction) -> Row:
+def _row(file: Path, found: Prediction, name: str | None) -> Row:
     share = round(float(found.mask.float().mean()), 6)
-    return Row(str(file), round(found.score, 6), found.verdict, share, found.doubt)
+    return Row(str(file), round(found.score, 6), found.verdict, share, found.doubt, name=name)
 
 
 def _image_files(paths: Iterable[Path]) -> Iterator[Path]:
