@@ -25,18 +25,18 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from flawtrace.config import Config
-from flawtrace.data import draw_split, evenly, read_category
-from flawtrace.detector import Detector
-from flawtrace.devices import named, peak_memory_mb, ready, settle
-from flawtrace.encoder import build
-from flawtrace.environment import scout
-from flawtrace.images import read_image
-from flawtrace.learner import derive
-from flawtrace.material import Prepared, prepare
-from flawtrace.pieces import common_size, pieces
-from flawtrace.presets import load_config
-from flawtrace.study import Clock, Study
+from flawtrace.data.folders import draw_split, evenly, read_category
+from flawtrace.data.pieces import common_size, pieces
+from flawtrace.detector.artefact import Detector
+from flawtrace.ground.config import Config
+from flawtrace.ground.devices import named, peak_memory_mb, ready, settle
+from flawtrace.ground.learner import derive
+from flawtrace.ground.presets import load_config
+from flawtrace.method.encoder import build
+from flawtrace.method.environment import scout
+from flawtrace.method.material import Prepared, prepare
+from flawtrace.pictures.images import read_image
+from flawtrace.training.study import Clock, Study
 
 WARM_UP = 2
 LOOKED_AT = 32
@@ -154,7 +154,7 @@ def computing(way: str, device: torch.device) -> Iterator[None]:
         return torch.backends.cudnn.flags(True, tried, deterministic=False, allow_tf32=tf32)
 
     mixed = torch.autocast(device.type, torch.bfloat16, enabled=way == "mixed")
-    with flags(), patch("flawtrace.environment.learning", flags), mixed:
+    with flags(), patch("flawtrace.method.environment.learning", flags), mixed:
         yield
 
 

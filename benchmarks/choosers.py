@@ -35,9 +35,16 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from flawtrace import sampler
-from flawtrace.config import Config
-from flawtrace.fitting import (
+from flawtrace.ground.config import Config
+from flawtrace.ground.learner import derive, generator
+from flawtrace.ground.shapes import ErrorMaps, Logits, PerWalker
+from flawtrace.method import sampler
+from flawtrace.method.material import Material
+from flawtrace.method.patches import edges, mean_under, random_centers, standardized, static_maps
+from flawtrace.method.predictor import Compact, Views, prediction_loss
+from flawtrace.method.walkers import Geometry, Places, Walkers
+from flawtrace.pictures.turns import turned_back
+from flawtrace.training.fitting import (
     Batch,
     Examples,
     Fit,
@@ -49,13 +56,6 @@ from flawtrace.fitting import (
     turned_batch,
     under,
 )
-from flawtrace.learner import derive, generator
-from flawtrace.material import Material
-from flawtrace.patches import edges, mean_under, random_centers, standardized, static_maps
-from flawtrace.predictor import Compact, Views, prediction_loss
-from flawtrace.shapes import ErrorMaps, Logits, PerWalker
-from flawtrace.turns import turned_back
-from flawtrace.walkers import Geometry, Places, Walkers
 
 ROLLOUT = 16
 """Steps of the predictor after which the policy learns."""

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from flawtrace.data import draw_split, read_category
-from flawtrace.presets import load_config
-from flawtrace.progress import Event
-from flawtrace.training import train
+from flawtrace.data.folders import draw_split, read_category
+from flawtrace.ground.presets import load_config
+from flawtrace.training.progress import Event
+from flawtrace.training.run import train
 
 
 def main(preset: str, folder: Path, out: Path) -> None:

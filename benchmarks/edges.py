@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from flawtrace.data import read_category
-from flawtrace.detector import Detector
-from flawtrace.evaluation import evaluate
-from flawtrace.metrics import Maps, Masks, pixel_f1, pixel_f1_max
+from flawtrace.data.folders import read_category
+from flawtrace.detector.artefact import Detector
+from flawtrace.measures.evaluation import evaluate
+from flawtrace.measures.metrics import Maps, Masks, pixel_f1, pixel_f1_max
 
 SQUARE = np.ones((1, 3, 3), dtype=bool)
 """A pixel and its eight neighbours, in each image by itself."""

@@ -27,15 +27,15 @@ import torch
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from flawtrace import verbs
-from flawtrace.cell import circumstances
-from flawtrace.detector import Detector, Facts
-from flawtrace.files import append_json, read_jsonl
-from flawtrace.images import as_picture, write_picture
-from flawtrace.memory import peak_memory_mb
-from flawtrace.plots import DEFECTIVE, NORMAL, STYLE
-from flawtrace.presets import load_config
-from flawtrace.stopwatch import measure
-from flawtrace.synthetic import make_dataset
+from flawtrace.benchmark.cell import circumstances
+from flawtrace.detector.artefact import Detector, Facts
+from flawtrace.detector.stopwatch import measure
+from flawtrace.ground.files import append_json, read_jsonl
+from flawtrace.ground.memory import peak_memory_mb
+from flawtrace.ground.presets import load_config
+from flawtrace.pictures.images import as_picture, write_picture
+from flawtrace.pictures.synthetic import make_dataset
+from flawtrace.report.plots import DEFECTIVE, NORMAL, STYLE
 
 SHORT: dict[str, Any] = {
     "labels": 4,

@@ -20,26 +20,26 @@ import numpy as np
 import torch
 from rows import arguments_of, run
 
-from flawtrace.cell import SIDE, Desk, commit
-from flawtrace.cli import seeds_of
-from flawtrace.comparison import find_categories
-from flawtrace.config import Config
-from flawtrace.data import Sample
-from flawtrace.detector import resized
-from flawtrace.devices import batches
-from flawtrace.encoder import Features, Pixels
-from flawtrace.environment import Cycle
-from flawtrace.files import read_jsonl
-from flawtrace.images import read_image
-from flawtrace.material import Material, encode
-from flawtrace.metrics import summary
-from flawtrace.patches import mean_under
-from flawtrace.pieces import worked_on
-from flawtrace.presets import load_config
-from flawtrace.profile import observe
-from flawtrace.protocols import trials
-from flawtrace.shapes import Canvases
-from flawtrace.walkers import Places
+from flawtrace.benchmark.cell import SIDE, Desk, commit
+from flawtrace.benchmark.comparison import find_categories
+from flawtrace.cli.app import seeds_of
+from flawtrace.data.folders import Sample
+from flawtrace.data.pieces import worked_on
+from flawtrace.data.protocols import trials
+from flawtrace.detector.artefact import resized
+from flawtrace.ground.config import Config
+from flawtrace.ground.devices import batches
+from flawtrace.ground.files import read_jsonl
+from flawtrace.ground.presets import load_config
+from flawtrace.ground.shapes import Canvases
+from flawtrace.measures.metrics import summary
+from flawtrace.method.encoder import Features, Pixels
+from flawtrace.method.environment import Cycle
+from flawtrace.method.material import Material, encode
+from flawtrace.method.patches import mean_under
+from flawtrace.method.profile import observe
+from flawtrace.method.walkers import Places
+from flawtrace.pictures.images import read_image
 
 REGIMES: dict[str, dict[str, Any]] = {
     "30 updates": {"updates": 30},

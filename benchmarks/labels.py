@@ -22,18 +22,18 @@ import numpy as np
 import torch
 from rows import arguments_of, run
 
-from flawtrace.cell import SIDE, commit, looked
-from flawtrace.cli import seeds_of
-from flawtrace.comparison import find_categories
-from flawtrace.data import Sample, Split
-from flawtrace.files import read_jsonl
-from flawtrace.images import read_mask, write_mask
-from flawtrace.learner import derive
-from flawtrace.metrics import summary
-from flawtrace.pieces import mask_at
-from flawtrace.presets import load_config
-from flawtrace.protocols import trials
-from flawtrace.training import Trained, train
+from flawtrace.benchmark.cell import SIDE, commit, looked
+from flawtrace.benchmark.comparison import find_categories
+from flawtrace.cli.app import seeds_of
+from flawtrace.data.folders import Sample, Split
+from flawtrace.data.pieces import mask_at
+from flawtrace.data.protocols import trials
+from flawtrace.ground.files import read_jsonl
+from flawtrace.ground.learner import derive
+from flawtrace.ground.presets import load_config
+from flawtrace.measures.metrics import summary
+from flawtrace.pictures.images import read_mask, write_mask
+from flawtrace.training.run import Trained, train
 
 KINDS = ("right", "exchanged", "shifted", "hidden-1", "hidden-5", "hidden-10")
 SHIFT = 8

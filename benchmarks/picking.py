@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from flawtrace.config import PolicyConfig
-from flawtrace.learner import Learner, seeded
-from flawtrace.sampler import Policy, clipped_policy_loss, standardized
-from flawtrace.shapes import PerWalker
+from flawtrace.ground.config import PolicyConfig
+from flawtrace.ground.learner import Learner, seeded
+from flawtrace.ground.shapes import PerWalker
+from flawtrace.method.sampler import Policy, clipped_policy_loss, standardized
 
 ROLLOUT = 16
 """Steps of the predictor after which the policy learns."""

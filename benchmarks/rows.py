@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from flawtrace.files import append_json, read_jsonl
+from flawtrace.ground.files import append_json, read_jsonl
 
 Row = dict[str, Any]
 

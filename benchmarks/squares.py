@@ -18,23 +18,23 @@ import torch
 from choosers import Chooser, chosen_by, cross_entropies, trained
 from rows import arguments_of, run
 
-from flawtrace.cell import Answer, Desk, circumstances, looked, results
-from flawtrace.cli import seeds_of
-from flawtrace.comparison import find_categories
-from flawtrace.config import Config
-from flawtrace.detector import Detector, Facts
-from flawtrace.environment import Cycle
-from flawtrace.exam import Exam, examine, judge, learnt_reader, lesson
-from flawtrace.files import read_jsonl
-from flawtrace.fitting import Fit, Lesson
-from flawtrace.formats import to_markdown
-from flawtrace.learner import derive
-from flawtrace.material import Prepared
-from flawtrace.presets import load_config
-from flawtrace.protocols import Trial, trials
-from flawtrace.reader import Reader
-from flawtrace.tables import summary_tables
-from flawtrace.turns import turned_back
+from flawtrace.benchmark.cell import Answer, Desk, circumstances, looked, results
+from flawtrace.benchmark.comparison import find_categories
+from flawtrace.benchmark.formats import to_markdown
+from flawtrace.benchmark.tables import summary_tables
+from flawtrace.cli.app import seeds_of
+from flawtrace.data.protocols import Trial, trials
+from flawtrace.detector.artefact import Detector, Facts
+from flawtrace.ground.config import Config
+from flawtrace.ground.files import read_jsonl
+from flawtrace.ground.learner import derive
+from flawtrace.ground.presets import load_config
+from flawtrace.method.environment import Cycle
+from flawtrace.method.material import Prepared
+from flawtrace.method.reader import Reader
+from flawtrace.pictures.turns import turned_back
+from flawtrace.training.exam import Exam, examine, judge, learnt_reader, lesson
+from flawtrace.training.fitting import Fit, Lesson
 
 CHOOSERS = ("uniform", "random-walk", "hardness", "progress", "taught", "picked", "rationed", "balanced")
 SETTINGS: dict[str, Any] = {

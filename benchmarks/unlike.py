@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from flawtrace.comparison import find_categories
-from flawtrace.data import Category, Sample, draw_split
-from flawtrace.images import read_image
-from flawtrace.learner import generator
-from flawtrace.shapes import Image
-from flawtrace.traits import Ranges, ranges, traits, unlike
+from flawtrace.benchmark.comparison import find_categories
+from flawtrace.data.folders import Category, Sample, draw_split
+from flawtrace.ground.learner import generator
+from flawtrace.ground.shapes import Image
+from flawtrace.pictures.images import read_image
+from flawtrace.pictures.traits import Ranges, ranges, traits, unlike
 
 MOST = 30
 

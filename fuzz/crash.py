@@ -32,13 +32,14 @@ import safetensors.torch
 import torch
 from PIL import Image as Pillow
 
-from flawtrace import checkpoint, verbs
-from flawtrace.comparison import read_rows
-from flawtrace.detector import Detector
-from flawtrace.errors import FlawtraceError, OutputError
-from flawtrace.files import LOCK_NAME, read_json, read_jsonl
-from flawtrace.images import read_mask
-from flawtrace.synthetic import make_dataset
+from flawtrace import verbs
+from flawtrace.benchmark.comparison import read_rows
+from flawtrace.detector.artefact import Detector
+from flawtrace.ground.errors import FlawtraceError, OutputError
+from flawtrace.ground.files import LOCK_NAME, read_json, read_jsonl
+from flawtrace.pictures.images import read_mask
+from flawtrace.pictures.synthetic import make_dataset
+from flawtrace.training import checkpoint
 
 SETTINGS: dict[str, Any] = {
     "encoder": "pixels",

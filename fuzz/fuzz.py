@@ -34,18 +34,18 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from PIL import Image as Pillow
 
-from flawtrace.checkpoint import pack, unpack
-from flawtrace.comparison import read_rows
-from flawtrace.detector import Detector, Facts
-from flawtrace.doubts import doubts
-from flawtrace.errors import FlawtraceError
-from flawtrace.exporting import export_onnx
-from flawtrace.files import read_json
-from flawtrace.images import image_size, read_image, read_mask
-from flawtrace.methods import read_methods
-from flawtrace.presets import load_config
-from flawtrace.protocols import read_split
-from flawtrace.runtime import load
+from flawtrace.benchmark.comparison import read_rows
+from flawtrace.benchmark.methods import read_methods
+from flawtrace.data.protocols import read_split
+from flawtrace.detector.artefact import Detector, Facts
+from flawtrace.detector.doubts import doubts
+from flawtrace.detector.exporting import export_onnx
+from flawtrace.detector.runtime import load
+from flawtrace.ground.errors import FlawtraceError
+from flawtrace.ground.files import read_json
+from flawtrace.ground.presets import load_config
+from flawtrace.pictures.images import image_size, read_image, read_mask
+from flawtrace.training.checkpoint import pack, unpack
 
 SECONDS = 10
 MEMORY = 2**30

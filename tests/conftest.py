@@ -12,13 +12,13 @@ from hypothesis import settings
 from torch.nn import functional as F
 
 from flawtrace import verbs
-from flawtrace.checkpoint import pack, unpack
-from flawtrace.config import Config
-from flawtrace.material import Material, covered
-from flawtrace.patches import edges
-from flawtrace.presets import load_config
-from flawtrace.synthetic import make_dataset
-from flawtrace.walkers import Geometry, Walkers
+from flawtrace.ground.config import Config
+from flawtrace.ground.presets import load_config
+from flawtrace.method.material import Material, covered
+from flawtrace.method.patches import edges
+from flawtrace.method.walkers import Geometry, Walkers
+from flawtrace.pictures.synthetic import make_dataset
+from flawtrace.training.checkpoint import pack, unpack
 
 settings.register_profile("flawtrace", deadline=None, derandomize=True)  # torch's first call is slow
 settings.load_profile("flawtrace")
@@ -26,7 +26,7 @@ settings.load_profile("flawtrace")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Detectors that a second of training makes are doubtful. Not in a file, which would import too early."""
-    config.addinivalue_line("filterwarnings", "ignore::flawtrace.errors.DoubtWarning")
+    config.addinivalue_line("filterwarnings", "ignore::flawtrace.ground.errors.DoubtWarning")
 
 
 @pytest.fixture

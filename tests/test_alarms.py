@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flawtrace import verbs
-from flawtrace.alarms import (
+from flawtrace.detector.alarms import (
     FalseAlarms,
     alarm_text,
     announced_text,
@@ -15,12 +15,12 @@ from flawtrace.alarms import (
     quietest,
     with_rate,
 )
-from flawtrace.detector import Detector, Facts
-from flawtrace.doubts import doubts, policy_doubts
-from flawtrace.errors import TooFewNormalError
-from flawtrace.exam import Judgement
-from flawtrace.files import read_json
-from flawtrace.synthetic import make_dataset
+from flawtrace.detector.artefact import Detector, Facts
+from flawtrace.detector.doubts import doubts, policy_doubts
+from flawtrace.ground.errors import TooFewNormalError
+from flawtrace.ground.files import read_json
+from flawtrace.pictures.synthetic import make_dataset
+from flawtrace.training.exam import Judgement
 
 scores = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=40).map(
     lambda values: np.array(values, np.float32)

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flawtrace.augmentation import augment, paste
+from flawtrace.pictures.augmentation import augment, paste
 
 
 def square() -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flawtrace.board import verdict, write_board
-from flawtrace.formats import to_csv, to_latex, to_markdown
-from flawtrace.statistics import Difference, Row, estimate, paired
-from flawtrace.tables import (
+from flawtrace.benchmark.board import verdict, write_board
+from flawtrace.benchmark.formats import to_csv, to_latex, to_markdown
+from flawtrace.benchmark.tables import (
     ABOVE,
     BELOW,
     Table,
     summary_tables,
 )
+from flawtrace.measures.statistics import Difference, Row, estimate, paired
 
 METRICS = ["pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_aupro", "image_auroc", "image_ap", "pixel_f1"]
 LEVEL = {"grid": 0.45, "leather": 0.62, "tile": 0.78, "wood": 0.58}

@@ -9,9 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from flawtrace.checkpoint import Checkpoint, pack, unpack
-from flawtrace.errors import CheckpointError, DamagedFileError, OutputError
-from flawtrace.files import LOCK_NAME, append_json, locked, read_json, read_jsonl, write_bytes, write_json
+from flawtrace.ground.errors import CheckpointError, DamagedFileError, OutputError
+from flawtrace.ground.files import (
+    LOCK_NAME,
+    append_json,
+    locked,
+    read_json,
+    read_jsonl,
+    write_bytes,
+    write_json,
+)
+from flawtrace.training.checkpoint import Checkpoint, pack, unpack
 
 State = dict[str, Any]
 SaveAndLoad = Callable[[State], State]
@@ -124,7 +132,7 @@ def test_a_checkpoint_is_not_written_before_its_interval(tmp_path: Path) -> None
 
 
 def test_a_checkpoint_is_written_after_its_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flawtrace.checkpoint.INTERVAL", 0.0)
+    monkeypatch.setattr("flawtrace.training.checkpoint.INTERVAL", 0.0)
     checkpoint = Checkpoint(tmp_path / "state")
     checkpoint.offer(lambda: {"number": 1})
     assert checkpoint.read() == {"number": 1}

@@ -11,9 +11,10 @@ import tifffile
 import torch
 from PIL import Image
 
-from flawtrace import cli, verbs
-from flawtrace.files import write_json
-from flawtrace.presets import load_config
+from flawtrace import verbs
+from flawtrace.cli import app as cli
+from flawtrace.ground.files import write_json
+from flawtrace.ground.presets import load_config
 
 
 def call(arguments: list[object], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -32,7 +33,7 @@ def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFi
 
 
 def test_help_does_not_wait_for_torch() -> None:
-    script = "import sys; from flawtrace import cli; sys.exit('torch' in sys.modules)"
+    script = "import sys; import flawtrace.cli.app; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 

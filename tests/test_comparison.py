@@ -11,30 +11,31 @@ from typing import Any
 
 import pytest
 
-from flawtrace import comparison, verbs
-from flawtrace.cell import Desk, run_cell
-from flawtrace.data import draw_split, read_category
-from flawtrace.detector import Detector
-from flawtrace.errors import (
+from flawtrace import verbs
+from flawtrace.benchmark import comparison
+from flawtrace.benchmark.cell import Desk, run_cell
+from flawtrace.benchmark.methods import Method, read_methods
+from flawtrace.data.folders import draw_split, read_category
+from flawtrace.data.protocols import Trial
+from flawtrace.detector.artefact import Detector
+from flawtrace.ground.errors import (
     MethodChangedError,
     MissingFolderError,
     NoCategoryError,
     OutputError,
     SameNameError,
 )
-from flawtrace.evaluation import evaluate
-from flawtrace.files import read_jsonl
-from flawtrace.methods import Method, read_methods
-from flawtrace.presets import load_config
-from flawtrace.protocols import Trial
-from flawtrace.synthetic import make_dataset
+from flawtrace.ground.files import read_jsonl
+from flawtrace.ground.presets import load_config
+from flawtrace.measures.evaluation import evaluate
+from flawtrace.pictures.synthetic import make_dataset
 
 ORACLE = """
 import json, sys
 from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
-from flawtrace.images import fit_mask, read_mask
+from flawtrace.pictures.images import fit_mask, read_mask
 split, root, out = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), sys.argv[3]
 maps = [
     fit_mask(read_mask(root / row["mask"]), 256).numpy() if row["mask"] else np.zeros((256, 256))
@@ -129,7 +130,7 @@ def test_a_killed_benchmark_goes_on_where_it_stopped(parts: Path, methods: Path,
     command = [
         sys.executable,
         "-c",
-        "from flawtrace.cli import main; main()",
+        "from flawtrace.cli.app import main; main()",
         "benchmark",
         str(parts),
         "-o",

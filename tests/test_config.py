@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from flawtrace.config import Config
-from flawtrace.errors import SettingsError, UnknownSettingError
-from flawtrace.presets import load_config, setting_help, setting_names
+from flawtrace.ground.config import Config
+from flawtrace.ground.errors import SettingsError, UnknownSettingError
+from flawtrace.ground.presets import load_config, setting_help, setting_names
 
 
 def test_the_paper_preset_has_the_published_sizes() -> None:

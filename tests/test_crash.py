@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flawtrace.errors import FlawtraceError, OutputError, TooFewLabelsError
+from flawtrace.ground.errors import FlawtraceError, OutputError, TooFewLabelsError
 
 CRASH = Path(__file__).parents[1] / "fuzz/crash.py"
 

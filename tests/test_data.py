@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from flawtrace.data import (
+from flawtrace.data.folders import (
     Category,
     Sample,
     draw_available,
@@ -21,7 +21,8 @@ from flawtrace.data import (
     read_category,
     scarce,
 )
-from flawtrace.errors import (
+from flawtrace.data.inspection import inspect
+from flawtrace.ground.errors import (
     AmbiguousNameError,
     EmptyMaskError,
     FlawtraceError,
@@ -36,7 +37,6 @@ from flawtrace.errors import (
     UnknownLayoutError,
     UnreadableImageError,
 )
-from flawtrace.inspection import inspect
 
 SIDE = 16
 

@@ -10,15 +10,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flawtrace.data import draw_split, read_category
-from flawtrace.detector import Detector, Facts, resized
-from flawtrace.encoder import build
-from flawtrace.environment import Cycle
-from flawtrace.errors import DamagedDetectorError, ForeignDetectorError
-from flawtrace.images import fit, read_image
-from flawtrace.material import Prepared, prepare
-from flawtrace.presets import load_config
-from flawtrace.reader import Reader
+from flawtrace.data.folders import draw_split, read_category
+from flawtrace.detector.artefact import Detector, Facts, resized
+from flawtrace.ground.errors import DamagedDetectorError, ForeignDetectorError
+from flawtrace.ground.presets import load_config
+from flawtrace.method.encoder import build
+from flawtrace.method.environment import Cycle
+from flawtrace.method.material import Prepared, prepare
+from flawtrace.method.reader import Reader
+from flawtrace.pictures.images import fit, read_image
 
 
 @pytest.fixture(scope="module")

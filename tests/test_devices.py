@@ -7,15 +7,16 @@ import pytest
 import torch
 
 from elsewhere import ELSEWHERE, elsewhere
-from flawtrace import checkpoint, verbs
-from flawtrace.cell import Desk, run_cell
-from flawtrace.data import draw_split, read_category
-from flawtrace.detector import Detector
-from flawtrace.devices import ON_PROCESSOR, at_once, batches, sent
-from flawtrace.methods import Method
-from flawtrace.presets import load_config
-from flawtrace.protocols import Trial
-from flawtrace.training import Trained, train
+from flawtrace import verbs
+from flawtrace.benchmark.cell import Desk, run_cell
+from flawtrace.benchmark.methods import Method
+from flawtrace.data.folders import draw_split, read_category
+from flawtrace.data.protocols import Trial
+from flawtrace.detector.artefact import Detector
+from flawtrace.ground.devices import ON_PROCESSOR, at_once, batches, sent
+from flawtrace.ground.presets import load_config
+from flawtrace.training import checkpoint
+from flawtrace.training.run import Trained, train
 
 PAPER: dict[str, Any] = {
     "labels": 2,

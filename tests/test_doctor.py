@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from flawtrace import verbs
-from flawtrace.cli import main
-from flawtrace.errors import FlawtraceError
-from flawtrace.files import in_use, write_json
-from flawtrace.presets import load_config
+from flawtrace.cli.app import main
+from flawtrace.ground.errors import FlawtraceError
+from flawtrace.ground.files import in_use, write_json
+from flawtrace.ground.presets import load_config
 
 
 def test_a_bug_report_has_versions_and_machine() -> None:
@@ -56,7 +56,9 @@ def test_the_command_prints_plain_lines(run: Path, capsys: pytest.CaptureFixture
 def test_a_run_under_way_is_not_called_stopped(run: Path, tmp_path: Path) -> None:
     (tmp_path / ".lock").touch()
     assert verbs.doctor(tmp_path)["run"]["state"] == "begun, images not read to the end"
-    holder = "import sys, pathlib, flawtrace.files as f\nwith f.locked(pathlib.Path(sys.argv[1])): input()"
+    holder = (
+        "import sys, pathlib, flawtrace.ground.files as f\nwith f.locked(pathlib.Path(sys.argv[1])): input()"
+    )
     command = [sys.executable, "-c", holder, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flawtrace import cli
+from flawtrace.cli import app as cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

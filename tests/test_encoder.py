@@ -3,9 +3,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flawtrace.encoder import LIMIT, Features, Pixels, build, rounded
-from flawtrace.material import encode
-from flawtrace.presets import load_config
+from flawtrace.ground.presets import load_config
+from flawtrace.method.encoder import LIMIT, Features, Pixels, build, rounded
+from flawtrace.method.material import encode
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,13 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from torch import nn
 
-from flawtrace.autoencoder import reconstruction_loss
-from flawtrace.config import Config, RewardConfig
-from flawtrace.environment import Cycle, PatchEnv, beta, composite_reward, scout
-from flawtrace.learner import generator
-from flawtrace.material import Material
-from flawtrace.patches import crop
-from flawtrace.profile import observe, scale_errors
+from flawtrace.ground.config import Config, RewardConfig
+from flawtrace.ground.learner import generator
+from flawtrace.method.autoencoder import reconstruction_loss
+from flawtrace.method.environment import Cycle, PatchEnv, beta, composite_reward, scout
+from flawtrace.method.material import Material
+from flawtrace.method.patches import crop
+from flawtrace.method.profile import observe, scale_errors
 
 Small = Callable[..., Config]
 SaveAndLoad = Callable[[dict[str, Any]], dict[str, Any]]

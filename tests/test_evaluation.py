@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from flawtrace import verbs
-from flawtrace.data import draw_split, read_category
-from flawtrace.detector import Detector
-from flawtrace.errors import NothingToEvaluateError
-from flawtrace.evaluation import Evaluation, evaluate
+from flawtrace.data.folders import draw_split, read_category
+from flawtrace.detector.artefact import Detector
+from flawtrace.ground.errors import NothingToEvaluateError
+from flawtrace.measures.evaluation import Evaluation, evaluate
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flawtrace import runtime, verbs
-from flawtrace.config import RuntimeName
-from flawtrace.detector import Detector, Facts
-from flawtrace.encoder import Features
-from flawtrace.errors import (
+from flawtrace import verbs
+from flawtrace.detector import runtime
+from flawtrace.detector.artefact import Detector, Facts
+from flawtrace.detector.exporting import Export, export_onnx
+from flawtrace.detector.runtime import OnnxDetector, OpenvinoDetector, load
+from flawtrace.detector.stages import STAGES
+from flawtrace.ground.config import RuntimeName
+from flawtrace.ground.errors import (
     DamagedDetectorError,
     ForeignDetectorError,
     MissingExtraError,
@@ -21,10 +24,8 @@ from flawtrace.errors import (
     UnfaithfulExportError,
     WrongRuntimeError,
 )
-from flawtrace.exporting import Export, export_onnx
-from flawtrace.presets import load_config
-from flawtrace.runtime import OnnxDetector, OpenvinoDetector, load
-from flawtrace.stages import STAGES
+from flawtrace.ground.presets import load_config
+from flawtrace.method.encoder import Features
 
 pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
 

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from flawtrace.config import Config
-from flawtrace.fitting import (
+from flawtrace.ground.config import Config
+from flawtrace.method.material import Material, covered
+from flawtrace.method.predictor import Compact, Published, Views
+from flawtrace.training.fitting import (
     Batch,
     Examples,
     Fit,
@@ -23,8 +25,6 @@ from flawtrace.fitting import (
     turned_batch,
     under,
 )
-from flawtrace.material import Material, covered
-from flawtrace.predictor import Compact, Published, Views
 
 CPU = torch.device("cpu")
 types = st.lists(st.sampled_from("abcd"), min_size=1, max_size=24)

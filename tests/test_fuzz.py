@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flawtrace.comparison import read_rows
-from flawtrace.errors import DamagedFileError
+from flawtrace.benchmark.comparison import read_rows
+from flawtrace.ground.errors import DamagedFileError
 
 FUZZ = Path(__file__).parents[1] / "fuzz/fuzz.py"
 

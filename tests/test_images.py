@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageOps
 
-from flawtrace.decoding import MAX_PIXELS, decode, upright
-from flawtrace.errors import (
+from flawtrace.ground.errors import (
     FlawtraceError,
     ImageError,
     ImageTooLargeError,
@@ -32,7 +31,8 @@ from flawtrace.errors import (
     UnsupportedPixelsError,
     ValueRangeError,
 )
-from flawtrace.images import (
+from flawtrace.pictures.decoding import MAX_PIXELS, decode, upright
+from flawtrace.pictures.images import (
     BAND,
     OUTLINE,
     as_picture,
@@ -298,7 +298,7 @@ def test_a_length_in_a_file_that_is_not_true_takes_no_memory(tmp_path: Path) -> 
 READING = """
 import sys
 from pathlib import Path
-from flawtrace.images import read_image
+from flawtrace.pictures.images import read_image
 print(*read_image(Path(sys.argv[1])).shape)
 (peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(int(peak) // 1024, file=sys.stderr)

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from flawtrace import verbs
-from flawtrace.data import read_category
-from flawtrace.detector import Detector, resized
-from flawtrace.evaluation import evaluate
-from flawtrace.files import read_json
-from flawtrace.images import as_picture, read_image, write_picture
-from flawtrace.runtime import load
-from flawtrace.stopwatch import look
-from flawtrace.synthetic import make_dataset
+from flawtrace.data.folders import read_category
+from flawtrace.detector.artefact import Detector, resized
+from flawtrace.detector.runtime import load
+from flawtrace.detector.stopwatch import look
+from flawtrace.ground.files import read_json
+from flawtrace.measures.evaluation import evaluate
+from flawtrace.pictures.images import as_picture, read_image, write_picture
+from flawtrace.pictures.synthetic import make_dataset
 
 
 @pytest.fixture(scope="module")

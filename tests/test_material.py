@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from flawtrace.data import draw_split, read_category
-from flawtrace.encoder import Pixels
-from flawtrace.material import Loading, Material, Prepared, covered, prepare
-from flawtrace.presets import load_config
-from flawtrace.synthetic import make_dataset
+from flawtrace.data.folders import draw_split, read_category
+from flawtrace.ground.presets import load_config
+from flawtrace.method.encoder import Pixels
+from flawtrace.method.material import Loading, Material, Prepared, covered, prepare
+from flawtrace.pictures.synthetic import make_dataset
 
 CONFIG = load_config(
     settings={

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from flawtrace.memory import FORGET, forget_peak, peak_memory_mb
+from flawtrace.ground.memory import FORGET, forget_peak, peak_memory_mb
 
 
 def test_a_system_without_the_line_is_asked_another_way(
@@ -14,7 +14,7 @@ def test_a_system_without_the_line_is_asked_another_way(
     status = tmp_path / "status"
     status.write_text("Name:\tpython\nVmRSS:\t 1024 kB\n")
     for file in (status, tmp_path / "missing"):
-        monkeypatch.setattr("flawtrace.memory.STATUS", file)
+        monkeypatch.setattr("flawtrace.ground.memory.STATUS", file)
         assert peak_memory_mb() > 10
 
 

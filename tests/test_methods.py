@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from flawtrace.comparison import read_rows
-from flawtrace.errors import SettingsError, UnknownMethodError, UnknownSettingError
-from flawtrace.methods import DEFAULT, Method, chosen, read_methods
+from flawtrace.benchmark.comparison import read_rows
+from flawtrace.benchmark.methods import DEFAULT, Method, chosen, read_methods
+from flawtrace.ground.errors import SettingsError, UnknownMethodError, UnknownSettingError
 
 
 def written(folder: Path, text: str) -> Path:

@@ -13,7 +13,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from flawtrace.metrics import (
+from flawtrace.measures.metrics import (
     best_threshold,
     image_ap,
     image_auroc,

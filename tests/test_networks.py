@@ -8,14 +8,14 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import nn
 from torch.nn import functional as F
 
-from flawtrace import autoencoder, predictor
-from flawtrace.autoencoder import Bottleneck, reconstruction_loss
-from flawtrace.config import AutoencoderConfig, PredictorConfig
-from flawtrace.learner import Learner, derive, seeded
-from flawtrace.predictor import Views, Weights, discriminant, normal_weight, prediction_loss
-from flawtrace.presets import load_config
-from flawtrace.sampler import Policy
-from flawtrace.shapes import Scalar
+from flawtrace.ground.config import AutoencoderConfig, PredictorConfig
+from flawtrace.ground.learner import Learner, derive, seeded
+from flawtrace.ground.presets import load_config
+from flawtrace.ground.shapes import Scalar
+from flawtrace.method import autoencoder, predictor
+from flawtrace.method.autoencoder import Bottleneck, reconstruction_loss
+from flawtrace.method.predictor import Views, Weights, discriminant, normal_weight, prediction_loss
+from flawtrace.method.sampler import Policy
 
 PAPER = load_config("paper")
 Case = tuple[nn.Module, Callable[[], Scalar]]

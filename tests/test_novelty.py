@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.spatial.distance import mahalanobis
 
-from flawtrace.novelty import RIDGE, Novelty
+from flawtrace.method.novelty import RIDGE, Novelty
 
 
 def vectors(count: int = 40, seed: int = 1, side: int = 5) -> torch.Tensor:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from flawtrace.patches import (
+from flawtrace.method.patches import (
     MOVES,
     add_boxes,
     clamp,

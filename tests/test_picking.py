@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from flawtrace.config import PolicyConfig
+from flawtrace.ground.config import PolicyConfig
 
 PICKING = Path(__file__).parents[1] / "benchmarks/picking.py"
 

@@ -5,13 +5,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flawtrace.config import Config
-from flawtrace.data import Sample, Split
-from flawtrace.errors import TilesTooSmallError, VanishedDefectError
-from flawtrace.exam import deal, folds_of
-from flawtrace.images import as_picture, write_mask, write_picture
-from flawtrace.pieces import LABELLED_TILES, common_size, images_of, mask_at, pieces
-from flawtrace.tiles import working_size
+from flawtrace.data.folders import Sample, Split
+from flawtrace.data.pieces import LABELLED_TILES, common_size, images_of, mask_at, pieces
+from flawtrace.ground.config import Config
+from flawtrace.ground.errors import TilesTooSmallError, VanishedDefectError
+from flawtrace.pictures.images import as_picture, write_mask, write_picture
+from flawtrace.pictures.tiles import working_size
+from flawtrace.training.exam import deal, folds_of
 
 CONFIG = Config(image_side=64, tile_side=64, normal_limit=5, sampler={"crop_side": 64})  # type: ignore[arg-type]
 

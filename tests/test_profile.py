@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from flawtrace import autoencoder
-from flawtrace.config import AutoencoderConfig
-from flawtrace.learner import Learner, seeded
-from flawtrace.profile import History, error_maps, observe, scale_errors
+from flawtrace.ground.config import AutoencoderConfig
+from flawtrace.ground.learner import Learner, seeded
+from flawtrace.method import autoencoder
+from flawtrace.method.profile import History, error_maps, observe, scale_errors
 
 KINDS = {
     "compact": AutoencoderConfig(width=8, bottleneck=4),

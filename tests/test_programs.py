@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flawtrace.config import Config
-from flawtrace.presets import load_config
-from flawtrace.synthetic import make_dataset
+from flawtrace.ground.config import Config
+from flawtrace.ground.presets import load_config
+from flawtrace.pictures.synthetic import make_dataset
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

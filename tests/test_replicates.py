@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from flawtrace.metrics import summary
-from flawtrace.replicates import Weights, draws, replicates
+from flawtrace.measures.metrics import summary
+from flawtrace.measures.replicates import Weights, draws, replicates
 
 Trial = tuple[np.ndarray, np.ndarray, np.ndarray]
 NAMES = ["pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_aupro", "image_auroc", "image_ap", "pixel_f1"]

@@ -11,14 +11,14 @@ import pytest
 import safetensors.torch
 import torch
 
-from flawtrace.config import Config
-from flawtrace.data import Sample
-from flawtrace.errors import DamagedFileError
-from flawtrace.evaluation import Case, Evaluation
-from flawtrace.images import write_picture
-from flawtrace.metrics import pixel_f1, precision_recall_points, roc_points, summary
-from flawtrace.plots import OperatingPoint
-from flawtrace.report import operating_point, write_report
+from flawtrace.data.folders import Sample
+from flawtrace.ground.config import Config
+from flawtrace.ground.errors import DamagedFileError
+from flawtrace.measures.evaluation import Case, Evaluation
+from flawtrace.measures.metrics import pixel_f1, precision_recall_points, roc_points, summary
+from flawtrace.pictures.images import write_picture
+from flawtrace.report.page import operating_point, write_report
+from flawtrace.report.plots import OperatingPoint
 
 SIDE = 32
 THRESHOLD = 0.6

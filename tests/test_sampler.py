@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from flawtrace import sampler
-from flawtrace.config import PolicyConfig
-from flawtrace.learner import seeded
-from flawtrace.sampler import (
+from flawtrace.ground.config import PolicyConfig
+from flawtrace.ground.learner import seeded
+from flawtrace.method import sampler
+from flawtrace.method.sampler import (
     Learned,
     Policy,
     clipped_policy_loss,
@@ -21,7 +21,7 @@ from flawtrace.sampler import (
     sample,
     standardized,
 )
-from flawtrace.walkers import Geometry, Walkers
+from flawtrace.method.walkers import Geometry, Walkers
 
 CONFIG = PolicyConfig(widths=(4,), hidden=16, lr=1e-2, discount=0.0, minibatch=64)
 KINDS = ["learned", "random-walk", "uniform", "edge-guided"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flawtrace.statistics import (
+from flawtrace.measures.statistics import (
     Difference,
     Estimate,
     Row,

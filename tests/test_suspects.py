@@ -6,17 +6,17 @@ import pytest
 import torch
 from torch import nn
 
-from flawtrace.data import Sample, Split
-from flawtrace.encoder import Pixels
-from flawtrace.exam import Exam
-from flawtrace.files import read_json, write_json
-from flawtrace.fitting import Examples
-from flawtrace.material import Material, covered
-from flawtrace.predictor import Compact, Views
-from flawtrace.reader import Reader
-from flawtrace.report import write_report
-from flawtrace.shapes import ErrorMaps
-from flawtrace.suspects import MOST, Suspect, Witnesses, named, suspects, worst, write_suspects
+from flawtrace.data.folders import Sample, Split
+from flawtrace.ground.files import read_json, write_json
+from flawtrace.ground.shapes import ErrorMaps
+from flawtrace.method.encoder import Pixels
+from flawtrace.method.material import Material, covered
+from flawtrace.method.predictor import Compact, Views
+from flawtrace.method.reader import Reader
+from flawtrace.report.page import write_report
+from flawtrace.training.exam import Exam
+from flawtrace.training.fitting import Examples
+from flawtrace.training.suspects import MOST, Suspect, Witnesses, named, suspects, worst, write_suspects
 
 SIDE = 64
 

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
-from flawtrace.errors import UnknownTextureError
-from flawtrace.synthetic import PAINTERS, TEXTURES, make_dataset, render_defect
+from flawtrace.ground.errors import UnknownTextureError
+from flawtrace.pictures.synthetic import PAINTERS, TEXTURES, make_dataset, render_defect
 
 each_type = pytest.mark.parametrize("defect_type", ["scratch", "hole", "stain"])
 each_size = pytest.mark.parametrize("shape", [(64, 64), (256, 256), (96, 160), (80, 64, 3)])

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from flawtrace.config import Config
-from flawtrace.tiles import OVERLAP, boxes, joined_map, working_size
+from flawtrace.ground.config import Config
+from flawtrace.pictures.tiles import OVERLAP, boxes, joined_map, working_size
 
 SIDE = 32
 sizes = st.tuples(st.integers(SIDE, 300), st.integers(SIDE, 300))

@@ -16,10 +16,10 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from flawtrace import checkpoint, verbs
-from flawtrace.data import Split, draw_split, read_category
-from flawtrace.detector import Detector
-from flawtrace.errors import (
+from flawtrace import verbs
+from flawtrace.data.folders import Split, draw_split, read_category
+from flawtrace.detector.artefact import Detector
+from flawtrace.ground.errors import (
     DataChangedError,
     DivergedError,
     FewImagesWarning,
@@ -29,17 +29,19 @@ from flawtrace.errors import (
     TooFewLabelsError,
     VanishedDefectError,
 )
-from flawtrace.files import LOCK_NAME, read_jsonl
-from flawtrace.images import read_image
-from flawtrace.presets import load_config
-from flawtrace.progress import Event
-from flawtrace.study import CHECKPOINT_NAME, checked
-from flawtrace.synthetic import make_dataset
-from flawtrace.training import Trained, train
+from flawtrace.ground.files import LOCK_NAME, read_jsonl
+from flawtrace.ground.presets import load_config
+from flawtrace.pictures.images import read_image
+from flawtrace.pictures.synthetic import make_dataset
+from flawtrace.training import checkpoint
+from flawtrace.training.progress import Event
+from flawtrace.training.run import Trained, train
+from flawtrace.training.study import CHECKPOINT_NAME, checked
 
 SCRIPT = """
 import sys, json
-from flawtrace import checkpoint, verbs
+from flawtrace.training import checkpoint
+from flawtrace import verbs
 checkpoint.INTERVAL = 0.0
 out, settings, stop = sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4])
 seen = 0
@@ -206,11 +208,11 @@ def test_a_run_does_not_go_on_with_other_settings(category: Path, run: Path, tin
 def test_a_run_does_not_go_on_with_other_images(
     category: Path, tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flawtrace.checkpoint.INTERVAL", 0.0)
+    monkeypatch.setattr("flawtrace.training.checkpoint.INTERVAL", 0.0)
     events = train(drawn(category, tiny), load_config(settings=tiny), tmp_path)
     while not (tmp_path / CHECKPOINT_NAME).exists():
         next(events)
-    monkeypatch.setattr("flawtrace.study.fingerprint", lambda _: "another")
+    monkeypatch.setattr("flawtrace.training.study.fingerprint", lambda _: "another")
     with pytest.raises(DataChangedError, match="byte for byte"):
         list(train(drawn(category, tiny), load_config(settings=tiny), tmp_path, resume=True))
 
@@ -304,7 +306,7 @@ def test_a_second_process_keeps_out_of_a_run(category: Path, tiny: dict[str, Any
 
 HOLD = """
 import pathlib, sys
-from flawtrace.files import locked
+from flawtrace.ground.files import locked
 with locked(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

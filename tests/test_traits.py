@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from flawtrace import verbs
-from flawtrace.data import draw_split, read_category
-from flawtrace.detector import Detector
-from flawtrace.errors import BlankImagesError, DoubtWarning
-from flawtrace.images import as_picture, read_image, write_picture
-from flawtrace.shapes import Image
-from flawtrace.traits import MEANINGS, Ranges, ranges, traits, unlike
+from flawtrace.data.folders import draw_split, read_category
+from flawtrace.detector.artefact import Detector
+from flawtrace.ground.errors import BlankImagesError, DoubtWarning
+from flawtrace.ground.shapes import Image
+from flawtrace.pictures.images import as_picture, read_image, write_picture
+from flawtrace.pictures.traits import MEANINGS, Ranges, ranges, traits, unlike
 
 REAL = ("mvtec_ad/grid", "mvtec_ad/screw", "kolektorsdd/kolektorsdd", "mpdd/metal_plate")
 

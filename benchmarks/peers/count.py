@@ -13,7 +13,7 @@ import unet
 from latency import macs
 from torch import Tensor
 
-from flawtrace.encoder import Features
+from flawtrace.method.encoder import Features
 
 
 def states() -> dict[str, tuple[object, dict[str, Tensor]]]:

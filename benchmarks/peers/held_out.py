@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from examples import Examples, Split
 
-from flawtrace.fitting import folds
-from flawtrace.metrics import summary
+from flawtrace.measures.metrics import summary
+from flawtrace.training.fitting import folds
 
 FOLDS = 3
 

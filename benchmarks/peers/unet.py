@@ -12,13 +12,13 @@ from monai.networks.nets import BasicUNet
 from torch import Generator, Tensor
 from torch.optim import AdamW
 
-from flawtrace.augmentation import augment
-from flawtrace.fitting import one_cycle
-from flawtrace.learner import Learner, derive, generator, seeded
-from flawtrace.patches import clamp, crop, random_centers
-from flawtrace.predictor import prediction_loss
-from flawtrace.shapes import ErrorMaps, Images, Masks, Points
-from flawtrace.turns import turned
+from flawtrace.ground.learner import Learner, derive, generator, seeded
+from flawtrace.ground.shapes import ErrorMaps, Images, Masks, Points
+from flawtrace.method.patches import clamp, crop, random_centers
+from flawtrace.method.predictor import prediction_loss
+from flawtrace.pictures.augmentation import augment
+from flawtrace.pictures.turns import turned
+from flawtrace.training.fitting import one_cycle
 
 PACKAGES = ("monai", "kornia")
 LABELS = True

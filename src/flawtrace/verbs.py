@@ -11,39 +11,39 @@ from typing import Any, TypeVar
 
 import torch
 
-from flawtrace import comparison
-from flawtrace.board import write_board
-from flawtrace.comparison import Benchmark, Told
-from flawtrace.config import ProtocolName, RuntimeName
-from flawtrace.data import draw_available, images_in, read_category, scarce
-from flawtrace.detector import Detector, Prediction
-from flawtrace.devices import ready
-from flawtrace.diagnosis import examined
-from flawtrace.doubts import doubts
-from flawtrace.errors import (
+from flawtrace.benchmark import comparison
+from flawtrace.benchmark.board import write_board
+from flawtrace.benchmark.comparison import Benchmark, Told
+from flawtrace.benchmark.methods import DEFAULT, chosen, read_methods
+from flawtrace.data.folders import draw_available, images_in, read_category, scarce
+from flawtrace.data.inspection import Inspection
+from flawtrace.data.inspection import inspect as inspect_folder
+from flawtrace.data.protocols import CURVE
+from flawtrace.detector.artefact import Detector, Prediction
+from flawtrace.detector.doubts import doubts
+from flawtrace.detector.exporting import Export, export_onnx
+from flawtrace.detector.runtime import AnyDetector, load
+from flawtrace.detector.stopwatch import Timing, measure
+from flawtrace.ground.config import ProtocolName, RuntimeName
+from flawtrace.ground.devices import ready
+from flawtrace.ground.errors import (
     DoubtWarning,
     FewImagesWarning,
     FlawtraceError,
     NoImagesError,
     NothingToCompareError,
 )
-from flawtrace.evaluation import Evaluation
-from flawtrace.evaluation import evaluate as evaluate_detector
-from flawtrace.exporting import Export, export_onnx
-from flawtrace.files import locked, read_json, write_json, write_text
-from flawtrace.images import overlay, read_image, write_map, write_mask, write_picture
-from flawtrace.inspection import Inspection
-from flawtrace.inspection import inspect as inspect_folder
-from flawtrace.methods import DEFAULT, chosen, read_methods
-from flawtrace.presets import load_config
-from flawtrace.progress import Event
-from flawtrace.protocols import CURVE
-from flawtrace.report import REPORT_NAME, can_report, write_report
-from flawtrace.runtime import AnyDetector, load
-from flawtrace.stopwatch import Timing, measure
-from flawtrace.synthetic import make_dataset
-from flawtrace.training import SUMMARY_NAME, Trained, refuse_other_settings
-from flawtrace.training import train as training
+from flawtrace.ground.files import locked, read_json, write_json, write_text
+from flawtrace.ground.presets import load_config
+from flawtrace.measures.evaluation import Evaluation
+from flawtrace.measures.evaluation import evaluate as evaluate_detector
+from flawtrace.pictures.images import overlay, read_image, write_map, write_mask, write_picture
+from flawtrace.pictures.synthetic import make_dataset
+from flawtrace.report.diagnosis import examined
+from flawtrace.report.page import REPORT_NAME, can_report, write_report
+from flawtrace.training.progress import Event
+from flawtrace.training.run import SUMMARY_NAME, Trained, refuse_other_settings
+from flawtrace.training.run import train as training
 
 METRICS_NAME = "metrics.json"
 

@@ -1,0 +1,104 @@
+"""What a benchmark compares: settings of ours, or any other program that turns a split into anomaly maps."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError, model_validator
+
+from flawtrace.ground.config import Config, Preset, Settings
+from flawtrace.ground.errors import SettingsError, UnknownMethodError
+from flawtrace.ground.presets import load_config, nearest
+
+PLACES = ("python", "here", "peers", "split", "root", "maps", "cache")
+"""What a command may name in braces, and the bench fills in."""
+
+
+class Method(Settings):
+    """One line of the comparison."""
+
+    name: str
+    preset: Preset = "light"
+    settings: dict[str, Any] = {}  # noqa: RUF012 (pydantic copies it)
+    """What it changes in the preset, as dotted names."""
+    command: tuple[str, ...] = ()
+    """Another program; it writes the maps of the test images. Empty for flawtrace itself."""
+    here: Path = Path()
+    """Folder of the file that names the method."""
+
+    @model_validator(mode="after")
+    def is_one_or_the_other(self) -> "Method":
+        if self.command and self.settings:
+            raise ValueError("a method has either settings of flawtrace or a command")
+        return self
+
+    def config(self, seed: int, labels: int | None) -> Config:
+        """The settings of flawtrace for one trial."""
+        trial = {"seed": seed} | ({"labels": labels} if labels else {})
+        return load_config(self.preset, settings=self.settings | trial)
+
+    def filled(self, places: Mapping[str, Path]) -> list[str]:
+        """The command, with a path in place of each name in braces."""
+        return [part.format_map(places) for part in self.command]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes two methods the same: a finished cell counts for this and nothing else."""
+        if self.command:
+            return {"command": list(self.command)}
+        return {"preset": self.preset, **self.settings}
+
+
+DEFAULT = (Method(name="flawtrace"), Method(name="pixels", settings={"encoder": "pixels"}))
+
+
+def read_methods(file: Path) -> tuple[Method, ...]:
+    """The methods of a TOML file, one table each, in its order.
+
+        [uniform]
+        settings = { "sampler.kind" = "uniform" }
+
+        [padim]
+        command = ["{peers}/bin/python", "{here}/run.py", "padim", "{split}", "{root}", "{maps}"]
+
+    Raises:
+        SettingsError: the file cannot be read, or a method cannot work.
+        UnknownSettingError: a setting that flawtrace does not have.
+    """
+    try:
+        tables = tomllib.loads(file.read_text())
+        methods = tuple(Method(name=name, here=file.parent, **table) for name, table in tables.items())
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(str(file), name, first["msg"].removeprefix("Value error, ")) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError) as error:
+        raise SettingsError(str(file), "the file", f"cannot be read as methods: {error}") from error
+    for method in methods:
+        _refuse_unknown_names(file, method)
+    return methods
+
+
+def chosen(methods: tuple[Method, ...], names: tuple[str, ...]) -> tuple[Method, ...]:
+    """Those of the given names, all if none is given.
+
+    Raises:
+        UnknownMethodError: no method has a name; the message names the nearest.
+    """
+    by_name = {method.name: method for method in methods}
+    for name in names:
+        if name not in by_name:
+            raise UnknownMethodError(name, nearest(name, list(by_name)), tuple(by_name))
+    return tuple(by_name[name] for name in names) if names else methods
+
+
+def _refuse_unknown_names(file: Path, method: Method) -> None:
+    if not method.command:
+        method.config(seed=0, labels=None)
+        return
+    try:
+        method.filled({name: Path(name) for name in PLACES})
+    except (KeyError, ValueError, IndexError) as error:
+        known = ", ".join(f"{{{name}}}" for name in PLACES)
+        raise SettingsError(str(file), method.name, f"its command may name {known}, not {error}") from error

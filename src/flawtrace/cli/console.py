@@ -1,0 +1,187 @@
+"""What the command line prints: progress to standard error, results to standard output."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from flawtrace.detector.alarms import announced_text
+
+if TYPE_CHECKING:
+    from flawtrace.benchmark.comparison import Benchmark, Plan, Row, Told
+    from flawtrace.data.inspection import Inspection
+    from flawtrace.detector.stopwatch import Timing
+    from flawtrace.measures.evaluation import Evaluation
+    from flawtrace.training.progress import Event
+
+out_console = Console(soft_wrap=True, highlight=False)
+err_console = Console(stderr=True, soft_wrap=True, highlight=False)
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def print_json(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+def print_inspection(inspection: "Inspection") -> None:
+    found = inspection.to_json()
+    table = Table(box=None, show_header=False)
+    table.add_row("layout", str(found["layout"] or "not recognised"))
+    table.add_row("normal", f"{found['normal']} for training, {found['test_normal']} kept for testing")
+    for name, count in inspection.defects.items():
+        table.add_row(escape(name), f"{count.images} images, {count.labelled} with a mask")
+    for size, number in inspection.sizes.most_common(5):
+        table.add_row("size", f"{size[1]} x {size[0]} pixels: {number} images")
+    for kind, number in inspection.kinds.items():
+        table.add_row("kind", f"{kind}: {number} images")
+    out_console.print(table)
+    for label, style, lines in (
+        ("ignored", "dim", inspection.ignored),
+        ("warning", "yellow", inspection.warnings),
+        ("problem", "bold red", inspection.problems),
+    ):
+        for line in lines:
+            out_console.print(f"[{style}]{label}:[/]", end=" ")
+            out_console.print(line, markup=False)
+    verdict = "Ready to train." if inspection.ok else f"{len(inspection.problems)} problems to mend first."
+    out_console.print(verdict)
+
+
+def print_evaluation(evaluation: "Evaluation") -> None:
+    table = Table(box=None, header_style="bold")
+    table.add_column("")
+    rows = {"all": evaluation.metrics, **evaluation.per_type}
+    for name in evaluation.metrics:
+        table.add_column(name.replace("_", " "), justify="right")
+    for name, metrics in rows.items():
+        table.add_row(escape(name), *("-" if value is None else f"{value:.3f}" for value in metrics.values()))
+    out_console.print(table)
+    out_console.print(
+        f"{evaluation.num_anomalous} defect and {evaluation.num_normal} normal images scored; "
+        f"{evaluation.num_left_out} left out because the detector was trained on them."
+    )
+    if evaluation.num_normal:
+        found = evaluation.false_alarms
+        out_console.print(
+            f"{found.alarms} of {found.images} normal images reach the threshold. "
+            f"{announced_text(evaluation.announced, found)}"
+        )
+
+
+def print_facts(groups: Mapping[str, Mapping[str, Any]]) -> None:
+    """A line per fact, group by group; plain, to be pasted."""
+    for title, facts in groups.items():
+        out_console.print(title, markup=False)
+        for name, value in facts.items():
+            out_console.print(f"  {name}: {value}", markup=False, soft_wrap=True)
+
+
+def print_timing(timing: "Timing") -> None:
+    out_console.print(
+        f"{timing.runtime}, {timing.threads} threads, batch of {timing.batch}, "
+        f"{timing.width} x {timing.height} pixels, {timing.repeats} passes"
+    )
+    table = Table(box=None, show_header=False)
+    table.add_row("median", f"{timing.median_ms:.1f} ms")
+    table.add_row("95 %, 99 %", f"{timing.p95_ms:.1f} ms, {timing.p99_ms:.1f} ms")
+    table.add_row("images per second", f"{timing.images_per_second:.1f}")
+    table.add_row("peak memory", f"{timing.peak_memory_mb} MB, the whole process")
+    for name, share in timing.stages.items():
+        table.add_row(name, f"{share:.0%}")
+    out_console.print(table)
+
+
+def print_benchmark(benchmark: "Benchmark") -> None:
+    for reason in benchmark.skipped:
+        err_console.print("[yellow]left out:[/]", end=" ")
+        err_console.print(reason, markup=False)
+    failed = sum("error" in row for row in benchmark.rows)
+    out_console.print(f"{len(benchmark.rows)} cells, {failed} of them with an error.")
+    if benchmark.board:
+        out_console.print(f"Page: {benchmark.board}", markup=False)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, float, float, str], None]]:
+    """A progress bar on a terminal, a line every few seconds elsewhere."""
+    if not err_console.is_terminal:
+        yield _lines()
+        return
+    bar = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    losses = TextColumn("[dim]{task.fields[losses]}")
+    with Progress(*bar, *clocks, losses, console=err_console, transient=True) as bars:
+        task = bars.add_task("starting", losses="")
+
+        def show(phase: str, done: float, total: float, losses: str) -> None:
+            bars.update(task, description=phase, completed=done, total=total, losses=losses)
+
+        yield show
+
+
+def _lines() -> Callable[[str, float, float, str], None]:
+    begun = time.monotonic()
+    last = begun - SECONDS_BETWEEN_LINES
+
+    def show(phase: str, done: float, total: float, losses: str) -> None:
+        nonlocal last
+        if (now := time.monotonic()) - last < SECONDS_BETWEEN_LINES:
+            return
+        last, share = now, done / total
+        left = f", {(now - begun) * (1 - share) / share:.0f} s left" if share > 0.02 else ""
+        err_console.print(f"{share:4.0%} {phase}{left}  {losses}", soft_wrap=True)
+
+    return show
+
+
+@contextmanager
+def events() -> "Iterator[Callable[[Event], None]]":
+    with _bar() as show:
+
+        def on_event(event: "Event") -> None:
+            losses = "  ".join(f"{name} {value:.4f}" for name, value in event.values.items())
+            show(event.phase, event.done, event.total, losses)
+
+        yield on_event
+
+
+@contextmanager
+def cells() -> "Iterator[Callable[[Plan, Told | Row], None]]":
+    """The whole benchmark in one bar (or line), with the cell that was heard of last."""
+    finished = 0
+    with _bar() as show:
+
+        def on_message(plan: "Plan", message: "Told | Row") -> None:
+            nonlocal finished
+            if isinstance(message, dict):
+                finished += 1
+                err_console.print(
+                    f"{message['trial']} {message['method']}: {_outcome(message)}", markup=False
+                )
+                return
+            cell = f"{message.trial} {message.method}: {message.phase}"
+            show(f"{finished}/{plan.num_left} cells", finished + message.share, plan.num_left, cell)
+
+        yield on_message
+
+
+def _outcome(row: "Row") -> str:
+    """In a few words."""
+    if "error" in row:
+        return str(row["error"]).partition("\n")[0]
+    f1 = row["metrics"]["pixel_f1_max"]
+    return f"F1_max {'-' if f1 is None else format(f1, '.3f')}"
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    with _bar() as show:
+        yield lambda done, total: show(what, float(done), float(max(total, 1)), "")

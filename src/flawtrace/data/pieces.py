@@ -1,0 +1,110 @@
+"""What training takes of a split: so many normal images, and tiles where images are cut into them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from flawtrace.data.folders import Sample, Split
+from flawtrace.ground.config import Config
+from flawtrace.ground.errors import VanishedDefectError
+from flawtrace.ground.learner import derive
+from flawtrace.ground.shapes import Image, Mask
+from flawtrace.pictures.images import fit, fit_mask, image_size, read_mask
+from flawtrace.pictures.tiles import Size, boxes, working_size
+
+Item = TypeVar("Item")
+
+LABELLED_TILES = 4
+"""Of a labelled image: the one that shows most of the defect, and others that show some of it."""
+
+
+def pieces(split: Split, config: Config) -> Split:
+    """The split with what is trained on: at most `normal_limit` normal images, or tiles of images.
+
+    Tiles of labelled images all show a defect; the others are left out.
+
+    Raises:
+        VanishedDefectError: a labelled defect has no pixel left at the working size.
+    """
+    rng = np.random.default_rng(derive(config.seed, 10))
+    normal = tuple(_normal(split.normal, config, rng))
+    if config.tile_side is None:
+        return replace(split, normal=normal)
+    labelled = tuple(tile for sample in split.labelled for tile in _showing(sample, config, rng))
+    return replace(split, normal=normal, labelled=labelled)
+
+
+def common_size(samples: Iterable[Sample], config: Config) -> Size:
+    """The working size of the largest of the images, both ways."""
+    sizes = [size_of(sample, config) for sample in samples]
+    return max(height for height, _ in sizes), max(width for _, width in sizes)
+
+
+def size_of(sample: Sample, config: Config) -> Size:
+    """The working size of the sample's image, whole; reads the file's header."""
+    return working_size(image_size(sample.image), config)
+
+
+def worked_on(image: Image, config: Config) -> Float[Tensor, "c _h _w"]:
+    """An image at its working size, whole."""
+    return fit(image, *working_size((image.shape[1], image.shape[2]), config))
+
+
+def mask_at(sample: Sample, size: Size) -> Mask:
+    """The sample's mask at a working size, whole."""
+    return fit_mask(read_mask(sample.mask), *size) if sample.mask else torch.zeros(size).bool()
+
+
+def images_of(samples: Sequence[Sample]) -> list[Path]:
+    """The images of samples, each once, in their order."""
+    return list(dict.fromkeys(sample.image for sample in samples))
+
+
+def sources_of(samples: Sequence[Sample]) -> Int[Tensor, " n"]:
+    """The number of each sample's image."""
+    number = {image: index for index, image in enumerate(images_of(samples))}
+    return torch.tensor([number[sample.image] for sample in samples], dtype=torch.long)
+
+
+def _normal(samples: Sequence[Sample], config: Config, rng: np.random.Generator) -> list[Sample]:
+    """As many from each image, drawn; in the order of the images."""
+    limit = config.normal_limit
+    drawn = sorted(_some(range(len(samples)), limit, rng))
+    if config.tile_side is None:
+        return [samples[index] for index in drawn]
+    share = -(-limit // max(1, len(drawn)))
+    images = [samples[index] for index in drawn]
+    tiles = [
+        tile for image in images for tile in _some(_tiles(image, size_of(image, config), config), share, rng)
+    ]
+    return [tiles[index] for index in sorted(_some(range(len(tiles)), limit, rng))]
+
+
+def _showing(sample: Sample, config: Config, rng: np.random.Generator) -> list[Sample]:
+    """Tiles on which the sample's defect shows."""
+    assert sample.mask is not None, f"{sample.image} is labelled and has no mask"
+    size = size_of(sample, config)
+    tiles, mask = _tiles(sample, size, config), mask_at(sample, size)
+    areas = [int(tile.part(mask).sum()) for tile in tiles]
+    largest = int(np.argmax(areas))
+    if areas[largest] == 0:
+        raise VanishedDefectError(sample.mask, size)
+    others = [index for index, area in enumerate(areas) if area and index != largest]
+    return [tiles[index] for index in sorted([largest, *_some(others, LABELLED_TILES - 1, rng)])]
+
+
+def _tiles(sample: Sample, size: Size, config: Config) -> list[Sample]:
+    return [replace(sample, box=box) for box in boxes(size, config.image_side)]
+
+
+def _some(items: Sequence[Item], count: int, rng: np.random.Generator) -> list[Item]:
+    """`count` of the items in random order, or all as they are."""
+    if len(items) <= count:
+        return list(items)
+    return [items[index] for index in rng.permutation(len(items))[:count]]

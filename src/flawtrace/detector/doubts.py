@@ -1,0 +1,59 @@
+"""What keeps a detector from being trusted, in plain words with what to do about it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from flawtrace.detector.artefact import Facts
+
+HARDLY_FOUND = 0.3
+"""Pixel F1 on held-out labels below which the threshold is worth little."""
+DEARLY_BOUGHT = 0.8
+"""Share of the best F1 below which a threshold that was raised is worth a warning."""
+MANY_ALARMS = 0.2
+"""Share of normal images called defective from which on nobody will use the detector."""
+DEAD = 0.05
+"""Entropy of the policy, in nats, below which it does the same everywhere; nine equal actions have 2.2."""
+
+
+def doubts(facts: Facts) -> Iterator[str]:
+    """From what a detector knows about itself."""
+    best = facts.validation.get("pixel_f1_max", 1.0)
+    reached = facts.validation.get("pixel_f1", best)
+    if best < HARDLY_FOUND:
+        yield (
+            f"The detector hardly finds the defects of labels that it has not seen: their best pixel F1 is "
+            f"{best:.3f}, so its threshold says little. More labels per type help most; --tile-side shows "
+            "small defects larger, and features find more than pixels."
+        )
+    elif reached < best * DEARLY_BOUGHT:
+        yield (
+            "The limit on false alarms costs: at the threshold that keeps to it, pixel F1 on held-out labels "
+            f"is {reached:.3f} instead of {best:.3f}, and {facts.validation.get('found', 0):.0%} of their "
+            "images are found. Allow more (--max-false-alarms), or look at the normal images that score most."
+        )
+    alarms, images = (facts.false_alarms.get(name, 0) for name in ("alarms", "images"))
+    if alarms > images * MANY_ALARMS:
+        yield (
+            f"{alarms} of {images} normal images that no predictor saw are called defective. Are all "
+            "normal images free of defects? --max-false-alarms sets a limit, at the price of missed defects."
+        )
+
+
+def image_doubts(num_blank: int) -> Iterator[str]:
+    """About the images of a training."""
+    if num_blank:
+        yield (
+            f"{num_blank} training images are of one plain colour: `flawtrace inspect` names them. "
+            "Take them out, and train again."
+        )
+
+
+def policy_doubts(log: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """From the log of a training: whether the policy still chose when it was last taught."""
+    entropies = [row["entropy"] for row in log if row.get("entropy") is not None]
+    if entropies and entropies[-1] < DEAD:
+        yield (
+            f"The policy is dead: its entropy fell to {entropies[-1]:.3f} nats, so it does the same wherever "
+            "it is, and learns no more. Raise --policy.entropy_weight, or take a fixed strategy "
+            "(--sampler uniform), which needs none."
+        )

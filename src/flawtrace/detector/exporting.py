@@ -1,0 +1,109 @@
+"""A detector as one ONNX file, from raw images to map, mask and score, checked before it is written."""
+
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterable
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from flawtrace.detector.artefact import Detector
+from flawtrace.detector.runtime import OnnxDetector, imported
+from flawtrace.detector.seal import OPEN, sealed
+from flawtrace.detector.stages import mark
+from flawtrace.ground.errors import UnfaithfulExportError
+from flawtrace.ground.files import write_bytes
+from flawtrace.ground.shapes import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from onnx import ModelProto
+
+LARGEST_DIFFERENCE = 1e-4
+"""Of the map, between the exported detector and the one it comes from."""
+OUTPUTS = ("map", "mask", "score")
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written, and how far it is from its origin."""
+
+    file: Path
+    bytes: int
+    num_images: int
+    largest_difference: float
+    """Of the maps of these images."""
+
+
+def export_onnx(detector: Detector, file: Path, images: Iterable[Image]) -> Export:
+    """Write `detector` as ONNX, if on each of `images` the file's answer is the detector's own.
+
+    The graph takes `images` (b, 3, h, w), float in [0, 1], of any number and size; it gives `map` (b, h, w),
+    `mask` (b, h, w) and `score` (b). With `tile_side` these are tiles of that side: `detector.runtime` cuts
+    an image into them and joins their maps, and so must other programs that run the file. Settings,
+    threshold and all other facts are in the file's metadata.
+
+    Raises:
+        MissingExtraError: the packages of the extra `export` are not installed.
+        UnfaithfulExportError: a map differs by more than `LARGEST_DIFFERENCE`, or a mask differs.
+    """
+    content = sealed(_translated(detector).SerializeToString())
+    exported = OnnxDetector(content, file)
+    differences = [_difference(detector, exported, image, file) for image in images]
+    write_bytes(file, content)
+    return Export(file, len(content), len(differences), max(differences))
+
+
+def _difference(detector: Detector, exported: OnnxDetector, image: Image, file: Path) -> float:
+    ours, theirs = detector.predict(image), exported.predict(image)
+    difference = float((ours.anomaly_map - theirs.anomaly_map).abs().max())
+    wrong = ours.mask != theirs.mask
+    on_the_edge = (ours.anomaly_map - detector.threshold).abs() <= difference
+    if difference > LARGEST_DIFFERENCE or (wrong & ~on_the_edge).any():
+        raise UnfaithfulExportError(file, difference, LARGEST_DIFFERENCE, int(wrong.sum()))
+    return difference
+
+
+def _translated(detector: Detector) -> "ModelProto":
+    for package in ("onnx", "onnxscript"):
+        imported(package, "export")
+    side = detector.config.image_side
+    several = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    with _quiet():
+        program = torch.onnx.export(
+            detector.cpu().eval(),
+            (torch.rand(2, 3, side + 40, side + 72, generator=torch.Generator().manual_seed(0)),),
+            dynamo=True,
+            external_data=False,
+            input_names=["images"],
+            output_names=list(OUTPUTS),
+            dynamic_shapes={"images": several},
+            verbose=False,
+        )
+    assert program is not None
+    model: ModelProto = program.model_proto
+    mark(model)
+    for key, value in {"flawtrace": json.dumps(detector.header), "seal": OPEN}.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    return model
+
+
+@contextmanager
+def _quiet() -> "Iterator[None]":
+    """Without the exporter's talk about itself and about libraries that nobody needs here."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,188 @@
+"""Exported detectors, run by ONNX Runtime or by OpenVINO: the same answers as the detector they come from."""
+
+import json
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from flawtrace.detector.artefact import Detector, Facts, Prediction, decided, map_of, parsed, resized
+from flawtrace.detector.seal import intact
+from flawtrace.ground.config import Config, RuntimeName
+from flawtrace.ground.errors import (
+    DamagedDetectorError,
+    ForeignDetectorError,
+    MissingExtraError,
+    WrongRuntimeError,
+)
+from flawtrace.ground.shapes import AnomalyMap, Image, Images
+from flawtrace.pictures.images import squared
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+
+class Exported:
+    """What exported detectors have in common: facts from their file, and what a map means."""
+
+    runtime: RuntimeName
+
+    def __init__(self, metadata: dict[str, str], content: bytes, file: Path) -> None:
+        self.config, self.facts = _header(metadata, file)
+        self.content, self.file = content, file
+
+    @property
+    def threshold(self) -> float:
+        return self.facts.threshold
+
+    def predict(self, image: Image) -> Prediction:
+        """Of one image (3, h, w) in [0, 1], of any size."""
+        return decided(image, self._map(image), self.facts)
+
+    def _map(self, image: Image) -> AnomalyMap:
+        if self.config.tile_side is None:
+            return self.maps(image[None])[0]
+        return map_of(image, self.config, self.maps)
+
+    def maps(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
+        """Probability of a defect per pixel; with `tile_side` the images are tiles."""
+        raise NotImplementedError
+
+    def compiled(self, content: bytes) -> Callable[[Images], object]:
+        """What this runtime makes of another graph that takes images."""
+        raise NotImplementedError
+
+    def graph(self) -> "ModelProto":
+        return _graph(self.content, self.file)
+
+
+class OnnxDetector(Exported):
+    """In ONNX Runtime, on as many threads as torch would take."""
+
+    runtime = "onnx"
+
+    def __init__(self, content: bytes, file: Path) -> None:
+        self._session = _session(content, file)
+        super().__init__(self._session.get_modelmeta().custom_metadata_map, content, file)
+
+    def maps(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
+        (maps,) = self._session.run(["map"], {"images": images.numpy()})
+        return torch.from_numpy(maps)
+
+    def compiled(self, content: bytes) -> Callable[[Images], object]:
+        session = _session(content, self.file)
+        return lambda images: session.run(None, {"images": images.numpy()})
+
+
+class OpenvinoDetector(Exported):
+    """In OpenVINO; images are resized outside of it, where it ignores antialiasing.
+
+    See https://github.com/openvinotoolkit/openvino/issues/35893. In single precision: by itself it would take
+    half on some processors.
+    """
+
+    runtime = "openvino"
+
+    def __init__(self, content: bytes, file: Path) -> None:
+        imported("openvino", "openvino")
+        super().__init__(_metadata(content, file), content, file)
+        self._model = _model(content, file)
+
+    def maps(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
+        square = squared(images, self.config.image_side)
+        maps = torch.from_numpy(self._model(square.numpy())["map"].copy())
+        return resized(maps, *images.shape[2:])
+
+    def compiled(self, content: bytes) -> Callable[[Images], object]:
+        model = _model(content, self.file)
+        return lambda images: model(squared(images, self.config.image_side).numpy())
+
+
+AnyDetector: TypeAlias = Detector | Exported
+
+
+def load(path: Path, runtime: RuntimeName | None = None) -> AnyDetector:
+    """The detector in a run's folder or in a file; an exported one in ONNX Runtime unless told otherwise.
+
+    Raises:
+        ForeignDetectorError: the file is no detector.
+        WrongRuntimeError: it is one, but not for this runtime.
+        DamagedDetectorError: it was one, and is not whole.
+        MissingExtraError: the runtime's package is not installed.
+    """
+    if path.suffix != ".onnx":
+        if runtime not in (None, "torch"):
+            raise WrongRuntimeError(path, str(runtime), "an exported detector")
+        return Detector.load(path)
+    if runtime == "torch":
+        raise WrongRuntimeError(path, runtime, "a run's folder or its detector.safetensors")
+    if not path.is_file():
+        raise ForeignDetectorError(path, "there is no such file")
+    content = path.read_bytes()
+    _refuse_broken(content, path)
+    return OpenvinoDetector(content, path) if runtime == "openvino" else OnnxDetector(content, path)
+
+
+def imported(package: str, extra: str) -> Any:
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise MissingExtraError(extra, package) from error
+
+
+def _refuse_broken(content: bytes, file: Path) -> None:
+    """Before a runtime sees it: a damaged graph can end the process in which it is read."""
+    whole = intact(content)
+    if whole is None:
+        raise ForeignDetectorError(file, "it has no seal, which `flawtrace export` puts into what it writes")
+    if not whole:
+        raise DamagedDetectorError(file, "its checksum does not fit its content")
+
+
+def _session(content: bytes, file: Path) -> Any:
+    """Of ONNX Runtime."""
+    onnxruntime = imported("onnxruntime", "export")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no other class in common
+        raise DamagedDetectorError(file, str(error).splitlines()[0]) from error
+
+
+def _model(content: bytes, file: Path) -> Any:
+    """Of OpenVINO."""
+    core = imported("openvino", "openvino").Core()
+    settings = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "f32"}
+    try:
+        return core.compile_model(core.read_model(content), "CPU", settings)
+    except RuntimeError as error:
+        raise DamagedDetectorError(file, str(error).splitlines()[0]) from error
+
+
+def _metadata(content: bytes, file: Path) -> dict[str, str]:
+    """OpenVINO does not hand it on."""
+    return {entry.key: entry.value for entry in _graph(content, file).metadata_props}
+
+
+def _graph(content: bytes, file: Path) -> "ModelProto":
+    onnx = imported("onnx", "export")
+    try:
+        model: ModelProto = onnx.load_from_string(content)
+    except Exception as error:  # protobuf's own class of errors, which is not ours to import
+        raise DamagedDetectorError(file, str(error)) from error
+    return model
+
+
+def _header(metadata: dict[str, str], file: Path) -> tuple[Config, Facts]:
+    if "flawtrace" not in metadata:
+        raise ForeignDetectorError(file, "its metadata does not speak of flawtrace")
+    try:
+        return parsed(json.loads(metadata["flawtrace"]), file)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedDetectorError(file, f"its header cannot be read: {error}") from error

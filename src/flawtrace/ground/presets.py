@@ -1,0 +1,159 @@
+"""The two presets, and settings from them, a TOML file and flags; an unknown name is an error."""
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from flawtrace.ground.config import Config, Preset, Settings
+from flawtrace.ground.errors import SettingsError, UnknownSettingError
+
+LIGHT_PIXELS: dict[str, Any] = {
+    "orientations": 1,
+    "cell": 2,
+    "autoencoder": {"width": 32, "bottleneck": 16, "stages": 3},
+}
+"""What `light` changes when the autoencoder reconstructs pixels."""
+
+PAPER: dict[str, Any] = {
+    "preset": "paper",
+    "encoder": "pixels",
+    "orientations": 1,
+    "cell": 1,
+    "cycles": 100,
+    "updates": 20,
+    "last_updates": 20,
+    "sampler": {"walkers": 32, "patch_side": 64, "crop_side": 128, "stride": 24},
+    "policy": {"widths": (16, 32, 32, 64, 64), "hidden": 256, "batch_norm": True, "learns_from": 15},
+    "reward": {"standardized_texture": False, "prediction_as": "value"},
+    "autoencoder": {"kind": "published", "bottleneck": 200},
+    "profile": {"length": 10, "spacing": "consecutive", "by_scale": False, "tracked": 80},
+    "predictor": {
+        "kind": "published",
+        "lr": 1e-3,
+        "one_cycle": False,
+        "weight_decay": 0.0,
+        "turns": False,
+        "batch": 80,
+        "steps": 300,
+        "crop_side": 256,
+        "dice_weight": 0.0,
+        "normal_decay": 9000,
+        "normal_images": 0,
+        "pasted": 0,
+        "folds": 5,
+        "members": 1,
+    },
+}
+"""The published sizes (METHOD: arXiv 2511.20270 and its first author's script)."""
+
+
+def load_config(
+    preset: str = "light", file: Path | None = None, settings: Mapping[str, Any] | None = None
+) -> Config:
+    """The preset, changed by a TOML file, changed by `settings` with dotted names.
+
+    >>> load_config("light", settings={"sampler.stride": 16}).sampler.stride
+    16
+
+    Raises:
+        UnknownSettingError: a name that no setting has; the message names the nearest.
+        SettingsError: a value that cannot work, or an unreadable file.
+    """
+    if preset not in get_args(Preset):
+        raise UnknownSettingError(preset, nearest(preset, get_args(Preset)), "preset")
+    changes: dict[str, Any] = {}
+    for name, value in [*_flatten(_read_toml(file) if file else {}), *_flatten(settings or {})]:
+        if name not in setting_names():
+            raise UnknownSettingError(name, nearest(name, setting_names()))
+        changes[name] = value
+    base = preset_values(preset, changes.get("encoder"))
+    return parse_config(_nest(base | changes), where=str(file) if file else "the settings")
+
+
+def preset_values(preset: str, encoder: str | None) -> dict[str, Any]:
+    """What a preset changes in the defaults of the settings, by dotted name."""
+    if preset == "paper":
+        return dict(_flatten(PAPER))
+    return dict(_flatten(LIGHT_PIXELS)) if encoder == "pixels" else {}
+
+
+def parse_config(tree: Mapping[str, Any], where: str) -> Config:
+    """Settings from a nested mapping, such as the header of a detector file."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(where, name, first["msg"].removeprefix("Value error, ")) from error
+
+
+def stored_config(tree: Any, where: str) -> Config:
+    """The settings that a run or a detector keeps, read from a file, which may hold anything.
+
+    What a file from before there was a choice does not say is what was done then.
+    """
+    return parse_config({"orientations": 1, **tree} if isinstance(tree, dict) else tree, where)
+
+
+def nearest(name: str, names: "tuple[str, ...] | list[str]") -> str | None:
+    """The name that someone who typed `name` probably meant.
+
+    >>> nearest("sampler.strid", ("sampler.stride", "seed"))
+    'sampler.stride'
+    """
+    by_leaf = {known.rpartition(".")[2]: known for known in names}
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    leaf = difflib.get_close_matches(name.rpartition(".")[2], list(by_leaf), n=1, cutoff=0.7)
+    return close[0] if close else by_leaf[leaf[0]] if leaf else None
+
+
+def setting_names(model: type[BaseModel] = Config, prefix: str = "") -> list[str]:
+    """Every setting's dotted name, in the order of the documentation."""
+    names = []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names += setting_names(kind, f"{prefix}{name}.")
+        else:
+            names.append(prefix + name)
+    return names
+
+
+def setting_help(settings: Settings, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Each setting's dotted name, value and meaning."""
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, Settings):
+            yield from setting_help(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value, field.description or ""
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in flat.items():
+        *path, leaf = name.split(".")
+        branch = tree
+        for part in path:
+            branch = branch.setdefault(part, {})
+        branch[leaf] = value
+    return tree
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(str(file), "the file", f"cannot be read as TOML: {error}") from error

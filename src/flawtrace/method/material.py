@@ -1,0 +1,220 @@
+"""From samples in folders to the tensors that training works on."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, islice
+from operator import attrgetter
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from flawtrace.data.folders import Sample, Split, evenly
+from flawtrace.data.pieces import mask_at, size_of, sources_of, worked_on
+from flawtrace.ground.config import Config
+from flawtrace.ground.devices import at_once, sent
+from flawtrace.ground.errors import BlankImagesError, VanishedDefectError
+from flawtrace.ground.learner import derive
+from flawtrace.ground.shapes import Canvases, Image, Images, Mask, Masks
+from flawtrace.method.encoder import Features, Pixels
+from flawtrace.method.patches import edges
+from flawtrace.pictures.augmentation import augment
+from flawtrace.pictures.images import digest, read_image
+from flawtrace.pictures.traits import OF_SIZE, Ranges, Traits, blank, ranges, traits
+
+CALIBRATION = 100
+"""Normal images from which the encoder takes its statistics, at most; evenly spread over all."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a cycle works on: every training image, and the labelled ones whose profiles are followed.
+
+    Walkers walk on `canvases`, normal images first, then labelled ones.
+    """
+
+    canvases: Canvases
+    """In half precision."""
+    images: Float[Tensor, "b 3 grid grid"]
+    """The same images in colour, one pixel per cell."""
+    texture: Float[Tensor, "b grid grid"]
+    """Sobel magnitude of the same images at full size, mean per cell."""
+    coverage: Float[Tensor, "b grid grid"]
+    """Share of each cell that is defective; zero for normal images, which carry no mask."""
+    labelled: Float[Tensor, "followed features grid grid"]
+    """Canvases of the labelled images, then of their copies, image by image."""
+    labelled_coverage: Float[Tensor, "followed grid grid"]
+    pictures: Float[Tensor, "b 3 side side"]
+    """The images of `canvases` in colour at full size, in half precision."""
+    labelled_pictures: Float[Tensor, "followed 3 side side"]
+    """Those of `labelled`, likewise."""
+    labelled_masks: Bool[Tensor, "followed side side"]
+    """Of `labelled`, at full size."""
+    sources: Int[Tensor, " normal"]
+    """Number of the image that each normal row shows, or shows a tile of."""
+    scales: tuple[int, ...]
+    """Channels of each scale of the canvases."""
+    num_normal: int
+    num_labelled: int
+
+    @property
+    def masks(self) -> Masks:
+        """Of the labelled images."""
+        return self.labelled_masks[: self.num_labelled]
+
+    def with_copies(self, indices: Sequence[int]) -> list[int]:
+        """Rows of `labelled` that show the labelled images of these indices, or copies of them."""
+        copies = len(self.labelled) // self.num_labelled - 1
+        rows = list(indices)
+        for index in indices:
+            first = self.num_labelled + index * copies
+            rows += range(first, first + copies)
+        return rows
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How far reading and encoding is."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Prepared:
+    material: Material
+    digests: tuple[str, ...]
+    """Content of every training image, by which evaluation knows it again."""
+    encoder: Pixels | Features
+    """Calibrated on the normal images; it made the canvases."""
+    familiar: Ranges
+    """Of the traits of all training images, seen whole; with tiles, without those of size."""
+    num_blank: int = 0
+    """Images that are of one plain colour."""
+
+
+def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterator[Loading | Prepared]:
+    """Read, resize and encode all training images; yields its progress, and at last what it prepared.
+
+    Raises:
+        BlankImagesError: no normal image shows anything.
+        VanishedDefectError: a labelled defect has no pixel left at the working size.
+    """
+    copies, seed = config.copies, derive(config.seed, 6)
+    total = len(split.normal) + len(split.labelled) * (1 + copies)
+    device = next(encoder.buffers(), torch.zeros(())).device
+    calibration = [piece.shown for piece in _read(evenly(split.normal, CALIBRATION), config)]
+    encoder.calibrate(torch.stack(calibration).to(device))
+    samples = [*split.normal, *split.labelled]
+    shelf: dict[str, Tensor] = {}
+    found: list[_Piece] = []
+    pieces = _read(samples, config)
+    while batch := list(islice(pieces, at_once(device))):
+        part = _part(encoder, sent(torch.stack([piece.shown for piece in batch]), device))
+        _shelve(part, shelf, len(found), len(samples))
+        found += [replace(piece, shown=piece.shown[:, :0, :0]) for piece in batch]
+        yield Loading(len(found), total)
+    if all(piece.blank for piece in found[: len(split.normal)]):
+        raise BlankImagesError(split.normal[0].image)
+
+    kept = _Part(**shelf)
+    labelled = kept.pictures[len(split.normal) :].float().cpu()
+    masks = torch.stack([_mask(sample, config) for sample in split.labelled])
+    copied, copied_masks = augment(labelled, masks, copies, seed)
+    followed = [kept.canvases[len(split.normal) :]]
+    for images in torch.split(copied, at_once(device)):
+        followed.append(encode(encoder, sent(images, device)))
+        yield Loading(len(found) + sum(map(len, followed[1:])), total)
+
+    grid, all_masks = kept.canvases.shape[2], torch.cat([masks, copied_masks])
+    coverage = covered(all_masks, grid).to(device)
+    none = coverage.new_zeros(len(split.normal), grid, grid)
+    material = Material(
+        canvases=kept.canvases,
+        images=kept.images,
+        texture=kept.texture,
+        coverage=torch.cat([none, coverage[: len(labelled)]]),
+        labelled=torch.cat(followed),
+        labelled_coverage=coverage,
+        pictures=kept.pictures,
+        labelled_pictures=torch.cat([labelled, copied]).half().to(device),
+        labelled_masks=all_masks.to(device),
+        sources=sources_of(split.normal),
+        scales=encoder.scales,
+        num_normal=len(split.normal),
+        num_labelled=len(labelled),
+    )
+    of_images = {piece.digest: piece for piece in found}
+    familiar = ranges(piece.traits for piece in of_images.values())
+    if config.tile_side is not None:
+        familiar = {name: familiar[name] for name in familiar if name not in OF_SIZE}
+    num_blank = sum(piece.blank for piece in of_images.values())
+    yield Prepared(material, tuple(of_images), encoder, familiar, num_blank)
+
+
+@torch.no_grad()
+def encode(encoder: Pixels | Features, images: Images) -> Canvases:
+    """Canvases in half precision, which holds exactly what the encoder gives."""
+    canvases: Tensor = encoder(images)
+    return canvases.half()
+
+
+def covered(masks: Masks, grid: int) -> Float[Tensor, "b {grid} {grid}"]:
+    """Share of each cell of a `grid` x `grid` canvas that the mask covers."""
+    return F.adaptive_avg_pool2d(masks[:, None].float(), grid)[:, 0]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A sample as a square at working size, and what is known of its whole image."""
+
+    shown: Image
+    digest: str
+    traits: Traits
+    blank: bool
+
+
+def _read(samples: Sequence[Sample], config: Config) -> Iterator[_Piece]:
+    """Each sample; its image is decoded once."""
+    for path, parts in groupby(samples, key=attrgetter("image")):
+        image = read_image(path)
+        facts = digest(image), traits(image), blank(image)
+        whole = worked_on(image, config)
+        for sample in parts:
+            yield _Piece(sample.part(whole), *facts)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What training keeps of a batch of images."""
+
+    canvases: Canvases
+    pictures: Float[Tensor, "b 3 side side"]
+    images: Float[Tensor, "b 3 grid grid"]
+    texture: Float[Tensor, "b grid grid"]
+
+
+def _part(encoder: Pixels | Features, images: Images) -> _Part:
+    canvases = encode(encoder, images)
+    grid = canvases.shape[2]
+    texture = F.adaptive_avg_pool2d(edges(images)[:, None], grid)[:, 0]
+    return _Part(canvases, images.half(), F.adaptive_avg_pool2d(images, grid), texture)
+
+
+def _shelve(part: _Part, shelf: dict[str, Tensor], first: int, count: int) -> None:
+    """Put the part's rows where they belong among `count`, so that nothing is in memory twice."""
+    for name, rows in vars(part).items():
+        if name not in shelf:
+            shelf[name] = rows.new_empty(count, *rows.shape[1:])
+        shelf[name][first : first + len(rows)] = rows
+
+
+def _mask(sample: Sample, config: Config) -> Mask:
+    """The sample's mask at working size."""
+    assert sample.mask is not None, f"{sample.image} is labelled and has no mask"
+    size = size_of(sample, config)
+    mask = sample.part(mask_at(sample, size))
+    if not mask.any():
+        raise VanishedDefectError(sample.mask, size)
+    return mask

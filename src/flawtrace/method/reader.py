@@ -1,0 +1,58 @@
+"""Everything between an image and the predictors; made without labels: features, snapshots, novelty."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from flawtrace.ground.config import NoveltyOf
+from flawtrace.ground.devices import batches
+from flawtrace.ground.shapes import Canvases, ErrorMaps, Images, Pictures
+from flawtrace.method.encoder import Features, Pixels, rounded
+from flawtrace.method.novelty import Novelty
+from flawtrace.method.predictor import Views
+from flawtrace.method.profile import laid_out, scale_errors
+
+
+class Reader(nn.Module):
+    """Shows images the way predictors see them: loss profile, novelty, canvas and colour."""
+
+    def __init__(
+        self, encoder: Pixels | Features, snapshots: Sequence[nn.Module], grid: int, novelty_of: NoveltyOf
+    ) -> None:
+        """For images of `grid` x `grid` cells; `snapshots` are of one autoencoder, oldest first."""
+        super().__init__()
+        self.encoder = encoder
+        self.snapshots = nn.ModuleList(snapshots)
+        self.novelty = Novelty(encoder.channels, grid)
+        self._novelty_of = novelty_of
+
+    def forward(self, images: Images) -> Views:
+        """Of images (b, 3, s, s) in [0, 1]."""
+        return self.views(self.encoder(images), rounded(images))
+
+    @torch.no_grad()
+    def views(self, canvases: Canvases, pictures: Pictures) -> Views:
+        """The same, of images whose canvases are known."""
+        whole = laid_out(canvases)
+        rebuilt = [snapshot(whole) for snapshot in self.snapshots]
+        errors = [scale_errors(whole, again, self.encoder.scales) for again in rebuilt]
+        return Views(torch.cat(errors, dim=1), self._novelties(whole, rebuilt[-1]), canvases, pictures)
+
+    @torch.no_grad()
+    def learn_normal(self, canvases: Canvases) -> None:
+        """Fit the novelty to canvases of normal images."""
+        if self._novelty_of != "nothing":
+            self.novelty.fit(lambda: map(self._vectors, batches(canvases)))
+
+    def _novelties(self, whole: Images, rebuilt: Images) -> ErrorMaps:
+        if self._novelty_of == "nothing":
+            return torch.zeros_like(whole[:, 0])
+        novelties: ErrorMaps = self.novelty(
+            whole - rebuilt if self._novelty_of == "reconstruction" else whole
+        )
+        return novelties
+
+    def _vectors(self, canvases: Canvases) -> Images:
+        whole = laid_out(canvases)
+        return whole - self.snapshots[-1](whole) if self._novelty_of == "reconstruction" else whole

@@ -1,0 +1,137 @@
+"""Many labelled images from a few: random copies, and defects pasted onto normal images."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from kornia.augmentation import AugmentationSequential, RandomAffine, RandomHorizontalFlip, RandomVerticalFlip
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional as F
+
+from flawtrace.ground.learner import seeded
+from flawtrace.ground.shapes import Image, Images, Mask, Masks
+from flawtrace.pictures.turns import turned
+
+SQUARE = 4
+"""Pixels along the squares by which places for a defect are compared."""
+RING = 3
+"""Squares around a defect that must look alike where it comes from and where it goes."""
+PLACES = 20
+"""Best places of an image among which one is drawn."""
+PIECES = 3
+"""At most so many of a mask's separate pieces are pasted into one image."""
+
+
+def augment(
+    images: Images, masks: Masks, copies: int, seed: int
+) -> tuple[Float[Tensor, "copies c h w"], Bool[Tensor, "copies h w"]]:
+    """Random copies, those of the first image first: flips, 30 degrees, 10 % shift, 20 degrees shear (paper).
+
+    Image and mask move together; what comes in from outside the image is black and normal.
+    """
+    if copies == 0:
+        return images[:0], masks[:0]
+    moves = AugmentationSequential(
+        RandomHorizontalFlip(p=0.5),
+        RandomVerticalFlip(p=0.5),
+        RandomAffine(degrees=30.0, translate=(0.1, 0.1), shear=20.0, p=1.0),
+        data_keys=["input", "mask"],
+    )
+    repeated = images.repeat_interleave(copies, dim=0)
+    labels = masks.repeat_interleave(copies, dim=0)[:, None].float()
+    with seeded(seed):
+        moved, moved_labels = moves(repeated, labels)
+    return moved, moved_labels[:, 0] > 0.5
+
+
+def paste(
+    images: Images, masks: Masks, normal: Float[Tensor, "m c h w"], count: int, rng: torch.Generator
+) -> tuple[Float[Tensor, "count c h w"], Bool[Tensor, "count h w"]]:
+    """Defects cut out of `images` by their masks, on `normal` images where their surroundings fit.
+
+    Each result takes a random image with a defect, in one of its eight orientations, and a random normal one.
+    Sides are multiples of `SQUARE`.
+    """
+    sources = masks.flatten(1).any(dim=1).nonzero()[:, 0]
+    assert len(sources), "no mask shows a defect"
+    pasted = []
+    for _ in range(count):
+        source, target = sources[_draw(len(sources), rng)], normal[_draw(len(normal), rng)].float()
+        way = _draw(8, rng)
+        pasted.append(_pasted(turned(images[source].float(), way), turned(masks[source], way), target, rng))
+    return torch.stack([image for image, _ in pasted]), torch.stack([mask for _, mask in pasted])
+
+
+@dataclass(frozen=True)
+class _Shift:
+    """How far a defect moves, in pixels."""
+
+    down: int
+    right: int
+
+
+def _pasted(source: Image, mask: Mask, target: Image, rng: torch.Generator) -> tuple[Image, Mask]:
+    """`target` with some pieces of the defect, and where they are."""
+    marked = torch.zeros_like(mask)
+    pieces = _pieces(mask)
+    for index in torch.randperm(len(pieces), generator=rng)[:PIECES].tolist():
+        shift = _fitting(source, pieces[index], target, rng)
+        here = _shifted(pieces[index], shift)
+        alpha = _feathered(here)
+        target = target * (1 - alpha) + _shifted(source, shift) * alpha
+        marked = marked | here
+    return target, marked
+
+
+def _pieces(mask: Mask) -> list[Mask]:
+    """The mask's parts that lie more than a few pixels from each other."""
+    grown = ndimage.binary_dilation(mask.numpy(), iterations=RING)
+    labels, count = ndimage.label(grown, structure=np.ones((3, 3)))
+    return [torch.from_numpy(labels == label) & mask for label in range(1, count + 1)]
+
+
+def _fitting(source: Image, piece: Mask, target: Image, rng: torch.Generator) -> _Shift:
+    """One of the places in `target` that look most like the surroundings of the piece in `source`.
+
+    Compared are the squares of a ring around the piece, by the sum of squared differences.
+    """
+    theirs, ours = (F.avg_pool2d(image[None], SQUARE) for image in (source, target))
+    defect = F.max_pool2d(piece[None, None].float(), SQUARE)
+    grown = F.max_pool2d(defect, 2 * RING + 1, 1, RING)[0, 0]
+    rows, columns = grown.nonzero(as_tuple=True)
+    top, left = int(rows.min()), int(columns.min())
+    box = (slice(top, int(rows.max()) + 1), slice(left, int(columns.max()) + 1))
+    ring = (grown - defect[0, 0])[box]
+    around = theirs[0][(slice(None), *box)] * ring
+    differences = F.conv2d(ours.square().sum(dim=1, keepdim=True), ring[None, None])
+    differences = differences - 2 * F.conv2d(ours, around[None])
+    best = differences.flatten().topk(min(PLACES, differences.numel()), largest=False).indices
+    place, width = int(best[_draw(len(best), rng)]), differences.shape[3]
+    return _Shift(SQUARE * (place // width - top), SQUARE * (place % width - left))
+
+
+def _shifted(maps: Tensor, shift: _Shift) -> Tensor:
+    """Moved (..., h, w), with zeros where nothing comes from."""
+    height, width = maps.shape[-2:]
+    moved = torch.zeros_like(maps)
+    rows, columns = _overlap(shift.down, height), _overlap(shift.right, width)
+    moved[..., rows[1], columns[1]] = maps[..., rows[0], columns[0]]
+    return moved
+
+
+def _overlap(shift: int, side: int) -> tuple[slice, slice]:
+    """Where what stays inside comes from, and where it goes."""
+    count = side - abs(shift)
+    return slice(max(0, -shift), max(0, -shift) + count), slice(max(0, shift), max(0, shift) + count)
+
+
+def _feathered(mask: Mask) -> Float[Tensor, "1 h w"]:
+    """1 on the mask, falling to 0 within a few pixels around it."""
+    grown = F.max_pool2d(mask[None, None].float(), 5, 1, 2)
+    return F.avg_pool2d(grown, 5, 1, 2, count_include_pad=False)[0]
+
+
+def _draw(count: int, rng: torch.Generator) -> int:
+    return int(torch.randint(count, (), generator=rng))

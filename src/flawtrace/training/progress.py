@@ -1,0 +1,59 @@
+"""How far a training run is."""
+
+from dataclasses import dataclass, field
+
+from flawtrace.data.folders import Split
+from flawtrace.ground.config import Config
+from flawtrace.method.environment import Feedback
+from flawtrace.training.fitting import Fit
+from flawtrace.training.study import Study
+
+
+@dataclass(frozen=True)
+class Event:
+    """How far training is, in units that take about a second each on two cores, and what just came out."""
+
+    phase: str
+    done: float
+    total: float
+    values: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Work units, roughly seconds on two cores, so that a progress bar can tell the time left."""
+
+    loading: float
+    cycles: float
+    fits: float
+    config: Config
+
+    @classmethod
+    def of(cls, config: Config, split: Split) -> "Plan":
+        num_images = len(split.normal) + len(split.labelled) * (1 + config.copies)
+        updates = config.cycles * config.updates + config.last_updates
+        steps = config.predictor.members * config.predictor.steps
+        return cls(0.06 * num_images, 0.04 * updates, 0.05 * steps, config)
+
+    @property
+    def total(self) -> float:
+        return self.loading + self.cycles + self.fits
+
+    def loading_event(self, done: int, total: int) -> Event:
+        return Event("reading images", self.loading * done / total, self.total)
+
+    def cycle_event(self, study: Study, feedback: Feedback) -> Event:
+        before, config = study.index * self.config.updates, self.config
+        share = (before + feedback.update) / (config.cycles * config.updates + config.last_updates)
+        losses = {"reconstruction": feedback.reconstruction_loss, "reward": feedback.reward}
+        if feedback.prediction_loss is not None:
+            losses["prediction"] = feedback.prediction_loss
+        phase = f"cycle {study.index + 1}/{self.config.cycles + 1}"
+        return Event(phase, self.loading + self.cycles * share, self.total, losses)
+
+    def fit_event(self, fit: Fit) -> Event:
+        share = (fit.member + fit.step / fit.steps) / self.config.predictor.members
+        phase = f"last fit {fit.member + 1}/{self.config.predictor.members}"
+        return Event(
+            phase, self.loading + self.cycles + self.fits * share, self.total, {"prediction": fit.loss}
+        )

@@ -1,0 +1,197 @@
+"""Everything a training run is in the middle of, so that it can be stopped anywhere and go on."""
+
+import hashlib
+import json
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from flawtrace.ground.config import Config
+from flawtrace.ground.errors import DataChangedError, DivergedError
+from flawtrace.ground.files import append_json, read_jsonl, write_text
+from flawtrace.ground.learner import derive
+from flawtrace.method import sampler
+from flawtrace.method.environment import Cycle, Feedback
+from flawtrace.method.material import Prepared
+from flawtrace.method.predictor import Predictor
+from flawtrace.method.sampler import PolicyStats
+from flawtrace.training.checkpoint import Checkpoint
+from flawtrace.training.fitting import Fit
+
+LOG_NAME = "log.jsonl"
+CHECKPOINT_NAME = "checkpoint.safetensors"
+
+PERIODS = 4
+"""Quarters of the training whose visit maps are kept apart, for the report."""
+
+
+class Clock:
+    """Time spent on a run so far, earlier sittings included."""
+
+    def __init__(self) -> None:
+        self._started, self._processor_started = time.monotonic(), time.process_time()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    @property
+    def processor_seconds(self) -> float:
+        """Of all cores together; what runs beside does not count."""
+        return time.process_time() - self._processor_started
+
+    def put_forward(self, seconds: float, processor_seconds: float) -> None:
+        """Add the time of an earlier sitting."""
+        self._started -= seconds
+        self._processor_started -= processor_seconds
+
+
+class Study:
+    """Everything a run is in the middle of: what a checkpoint holds."""
+
+    def __init__(self, prepared: Prepared, statics: Tensor, config: Config, clock: Clock) -> None:
+        self.prepared = prepared
+        self.material = prepared.material
+        self.fingerprint = fingerprint(prepared)
+        self.config = config
+        self.device = statics.device
+        self.clock = clock
+        self.cycle = Cycle(self.material, statics, config)
+        self.sampler = sampler.build(
+            config.sampler.kind,
+            self.cycle.walkers.geometry.crop,
+            config.policy,
+            derive(config.seed, 2),
+            statics.device,
+        )
+        self.index = 0
+        """The cycle under way; config.cycles is the one that makes the detector."""
+        self.begun = False
+        self.feedbacks: list[dict[str, Any]] = []
+        self.visits = torch.zeros(PERIODS, *statics.shape[1:])
+        """Visits per cell, over all images, in each quarter of the training."""
+        self.fit: Fit | None = None
+        self.members: list[Predictor] = []
+        """Predictors whose last fit is over."""
+
+    def note(self, feedback: Feedback) -> None:
+        """Keep what an update did, for the log; a loss that is not finite ends training."""
+        checked("reconstruction loss", feedback.reconstruction_loss, feedback.update)
+        if feedback.prediction_loss is not None:
+            checked("prediction loss", feedback.prediction_loss, feedback.update)
+        self.feedbacks.append(asdict(feedback))
+
+    def end_cycle(self, stats: PolicyStats | None) -> dict[str, Any]:
+        """Move on to the next cycle; returns the log's row about the one that is over."""
+        period = min(PERIODS - 1, PERIODS * self.index // max(1, self.config.cycles))
+        self.visits[period] += self.cycle.walkers.visits.sum(dim=0).cpu()
+        row = {"kind": "cycle", "cycle": self.index, **cycle_row(self.feedbacks)}
+        self.index, self.begun, self.feedbacks = self.index + 1, False, []
+        return row | (asdict(stats) if stats else {})
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "fingerprint": self.fingerprint,
+            "seconds": self.clock.seconds,
+            "processor_seconds": self.clock.processor_seconds,
+            "cycle": self.cycle.state(),
+            "sampler": self.sampler.state(),
+            "index": self.index,
+            "begun": self.begun,
+            "feedbacks": self.feedbacks,
+            "visits": self.visits,
+            "members": [member.state_dict() for member in self.members],
+            "fit": self.fit.state() if self.fit else None,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.clock.put_forward(state["seconds"], state["processor_seconds"])
+        self.cycle.load(state["cycle"])
+        self.sampler.load(state["sampler"])
+        self.index = state["index"]
+        self.begun = state["begun"]
+        self.feedbacks = state["feedbacks"]
+        self.visits = state["visits"]
+        for weights in state["members"]:
+            member = self.next_fit().learner.network
+            member.load_state_dict(weights)
+            self.members.append(member)
+        if state["fit"] is not None:
+            self.fit = self.next_fit()
+            self.fit.load(state["fit"])
+
+    def next_fit(self) -> Fit:
+        return Fit(len(self.members), self.config, self.material)
+
+
+class Journal:
+    """A run's log and checkpoint, which agree: from a checkpoint on, the log forgets what came after."""
+
+    def __init__(self, run: Path, study: Study, resume: bool) -> None:
+        self._log = run / LOG_NAME
+        self._study = study
+        self._checkpoint = Checkpoint(run / CHECKPOINT_NAME)
+        self._rows = 0
+        if resume and (saved := self._checkpoint.read()) is not None:
+            if saved["study"]["fingerprint"] != study.fingerprint:
+                raise DataChangedError(run)
+            study.load(saved["study"])
+            self._rows = saved["rows"]
+        kept = list(read_jsonl(self._log))[: self._rows]
+        write_text(self._log, "".join(json.dumps(row) + "\n" for row in kept))
+
+    def write(self, row: dict[str, Any]) -> None:
+        append_json(self._log, row)
+        self._rows += 1
+
+    def offer_checkpoint(self) -> None:
+        self._checkpoint.offer(lambda: {"rows": self._rows, "study": self._study.state()})
+
+
+def checked(what: str, loss: float, update: int) -> float:
+    """`loss`, if it is a finite number.
+
+    Raises:
+        DivergedError: it is not, so whatever would be trained on is worth nothing.
+    """
+    if not math.isfinite(loss):
+        raise DivergedError(what, update, loss)
+    return loss
+
+
+def fingerprint(prepared: Prepared) -> str:
+    """Of everything that training learns from: images, masks, and who is labelled."""
+    content = hashlib.sha256(" ".join(prepared.digests).encode())
+    content.update(prepared.material.masks.cpu().numpy().tobytes())
+    return content.hexdigest()[:16]
+
+
+def cycle_row(feedbacks: list[dict[str, Any]]) -> dict[str, Any]:
+    """One cycle in the log: the return (sum of rewards, mean over walkers) and what it is made of.
+
+    `clone`, `cover` and `prediction` are means per update, before weights and beta; `return_exploration`
+    and `return_prediction` are the sums of the two terms of the composite reward.
+    """
+
+    def column(name: str) -> list[float]:
+        return [feedback[name] for feedback in feedbacks if feedback[name] is not None]
+
+    exploration = sum(f["exploration"] for f in feedbacks)
+    total = sum(column("reward"))
+    measured = column("prediction_loss")
+    return {
+        "updates": len(feedbacks),
+        "beta": feedbacks[-1]["beta"],
+        "return": total,
+        "return_exploration": exploration,
+        "return_prediction": total - exploration,
+        **{name: fmean(column(name)) for name in ("clone", "cover", "prediction", "defective")},
+        "reconstruction_loss": fmean(column("reconstruction_loss")),
+        "prediction_loss": measured[-1] if measured else None,
+    }

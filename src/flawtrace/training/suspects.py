@@ -1,0 +1,145 @@
+"""Training images whose label is doubtful: defects among the normal ones, masks that lie elsewhere."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from flawtrace.data.folders import Sample, Split
+from flawtrace.ground.devices import rows_together
+from flawtrace.ground.files import write_bytes
+from flawtrace.ground.shapes import AnomalyMap, ErrorMaps, Image, Mask, Masks, PerImage
+from flawtrace.method.material import Material
+from flawtrace.method.predictor import Predictor
+from flawtrace.method.reader import Reader
+from flawtrace.training.exam import Exam
+from flawtrace.training.fitting import predict
+
+PICTURES_NAME = "suspects.safetensors"
+
+MOST = 8
+"""Suspects of each kind that are kept, the worst first."""
+FEW = 0.1
+"""Share of the labelled images in which little is marked; what shows no more than these is no suspect."""
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """One training image that is worth a second look."""
+
+    name: str
+    file: Path
+    defect_type: str | None
+    """None says that it was given as normal."""
+    score: float
+    """Highest value of its map where the label says that nothing is."""
+    picture: Image
+    anomaly_map: AnomalyMap
+    mask: Mask
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """Who says what training images show, and from which value on that is a defect."""
+
+    members: Sequence[Predictor]
+    reader: Reader
+    threshold: float
+
+    def votes(self, material: Material, rows: Int[Tensor, " b"]) -> ErrorMaps:
+        """What all members together say of some training images."""
+        views = self.reader.views(material.canvases[rows], material.pictures[rows])
+        with torch.no_grad():
+            maps = [member.eval().probabilities(views) for member in self.members]
+        return torch.stack(maps).mean(dim=0).cpu()
+
+    def marked(self, maps: ErrorMaps) -> PerImage:
+        """How much of each image is called defective: the sum of what exceeds the threshold."""
+        excess: Tensor = (maps - self.threshold).clamp(min=0).sum(dim=(1, 2))
+        return excess
+
+
+def suspects(witnesses: Witnesses, exam: Exam, material: Material, split: Split) -> list[Suspect]:
+    """Normal images that show as much as a labelled defect, then labels that show it beside their mask.
+
+    As much: no less than a tenth of the labelled images in which anything is marked. A labelled image is
+    judged by the member that did not learn from it. On normal images all members vote, though some of these
+    were shown to them as normal, where a defect is harder to see.
+    """
+    folds = [exam.held_out(member) for member in range(len(witnesses.members))]
+    examples = [exam.labelled[torch.tensor(rows, dtype=torch.long)] for rows in folds]
+    maps = torch.cat([predict(*pair).cpu() for pair in zip(witnesses.members, examples, strict=True)])
+    amounts = witnesses.marked(maps)
+    if not amounts.any():
+        return []
+    least = float(torch.quantile(amounts[amounts > 0], FEW))
+    masks = torch.cat([some.masks for some in examples]).cpu()
+    rows = [row for fold in folds for row in fold]
+    return [
+        *_normal(witnesses, least, material, split),
+        *_labelled(witnesses, least, (rows, maps, masks), material, split),
+    ]
+
+
+def named(found: Sequence[Suspect]) -> list[dict[str, Any]]:
+    """Without pictures, as plain values."""
+    return [
+        {"name": one.name, "file": str(one.file), "type": one.defect_type, "score": round(one.score, 4)}
+        for one in found
+    ]
+
+
+def write_suspects(found: Sequence[Suspect], run: Path) -> None:
+    """Pictures in 8 bits, maps in half precision; no file where there is nobody to suspect."""
+    if not found:
+        return
+    tensors = {
+        "pictures": (torch.stack([one.picture for one in found]) * 255).round().to(torch.uint8),
+        "maps": torch.stack([one.anomaly_map for one in found]).half(),
+        "masks": torch.stack([one.mask for one in found]),
+    }
+    write_bytes(run / PICTURES_NAME, safetensors.torch.save(tensors))
+
+
+def _normal(witnesses: Witnesses, least: float, material: Material, split: Split) -> Iterator[Suspect]:
+    rows = rows_together(material.num_normal, material.canvases.device)
+    amounts = torch.cat([witnesses.marked(witnesses.votes(material, some)) for some in rows])
+    for row in worst(amounts, least):
+        (anomaly_map,) = witnesses.votes(material, row[None])
+        nowhere = torch.zeros_like(anomaly_map).bool()
+        picture = material.pictures[row].float().cpu()
+        yield _suspect(split.normal[int(row)], picture, anomaly_map, nowhere)
+
+
+def _labelled(
+    witnesses: Witnesses,
+    least: float,
+    judged: tuple[list[int], ErrorMaps, Masks],
+    material: Material,
+    split: Split,
+) -> Iterator[Suspect]:
+    rows, maps, masks = judged
+    inside, beside = (witnesses.marked(maps.where(where, 0.0)) for where in (masks, ~masks))
+    for place in worst(beside.where(inside == 0, 0.0), least):
+        picture = material.labelled_pictures[rows[int(place)]].float().cpu()
+        yield _suspect(split.labelled[rows[int(place)]], picture, maps[place], masks[place])
+
+
+def worst(amounts: PerImage, least: float) -> Int[Tensor, " m"]:
+    """Where most is marked, as far as it is so much.
+
+    >>> worst(torch.tensor([0.1, 5.0, 0.0, 9.0]), least=1.0).tolist()
+    [3, 1]
+    """
+    order = torch.argsort(amounts, descending=True, stable=True)[:MOST]
+    return order[amounts[order] >= least]
+
+
+def _suspect(sample: Sample, picture: Image, anomaly_map: AnomalyMap, mask: Mask) -> Suspect:
+    score = float(anomaly_map.where(~mask, 0.0).max())
+    return Suspect(sample.name, sample.image, sample.defect_type, score, picture, anomaly_map, mask)
