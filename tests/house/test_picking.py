@@ -9,7 +9,7 @@ import torch
 
 from flawtrace.ground.config import PolicyConfig
 
-PICKING = Path(__file__).parents[1] / "benchmarks/picking.py"
+PICKING = Path(__file__).parents[2] / "benchmarks/picking.py"
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from flawtrace.ground.config import Config
 from flawtrace.ground.presets import load_config
 from flawtrace.pictures.synthetic import make_dataset
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from flawtrace.ground.errors import FlawtraceError, OutputError, TooFewLabelsError
 
-CRASH = Path(__file__).parents[1] / "fuzz/crash.py"
+CRASH = Path(__file__).parents[2] / "fuzz/crash.py"
 
 
 @pytest.mark.slow

@@ -63,7 +63,7 @@ def test_a_method_is_what_it_does_not_what_it_is_called() -> None:
 
 def test_committed_results_are_of_the_methods_as_they_are() -> None:
     """Else the same command would not go on with them, and their names would mean two things."""
-    benchmarks = Path(__file__).parents[1] / "benchmarks"
+    benchmarks = Path(__file__).parents[2] / "benchmarks"
     for file in benchmarks.rglob("*.toml"):
         identities = {method.name: method.identity for method in read_methods(file)}
         for row in read_rows(benchmarks / "results" / f"{file.stem}.jsonl"):
@@ -71,6 +71,6 @@ def test_committed_results_are_of_the_methods_as_they_are() -> None:
 
 
 def test_the_files_of_the_project_can_be_read() -> None:
-    benchmarks = Path(__file__).parents[1] / "benchmarks"
+    benchmarks = Path(__file__).parents[2] / "benchmarks"
     files = [file for file in benchmarks.rglob("*.toml") if read_methods(file)]
     assert files

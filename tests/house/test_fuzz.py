@@ -9,7 +9,7 @@ import pytest
 from flawtrace.benchmark.comparison import read_rows
 from flawtrace.ground.errors import DamagedFileError
 
-FUZZ = Path(__file__).parents[1] / "fuzz/fuzz.py"
+FUZZ = Path(__file__).parents[2] / "fuzz/fuzz.py"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its alarm and its memory limit are POSIX's")
