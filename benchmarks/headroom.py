@@ -20,13 +20,13 @@ import numpy as np
 import torch
 from rows import arguments_of, run
 
-from flawtrace.benchmark.cell import SIDE, Desk, commit
+from flawtrace.benchmark.cell import SIDE, Desk
 from flawtrace.benchmark.comparison import find_categories
 from flawtrace.cli.app import seeds_of
 from flawtrace.data.folders import Sample
 from flawtrace.data.pieces import worked_on
 from flawtrace.data.protocols import trials
-from flawtrace.detector.artefact import resized
+from flawtrace.detector.artefact import commit, resized
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import batches
 from flawtrace.ground.files import read_jsonl

@@ -26,7 +26,7 @@ settings.load_profile("flawtrace")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Detectors that a second of training makes are doubtful. Not in a file, which would import too early."""
-    config.addinivalue_line("filterwarnings", "ignore::flawtrace.ground.errors.DoubtWarning")
+    config.addinivalue_line("filterwarnings", "ignore::flawtrace.detector.errors.DoubtWarning")
 
 
 @pytest.fixture

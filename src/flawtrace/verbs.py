@@ -15,24 +15,20 @@ from flawtrace.benchmark import comparison
 from flawtrace.benchmark.board import write_board
 from flawtrace.benchmark.comparison import Benchmark, Told
 from flawtrace.benchmark.methods import DEFAULT, chosen, read_methods
+from flawtrace.data.errors import FewImagesWarning, NoImagesError
 from flawtrace.data.folders import draw_available, images_in, read_category, scarce
 from flawtrace.data.inspection import Inspection
 from flawtrace.data.inspection import inspect as inspect_folder
 from flawtrace.data.protocols import CURVE
 from flawtrace.detector.artefact import Detector, Prediction
 from flawtrace.detector.doubts import doubts
+from flawtrace.detector.errors import DoubtWarning, NothingToCompareError
 from flawtrace.detector.exporting import Export, export_onnx
 from flawtrace.detector.runtime import AnyDetector, load
 from flawtrace.detector.stopwatch import Timing, measure
 from flawtrace.ground.config import ProtocolName, RuntimeName
 from flawtrace.ground.devices import ready
-from flawtrace.ground.errors import (
-    DoubtWarning,
-    FewImagesWarning,
-    FlawtraceError,
-    NoImagesError,
-    NothingToCompareError,
-)
+from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import locked, read_json, write_json, write_text
 from flawtrace.ground.presets import load_config
 from flawtrace.measures.evaluation import Evaluation

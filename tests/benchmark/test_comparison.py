@@ -14,17 +14,13 @@ import pytest
 from flawtrace import verbs
 from flawtrace.benchmark import comparison
 from flawtrace.benchmark.cell import Desk, run_cell
+from flawtrace.benchmark.errors import MethodChangedError, NoCategoryError, SameNameError
 from flawtrace.benchmark.methods import Method, read_methods
+from flawtrace.data.errors import MissingFolderError
 from flawtrace.data.folders import draw_split, read_category
 from flawtrace.data.protocols import Trial
 from flawtrace.detector.artefact import Detector
-from flawtrace.ground.errors import (
-    MethodChangedError,
-    MissingFolderError,
-    NoCategoryError,
-    OutputError,
-    SameNameError,
-)
+from flawtrace.ground.errors import OutputError
 from flawtrace.ground.files import read_jsonl
 from flawtrace.ground.presets import load_config
 from flawtrace.measures.evaluation import evaluate

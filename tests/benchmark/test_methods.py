@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from flawtrace.benchmark.comparison import read_rows
+from flawtrace.benchmark.errors import UnknownMethodError
 from flawtrace.benchmark.methods import DEFAULT, Method, chosen, read_methods
-from flawtrace.ground.errors import SettingsError, UnknownMethodError, UnknownSettingError
+from flawtrace.ground.errors import SettingsError, UnknownSettingError
 
 
 def written(folder: Path, text: str) -> Path:

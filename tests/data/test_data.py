@@ -12,6 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
+from flawtrace.data.errors import (
+    AmbiguousNameError,
+    EmptyMaskError,
+    MaskSizeError,
+    MissingFolderError,
+    MissingMaskError,
+    NoDefectImagesError,
+    NoNormalImagesError,
+    StrayMaskError,
+    TooFewImagesError,
+    UnknownLayoutError,
+)
 from flawtrace.data.folders import (
     Category,
     Sample,
@@ -22,21 +34,8 @@ from flawtrace.data.folders import (
     scarce,
 )
 from flawtrace.data.inspection import inspect
-from flawtrace.ground.errors import (
-    AmbiguousNameError,
-    EmptyMaskError,
-    FlawtraceError,
-    ImageTooSmallError,
-    MaskSizeError,
-    MissingFolderError,
-    MissingMaskError,
-    NoDefectImagesError,
-    NoNormalImagesError,
-    StrayMaskError,
-    TooFewImagesError,
-    UnknownLayoutError,
-    UnreadableImageError,
-)
+from flawtrace.ground.errors import FlawtraceError
+from flawtrace.pictures.errors import ImageTooSmallError, UnreadableImageError
 
 SIDE = 16
 

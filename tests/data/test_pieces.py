@@ -5,10 +5,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flawtrace.data.errors import VanishedDefectError
 from flawtrace.data.folders import Sample, Split
 from flawtrace.data.pieces import LABELLED_TILES, common_size, images_of, mask_at, pieces
 from flawtrace.ground.config import Config
-from flawtrace.ground.errors import TilesTooSmallError, VanishedDefectError
+from flawtrace.pictures.errors import TilesTooSmallError
 from flawtrace.pictures.images import as_picture, write_mask, write_picture
 from flawtrace.pictures.tiles import working_size
 from flawtrace.training.exam import deal, folds_of

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flawtrace.data.errors import NoTypeToLeaveOutError
 from flawtrace.data.folders import Category, Sample, draw_split, read_category
 from flawtrace.data.protocols import CURVE, LABELS, Trial, read_split, trials, write_split
 from flawtrace.ground.config import ProtocolName
-from flawtrace.ground.errors import DamagedFileError, NoTypeToLeaveOutError
+from flawtrace.ground.errors import DamagedFileError
 
 PROTOCOLS: tuple[ProtocolName, ...] = ("five-per-type", "k-per-type", "one-third", "unseen-type")
 

@@ -17,9 +17,9 @@ from flawtrace.detector.alarms import (
 )
 from flawtrace.detector.artefact import Detector, Facts
 from flawtrace.detector.doubts import doubts, policy_doubts
-from flawtrace.ground.errors import TooFewNormalError
 from flawtrace.ground.files import read_json
 from flawtrace.pictures.synthetic import make_dataset
+from flawtrace.training.errors import TooFewNormalError
 from flawtrace.training.exam import Judgement
 
 scores = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=40).map(

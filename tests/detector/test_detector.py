@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flawtrace.data.folders import draw_split, read_category
 from flawtrace.detector.artefact import Detector, Facts, resized
-from flawtrace.ground.errors import DamagedDetectorError, ForeignDetectorError
+from flawtrace.detector.errors import DamagedDetectorError, ForeignDetectorError
 from flawtrace.ground.presets import load_config
 from flawtrace.method.encoder import build
 from flawtrace.method.environment import Cycle

@@ -12,11 +12,7 @@ from hypothesis import strategies as st
 from flawtrace import verbs
 from flawtrace.detector import runtime
 from flawtrace.detector.artefact import Detector, Facts
-from flawtrace.detector.exporting import Export, export_onnx
-from flawtrace.detector.runtime import OnnxDetector, OpenvinoDetector, load
-from flawtrace.detector.stages import STAGES
-from flawtrace.ground.config import RuntimeName
-from flawtrace.ground.errors import (
+from flawtrace.detector.errors import (
     DamagedDetectorError,
     ForeignDetectorError,
     MissingExtraError,
@@ -24,6 +20,10 @@ from flawtrace.ground.errors import (
     UnfaithfulExportError,
     WrongRuntimeError,
 )
+from flawtrace.detector.exporting import Export, export_onnx
+from flawtrace.detector.runtime import OnnxDetector, OpenvinoDetector, load
+from flawtrace.detector.stages import STAGES
+from flawtrace.ground.config import RuntimeName
 from flawtrace.ground.presets import load_config
 from flawtrace.method.encoder import Features
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flawtrace.ground.errors import FlawtraceError, OutputError, TooFewLabelsError
+from flawtrace.data.errors import TooFewLabelsError
+from flawtrace.ground.errors import FlawtraceError, OutputError
 
 CRASH = Path(__file__).parents[2] / "fuzz/crash.py"
 

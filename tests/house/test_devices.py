@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-
 from elsewhere import ELSEWHERE, elsewhere
+
 from flawtrace import verbs
 from flawtrace.benchmark.cell import Desk, run_cell
 from flawtrace.benchmark.methods import Method

@@ -9,7 +9,7 @@ from PIL import Image
 from flawtrace import verbs
 from flawtrace.data.folders import draw_split, read_category
 from flawtrace.detector.artefact import Detector
-from flawtrace.ground.errors import NothingToEvaluateError
+from flawtrace.measures.errors import NothingToEvaluateError
 from flawtrace.measures.evaluation import Evaluation, evaluate
 
 

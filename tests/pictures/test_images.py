@@ -20,18 +20,17 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageOps
 
-from flawtrace.ground.errors import (
-    FlawtraceError,
+from flawtrace.ground.errors import FlawtraceError, OutputError
+from flawtrace.pictures.decoding import MAX_PIXELS, decode, upright
+from flawtrace.pictures.errors import (
     ImageError,
     ImageTooLargeError,
     ImageTooSmallError,
-    OutputError,
     SeveralPagesError,
     UnreadableImageError,
     UnsupportedPixelsError,
     ValueRangeError,
 )
-from flawtrace.pictures.decoding import MAX_PIXELS, decode, upright
 from flawtrace.pictures.images import (
     BAND,
     OUTLINE,

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
-from flawtrace.ground.errors import UnknownTextureError
+from flawtrace.pictures.errors import UnknownTextureError
 from flawtrace.pictures.synthetic import PAINTERS, TEXTURES, make_dataset, render_defect
 
 each_type = pytest.mark.parametrize("defect_type", ["scratch", "hole", "stain"])

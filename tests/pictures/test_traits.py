@@ -14,8 +14,9 @@ from torch.nn import functional as F
 from flawtrace import verbs
 from flawtrace.data.folders import draw_split, read_category
 from flawtrace.detector.artefact import Detector
-from flawtrace.ground.errors import BlankImagesError, DoubtWarning
+from flawtrace.detector.errors import DoubtWarning
 from flawtrace.ground.shapes import Image
+from flawtrace.method.errors import BlankImagesError
 from flawtrace.pictures.images import as_picture, read_image, write_picture
 from flawtrace.pictures.traits import MEANINGS, Ranges, ranges, traits, unlike
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from flawtrace.ground.errors import CheckpointError, DamagedFileError, OutputError
+from flawtrace.ground.errors import DamagedFileError, OutputError
 from flawtrace.ground.files import (
     LOCK_NAME,
     append_json,
@@ -20,6 +20,7 @@ from flawtrace.ground.files import (
     write_json,
 )
 from flawtrace.training.checkpoint import Checkpoint, pack, unpack
+from flawtrace.training.errors import CheckpointError
 
 State = dict[str, Any]
 SaveAndLoad = Callable[[State], State]

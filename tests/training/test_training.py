@@ -17,23 +17,16 @@ import torch
 from PIL import Image
 
 from flawtrace import verbs
+from flawtrace.data.errors import FewImagesWarning, TooFewLabelsError, VanishedDefectError
 from flawtrace.data.folders import Split, draw_split, read_category
 from flawtrace.detector.artefact import Detector
-from flawtrace.ground.errors import (
-    DataChangedError,
-    DivergedError,
-    FewImagesWarning,
-    FolderInUseError,
-    OutputError,
-    RunExistsError,
-    TooFewLabelsError,
-    VanishedDefectError,
-)
+from flawtrace.ground.errors import FolderInUseError, OutputError
 from flawtrace.ground.files import LOCK_NAME, read_jsonl
 from flawtrace.ground.presets import load_config
 from flawtrace.pictures.images import read_image
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training import checkpoint
+from flawtrace.training.errors import DataChangedError, DivergedError, RunExistsError
 from flawtrace.training.progress import Event
 from flawtrace.training.run import Trained, train
 from flawtrace.training.study import CHECKPOINT_NAME, checked

@@ -17,6 +17,7 @@ import numpy as np
 import safetensors
 import torch
 
+from flawtrace.benchmark.errors import MapsError
 from flawtrace.benchmark.methods import Method
 from flawtrace.data.folders import Sample
 from flawtrace.data.pieces import mask_at, pieces
@@ -24,7 +25,7 @@ from flawtrace.data.protocols import Trial, write_split
 from flawtrace.detector.artefact import Detector, commit, versions
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import at_once, named, ready
-from flawtrace.ground.errors import FlawtraceError, FolderInUseError, MapsError, OutputError
+from flawtrace.ground.errors import FlawtraceError, FolderInUseError, OutputError
 from flawtrace.ground.files import write_text
 from flawtrace.ground.memory import forget_peak
 from flawtrace.measures.metrics import Maps, Masks, Scores, summary

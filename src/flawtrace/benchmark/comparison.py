@@ -18,19 +18,13 @@ from typing import Any, TypeAlias
 import torch
 
 from flawtrace.benchmark.cell import Desk, run_cell
+from flawtrace.benchmark.errors import MethodChangedError, NoCategoryError, SameNameError, WorkerLostError
 from flawtrace.benchmark.methods import Method
+from flawtrace.data.errors import MissingFolderError
 from flawtrace.data.folders import Category, read_category
 from flawtrace.data.protocols import CURVE, Trial, trials
 from flawtrace.ground.config import ProtocolName
-from flawtrace.ground.errors import (
-    DamagedFileError,
-    FlawtraceError,
-    MethodChangedError,
-    MissingFolderError,
-    NoCategoryError,
-    SameNameError,
-    WorkerLostError,
-)
+from flawtrace.ground.errors import DamagedFileError, FlawtraceError
 from flawtrace.ground.files import append_json, read_jsonl
 
 ROWS_NAME = "rows.jsonl"

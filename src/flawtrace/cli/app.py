@@ -31,15 +31,10 @@ from flawtrace.cli.console import (
     print_json,
     print_timing,
 )
+from flawtrace.cli.errors import MissingFoldersError, MissingImagesError
 from flawtrace.detector.alarms import alarm_text
 from flawtrace.ground.config import Encoder, Preset, ProtocolName, RuntimeName, SamplerName
-from flawtrace.ground.errors import (
-    FlawtraceError,
-    MissingFoldersError,
-    MissingImagesError,
-    SettingsError,
-    UnknownSettingError,
-)
+from flawtrace.ground.errors import FlawtraceError, SettingsError, UnknownSettingError
 from flawtrace.ground.presets import load_config, nearest, setting_help, setting_names
 
 app = App(

@@ -11,10 +11,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 from torch import Tensor
 
-from flawtrace.ground.errors import (
+from flawtrace.data.errors import (
     AmbiguousNameError,
     EmptyMaskError,
-    FlawtraceError,
     MaskSizeError,
     MissingFolderError,
     MissingMaskError,
@@ -24,6 +23,7 @@ from flawtrace.ground.errors import (
     TooFewImagesError,
     UnknownLayoutError,
 )
+from flawtrace.ground.errors import FlawtraceError
 from flawtrace.pictures.images import image_size, read_mask
 from flawtrace.pictures.tiles import Box
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from statistics import fmean, median, pvariance
 from typing import Any
 
+from flawtrace.data.errors import DataError, NoDefectImagesError, TooFewLabelsError
 from flawtrace.data.folders import Category, Layout, Sample, Survey, draw_available, mask_problem, survey
 from flawtrace.ground.config import Config
-from flawtrace.ground.errors import DataError, FlawtraceError, NoDefectImagesError, TooFewLabelsError
+from flawtrace.ground.errors import FlawtraceError
 from flawtrace.pictures.decoding import Pixels, decode
 from flawtrace.pictures.images import as_image, digest, full_range, read_mask
 from flawtrace.pictures.traits import Traits, blank, traits

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from flawtrace.data.errors import VanishedDefectError
 from flawtrace.data.folders import Sample, Split
 from flawtrace.ground.config import Config
-from flawtrace.ground.errors import VanishedDefectError
 from flawtrace.ground.learner import derive
 from flawtrace.ground.shapes import Image, Mask
 from flawtrace.pictures.images import fit, fit_mask, image_size, read_mask

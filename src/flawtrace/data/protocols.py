@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from flawtrace.data.errors import NoTypeToLeaveOutError
 from flawtrace.data.folders import Category, Sample, Split, draw_split
 from flawtrace.ground.config import ProtocolName
-from flawtrace.ground.errors import DamagedFileError, NoTypeToLeaveOutError
+from flawtrace.ground.errors import DamagedFileError
 from flawtrace.ground.files import read_json, write_json
 
 LABELS = 5

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flawtrace.data.pieces import worked_on
+from flawtrace.detector.errors import DamagedDetectorError, ForeignDetectorError
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import ON_PROCESSOR, at_once, batches, sent
-from flawtrace.ground.errors import DamagedDetectorError, ForeignDetectorError
 from flawtrace.ground.files import write_bytes
 from flawtrace.ground.learner import seeded
 from flawtrace.ground.presets import stored_config

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from flawtrace.detector.artefact import Detector
+from flawtrace.detector.errors import UnfaithfulExportError
 from flawtrace.detector.runtime import OnnxDetector, imported
 from flawtrace.detector.seal import OPEN, sealed
 from flawtrace.detector.stages import mark
-from flawtrace.ground.errors import UnfaithfulExportError
 from flawtrace.ground.files import write_bytes
 from flawtrace.ground.shapes import Image
 

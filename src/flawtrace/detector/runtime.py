@@ -11,14 +11,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from flawtrace.detector.artefact import Detector, Facts, Prediction, decided, map_of, parsed, resized
-from flawtrace.detector.seal import intact
-from flawtrace.ground.config import Config, RuntimeName
-from flawtrace.ground.errors import (
+from flawtrace.detector.errors import (
     DamagedDetectorError,
     ForeignDetectorError,
     MissingExtraError,
     WrongRuntimeError,
 )
+from flawtrace.detector.seal import intact
+from flawtrace.ground.config import Config, RuntimeName
 from flawtrace.ground.shapes import AnomalyMap, Image, Images
 from flawtrace.pictures.images import squared
 

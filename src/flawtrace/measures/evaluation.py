@@ -14,8 +14,8 @@ from flawtrace.data.pieces import common_size, mask_at
 from flawtrace.detector.alarms import FalseAlarms, false_alarms
 from flawtrace.detector.artefact import Detector
 from flawtrace.ground.devices import at_once
-from flawtrace.ground.errors import NothingToEvaluateError
 from flawtrace.ground.shapes import AnomalyMap, Mask
+from flawtrace.measures.errors import NothingToEvaluateError
 from flawtrace.measures.metrics import Curve, pixel_f1, precision_recall_points, roc_points, summary
 from flawtrace.pictures.images import read_image
 from flawtrace.pictures.tiles import Size

@@ -10,14 +10,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from flawtrace.data.errors import VanishedDefectError
 from flawtrace.data.folders import Sample, Split, evenly
 from flawtrace.data.pieces import mask_at, size_of, sources_of, worked_on
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import at_once, sent
-from flawtrace.ground.errors import BlankImagesError, VanishedDefectError
 from flawtrace.ground.learner import derive
 from flawtrace.ground.shapes import Canvases, Image, Images, Mask, Masks
 from flawtrace.method.encoder import Features, Pixels
+from flawtrace.method.errors import BlankImagesError
 from flawtrace.method.patches import edges
 from flawtrace.pictures.augmentation import augment
 from flawtrace.pictures.images import digest, read_image

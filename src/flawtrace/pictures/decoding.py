@@ -27,7 +27,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from flawtrace.ground.errors import (
+from flawtrace.pictures.errors import (
     ImageTooLargeError,
     ImageTooSmallError,
     SeveralPagesError,

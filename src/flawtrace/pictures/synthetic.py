@@ -20,8 +20,8 @@ from PIL import Image as Picture
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 from scipy.spatial import KDTree
 
-from flawtrace.ground.errors import UnknownTextureError
 from flawtrace.ground.files import write_bytes
+from flawtrace.pictures.errors import UnknownTextureError
 
 Pixels: TypeAlias = Float[np.ndarray, "h w *c"]
 """Grey (h, w) or colour (h, w, 3), in [0, 1]."""

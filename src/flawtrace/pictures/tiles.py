@@ -11,9 +11,9 @@ from torch import Tensor
 
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import ON_PROCESSOR
-from flawtrace.ground.errors import TilesTooSmallError
 from flawtrace.ground.shapes import AnomalyMap, ErrorMaps, Image, Images
 from flawtrace.pictures.decoding import MAX_PIXELS
+from flawtrace.pictures.errors import TilesTooSmallError
 
 OVERLAP = 4
 """Neighbouring tiles share at least one in so many of their rows or columns."""

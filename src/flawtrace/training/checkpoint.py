@@ -11,8 +11,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from flawtrace.ground.errors import CheckpointError
 from flawtrace.ground.files import write_bytes
+from flawtrace.training.errors import CheckpointError
 
 INTERVAL = 20.0
 """Seconds between checkpoints: what a killed run loses at most, besides starting up again."""

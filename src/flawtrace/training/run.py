@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from flawtrace.data.errors import TooFewLabelsError
 from flawtrace.data.folders import Split
 from flawtrace.data.pieces import images_of, pieces, sources_of
 from flawtrace.detector.alarms import with_rate
@@ -19,7 +20,6 @@ from flawtrace.detector.artefact import FILE_NAME, Detector, Facts, origin
 from flawtrace.detector.doubts import doubts, image_doubts, policy_doubts
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
-from flawtrace.ground.errors import DataChangedError, RunExistsError, TooFewLabelsError, TooFewNormalError
 from flawtrace.ground.files import locked, read_json, read_jsonl, write_bytes, write_json
 from flawtrace.ground.learner import derive
 from flawtrace.ground.memory import peak_memory_mb
@@ -29,6 +29,7 @@ from flawtrace.method.environment import scout
 from flawtrace.method.material import Prepared, prepare
 from flawtrace.method.reader import Reader
 from flawtrace.pictures.images import read_image
+from flawtrace.training.errors import DataChangedError, RunExistsError, TooFewNormalError
 from flawtrace.training.exam import Exam, deal, examine, judge, learnt_reader, lesson, normal_scores
 from flawtrace.training.progress import Event, Plan
 from flawtrace.training.study import CHECKPOINT_NAME, LOG_NAME, Clock, Journal, Study, checked

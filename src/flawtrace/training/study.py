@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from flawtrace.ground.config import Config
-from flawtrace.ground.errors import DataChangedError, DivergedError
 from flawtrace.ground.files import append_json, read_jsonl, write_text
 from flawtrace.ground.learner import derive
 from flawtrace.method import sampler
@@ -22,6 +21,7 @@ from flawtrace.method.material import Prepared
 from flawtrace.method.predictor import Predictor
 from flawtrace.method.sampler import PolicyStats
 from flawtrace.training.checkpoint import Checkpoint
+from flawtrace.training.errors import DataChangedError, DivergedError
 from flawtrace.training.fitting import Fit
 
 LOG_NAME = "log.jsonl"

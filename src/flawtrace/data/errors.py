@@ -1,0 +1,152 @@
+"""What can be wrong with a folder of images, its masks and its labels."""
+
+from pathlib import Path
+
+from flawtrace.ground.errors import FlawtraceError
+
+
+class DataError(FlawtraceError):
+    """Something about a folder of images."""
+
+
+class FewImagesWarning(UserWarning):
+    """A defect type has fewer images than labels are asked for."""
+
+    def __init__(self, defect_type: str, count: int, labels: int) -> None:
+        super().__init__(
+            f"Only {count} image{'s'[: count != 1]} of defect type {defect_type}, and {labels} labels of "
+            "each are asked for: all are labels, and none is left to evaluate on."
+        )
+
+
+class MissingFolderError(DataError):
+    def __init__(self, root: Path) -> None:
+        super().__init__(
+            f"No folder {root}.\n"
+            "Expected a folder with normal images and images of defects.\n"
+            "Check the path; `flawtrace inspect DIR` says what is understood of a folder."
+        )
+
+
+class UnknownLayoutError(DataError):
+    def __init__(self, root: Path, found: list[str], layouts: str) -> None:
+        listed = ", ".join(found) or "nothing"
+        super().__init__(
+            f"Cannot tell which images of {root} are normal: it holds {listed}.\n"
+            f"Expected one of two layouts:\n{layouts}\n"
+            "Rename or move the folders, or name the folder that holds them."
+        )
+
+
+class NoNormalImagesError(DataError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"No normal image in {folder}.\n"
+            "Expected PNG, JPEG, BMP or TIFF files of products without defects.\n"
+            "Put at least one there; some tens are better."
+        )
+
+
+class NoImagesError(DataError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"There is no image in {folder}.\n"
+            "Expected PNG, JPEG, BMP or TIFF files.\n"
+            "Check the path; folders inside folders are not searched."
+        )
+
+
+class MissingMaskError(DataError):
+    def __init__(self, image: Path, expected: Path, normal: Path) -> None:
+        super().__init__(
+            f"No mask for {image}.\n"
+            f"Expected {expected}.\n"
+            f"Add it, or move the image to {normal} if it shows no defect."
+        )
+
+
+class StrayMaskError(DataError):
+    def __init__(self, mask: Path, expected: Path) -> None:
+        super().__init__(
+            f"No image for the mask {mask}.\n"
+            f"Expected an image such as {expected}.\n"
+            "Add the image, rename the mask, or remove it."
+        )
+
+
+class AmbiguousNameError(DataError):
+    def __init__(self, paths: list[Path], role: str, other: Path) -> None:
+        names = ", ".join(path.name for path in paths)
+        super().__init__(
+            f"{names} in {paths[0].parent} can all be the {role} of {other}.\n"
+            f"Expected one {role} for each, found by its name without extension.\n"
+            "Rename or remove all but one."
+        )
+
+
+class MaskSizeError(DataError):
+    def __init__(self, mask: Path, size: tuple[int, int], image: Path, expected: tuple[int, int]) -> None:
+        super().__init__(
+            f"The mask {mask} is {size[1]} x {size[0]} pixels (width x height).\n"
+            f"Expected {expected[1]} x {expected[0]}, the size of {image}.\n"
+            "Draw the mask on the image itself, or resize it without smoothing."
+        )
+
+
+class EmptyMaskError(DataError):
+    def __init__(self, mask: Path, image: Path) -> None:
+        super().__init__(
+            f"The mask {mask} marks no defect.\n"
+            "Expected white pixels (at least half of the largest value) where the defect is.\n"
+            f"Draw the defect, or move {image} to the normal images if it shows none."
+        )
+
+
+class VanishedDefectError(DataError):
+    def __init__(self, mask: Path, size: tuple[int, int]) -> None:
+        height, width = size
+        super().__init__(
+            f"The defect in {mask} vanishes when the image is resized to {width} x {height} pixels.\n"
+            "Expected at least one defective pixel at that size.\n"
+            "See the images in smaller tiles (--tile-side), crop them to the part that matters, or take this "
+            "one out of the defects."
+        )
+
+
+class NoDefectImagesError(DataError):
+    def __init__(self, root: Path, labels: int, expected: Path) -> None:
+        super().__init__(
+            f"No image of a defect in {root}, but {labels} of each type are asked for.\n"
+            f"Expected images in {expected} and a mask for each.\n"
+            "Add some with masks; training needs at least two."
+        )
+
+
+class TooFewImagesError(DataError):
+    def __init__(self, root: Path, labels: int, counts: dict[str, int]) -> None:
+        possible = min(counts.values())
+        listed = ", ".join(f"{name} {count}" for name, count in counts.items())
+        super().__init__(
+            f"Too few images of a defect type in {root}: {listed}.\n"
+            f"Expected at least {labels} of each type, as --labels asks for.\n"
+            f"Use --labels {possible}, or add images with masks."
+        )
+
+
+class TooFewLabelsError(FlawtraceError):
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"{count} labelled image is too few: part of the labels is held out to choose the threshold.\n"
+            "Expected at least 2 labelled images in all.\n"
+            "Add a defect image with its mask, or raise --labels."
+        )
+
+
+class NoTypeToLeaveOutError(DataError):
+    def __init__(self, root: Path, types: tuple[str, ...]) -> None:
+        found = f"one defect type ({types[0]})" if types else "no defect type"
+        super().__init__(
+            f"{root} has {found}.\n"
+            "Expected at least two: `unseen-type` labels all but one and tests that one.\n"
+            "Sort the defect images into folders by type, or choose another protocol."
+        )
