@@ -25,15 +25,17 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from flawtrace.data.folders import draw_split, evenly, read_category
+from flawtrace.data.folders import read_category
 from flawtrace.data.pieces import common_size, pieces
+from flawtrace.data.samples import evenly
+from flawtrace.data.splits import draw_split
 from flawtrace.detector.artefact import Detector
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import named, peak_memory_mb, ready, settle
 from flawtrace.ground.learner import derive
 from flawtrace.ground.presets import load_config
+from flawtrace.method.cycle import scout
 from flawtrace.method.encoder import build
-from flawtrace.method.environment import scout
 from flawtrace.method.material import Prepared, prepare
 from flawtrace.pictures.images import read_image
 from flawtrace.training.study import Clock, Study

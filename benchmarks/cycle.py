@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from flawtrace.data.folders import draw_split, read_category
+from flawtrace.data.folders import read_category
+from flawtrace.data.splits import draw_split
 from flawtrace.ground.presets import load_config
 from flawtrace.training.progress import Event
 from flawtrace.training.run import train

@@ -28,7 +28,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 
 from flawtrace import verbs
 from flawtrace.benchmark.cell import circumstances
-from flawtrace.detector.artefact import Detector, Facts
+from flawtrace.detector.artefact import Detector
+from flawtrace.detector.facts import Facts
 from flawtrace.detector.stopwatch import measure
 from flawtrace.ground.files import append_json, read_jsonl
 from flawtrace.ground.memory import peak_memory_mb

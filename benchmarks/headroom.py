@@ -20,21 +20,22 @@ import numpy as np
 import torch
 from rows import arguments_of, run
 
-from flawtrace.benchmark.cell import SIDE, Desk
 from flawtrace.benchmark.comparison import find_categories
+from flawtrace.benchmark.desk import SIDE, Desk
 from flawtrace.cli.app import seeds_of
-from flawtrace.data.folders import Sample
 from flawtrace.data.pieces import worked_on
 from flawtrace.data.protocols import trials
-from flawtrace.detector.artefact import commit, resized
+from flawtrace.data.samples import Sample
+from flawtrace.detector.artefact import resized
+from flawtrace.detector.facts import commit
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import batches
 from flawtrace.ground.files import read_jsonl
 from flawtrace.ground.presets import load_config
 from flawtrace.ground.shapes import Canvases
 from flawtrace.measures.metrics import summary
+from flawtrace.method.cycle import Cycle
 from flawtrace.method.encoder import Features, Pixels
-from flawtrace.method.environment import Cycle
 from flawtrace.method.material import Material, encode
 from flawtrace.method.patches import mean_under
 from flawtrace.method.profile import observe

@@ -22,13 +22,14 @@ import numpy as np
 import torch
 from rows import arguments_of, run
 
-from flawtrace.benchmark.cell import SIDE, looked
+from flawtrace.benchmark.cell import looked
 from flawtrace.benchmark.comparison import find_categories
+from flawtrace.benchmark.desk import SIDE
 from flawtrace.cli.app import seeds_of
-from flawtrace.data.folders import Sample, Split
 from flawtrace.data.pieces import mask_at
 from flawtrace.data.protocols import trials
-from flawtrace.detector.artefact import commit
+from flawtrace.data.samples import Sample, Split
+from flawtrace.detector.facts import commit
 from flawtrace.ground.files import read_jsonl
 from flawtrace.ground.learner import derive
 from flawtrace.ground.presets import load_config

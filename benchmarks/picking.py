@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from flawtrace.ground.config import PolicyConfig
+from flawtrace.ground.groups import PolicyConfig
 from flawtrace.ground.learner import Learner, seeded
 from flawtrace.ground.shapes import PerWalker
 from flawtrace.method.sampler import Policy, clipped_policy_loss, standardized

@@ -18,18 +18,20 @@ import torch
 from choosers import Chooser, chosen_by, cross_entropies, trained
 from rows import arguments_of, run
 
-from flawtrace.benchmark.cell import Answer, Desk, circumstances, looked, results
+from flawtrace.benchmark.cell import circumstances, looked, results
 from flawtrace.benchmark.comparison import find_categories
+from flawtrace.benchmark.desk import Answer, Desk
 from flawtrace.benchmark.formats import to_markdown
 from flawtrace.benchmark.tables import summary_tables
 from flawtrace.cli.app import seeds_of
 from flawtrace.data.protocols import Trial, trials
-from flawtrace.detector.artefact import Detector, Facts
+from flawtrace.detector.artefact import Detector
+from flawtrace.detector.facts import Facts
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import read_jsonl
 from flawtrace.ground.learner import derive
 from flawtrace.ground.presets import load_config
-from flawtrace.method.environment import Cycle
+from flawtrace.method.cycle import Cycle
 from flawtrace.method.material import Prepared
 from flawtrace.method.reader import Reader
 from flawtrace.pictures.turns import turned_back

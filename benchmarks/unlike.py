@@ -13,7 +13,8 @@ import torch
 from torch.nn import functional as F
 
 from flawtrace.benchmark.comparison import find_categories
-from flawtrace.data.folders import Category, Sample, draw_split
+from flawtrace.data.samples import Category, Sample
+from flawtrace.data.splits import draw_split
 from flawtrace.ground.learner import generator
 from flawtrace.ground.shapes import Image
 from flawtrace.pictures.images import read_image

@@ -37,9 +37,10 @@ from PIL import Image as Pillow
 from flawtrace.benchmark.comparison import read_rows
 from flawtrace.benchmark.methods import read_methods
 from flawtrace.data.protocols import read_split
-from flawtrace.detector.artefact import Detector, Facts
+from flawtrace.detector.artefact import Detector
 from flawtrace.detector.doubts import doubts
 from flawtrace.detector.exporting import export_onnx
+from flawtrace.detector.facts import Facts
 from flawtrace.detector.runtime import load
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import read_json

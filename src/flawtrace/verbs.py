@@ -16,20 +16,22 @@ from flawtrace.benchmark.board import write_board
 from flawtrace.benchmark.comparison import Benchmark, Told
 from flawtrace.benchmark.methods import DEFAULT, chosen, read_methods
 from flawtrace.data.errors import FewImagesWarning, NoImagesError
-from flawtrace.data.folders import draw_available, images_in, read_category, scarce
+from flawtrace.data.folders import images_in, read_category
 from flawtrace.data.inspection import Inspection
 from flawtrace.data.inspection import inspect as inspect_folder
 from flawtrace.data.protocols import CURVE
-from flawtrace.detector.artefact import Detector, Prediction
+from flawtrace.data.splits import draw_available, scarce
+from flawtrace.detector.artefact import Detector
+from flawtrace.detector.decision import Prediction
 from flawtrace.detector.doubts import doubts
 from flawtrace.detector.errors import DoubtWarning, NothingToCompareError
 from flawtrace.detector.exporting import Export, export_onnx
 from flawtrace.detector.runtime import AnyDetector, load
 from flawtrace.detector.stopwatch import Timing, measure
-from flawtrace.ground.config import ProtocolName, RuntimeName
 from flawtrace.ground.devices import ready
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import locked, read_json, write_json, write_text
+from flawtrace.ground.groups import ProtocolName, RuntimeName
 from flawtrace.ground.presets import load_config
 from flawtrace.measures.evaluation import Evaluation
 from flawtrace.measures.evaluation import evaluate as evaluate_detector
@@ -38,8 +40,9 @@ from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.report.diagnosis import examined
 from flawtrace.report.page import REPORT_NAME, can_report, write_report
 from flawtrace.training.progress import Event
-from flawtrace.training.run import SUMMARY_NAME, Trained, refuse_other_settings
+from flawtrace.training.run import Trained, refuse_other_settings
 from flawtrace.training.run import train as training
+from flawtrace.training.summary import SUMMARY_NAME
 
 METRICS_NAME = "metrics.json"
 

@@ -13,12 +13,14 @@ import pytest
 
 from flawtrace import verbs
 from flawtrace.benchmark import comparison
-from flawtrace.benchmark.cell import Desk, run_cell
+from flawtrace.benchmark.cell import run_cell
+from flawtrace.benchmark.desk import Desk
 from flawtrace.benchmark.errors import MethodChangedError, NoCategoryError, SameNameError
 from flawtrace.benchmark.methods import Method, read_methods
 from flawtrace.data.errors import MissingFolderError
-from flawtrace.data.folders import draw_split, read_category
+from flawtrace.data.folders import read_category
 from flawtrace.data.protocols import Trial
+from flawtrace.data.splits import draw_split
 from flawtrace.detector.artefact import Detector
 from flawtrace.ground.errors import OutputError
 from flawtrace.ground.files import read_jsonl

@@ -24,16 +24,10 @@ from flawtrace.data.errors import (
     TooFewImagesError,
     UnknownLayoutError,
 )
-from flawtrace.data.folders import (
-    Category,
-    Sample,
-    draw_available,
-    draw_split,
-    natural,
-    read_category,
-    scarce,
-)
+from flawtrace.data.folders import read_category
 from flawtrace.data.inspection import inspect
+from flawtrace.data.samples import Category, Sample, natural
+from flawtrace.data.splits import draw_available, draw_split, scarce
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.pictures.errors import ImageTooSmallError, UnreadableImageError
 

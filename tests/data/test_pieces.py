@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flawtrace.data.errors import VanishedDefectError
-from flawtrace.data.folders import Sample, Split
 from flawtrace.data.pieces import LABELLED_TILES, common_size, images_of, mask_at, pieces
+from flawtrace.data.samples import Sample, Split
 from flawtrace.ground.config import Config
 from flawtrace.pictures.errors import TilesTooSmallError
 from flawtrace.pictures.images import as_picture, write_mask, write_picture

@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flawtrace.data.errors import NoTypeToLeaveOutError
-from flawtrace.data.folders import Category, Sample, draw_split, read_category
+from flawtrace.data.folders import read_category
 from flawtrace.data.protocols import CURVE, LABELS, Trial, read_split, trials, write_split
-from flawtrace.ground.config import ProtocolName
+from flawtrace.data.samples import Category, Sample
+from flawtrace.data.splits import draw_split
 from flawtrace.ground.errors import DamagedFileError
+from flawtrace.ground.groups import ProtocolName
 
 PROTOCOLS: tuple[ProtocolName, ...] = ("five-per-type", "k-per-type", "one-third", "unseen-type")
 

@@ -15,8 +15,9 @@ from flawtrace.detector.alarms import (
     quietest,
     with_rate,
 )
-from flawtrace.detector.artefact import Detector, Facts
+from flawtrace.detector.artefact import Detector
 from flawtrace.detector.doubts import doubts, policy_doubts
+from flawtrace.detector.facts import Facts
 from flawtrace.ground.files import read_json
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training.errors import TooFewNormalError

@@ -10,12 +10,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flawtrace.data.folders import draw_split, read_category
-from flawtrace.detector.artefact import Detector, Facts, resized
+from flawtrace.data.folders import read_category
+from flawtrace.data.splits import draw_split
+from flawtrace.detector.artefact import Detector, resized
 from flawtrace.detector.errors import DamagedDetectorError, ForeignDetectorError
+from flawtrace.detector.facts import Facts
 from flawtrace.ground.presets import load_config
+from flawtrace.method.cycle import Cycle
 from flawtrace.method.encoder import build
-from flawtrace.method.environment import Cycle
 from flawtrace.method.material import Prepared, prepare
 from flawtrace.method.reader import Reader
 from flawtrace.pictures.images import fit, read_image
@@ -71,9 +73,9 @@ def test_the_profile_of_a_training_image_equals_the_one_that_training_saw(
         cycle.advance(cycle.walkers.anywhere(cycle.rng))
     snapshots = cycle.history.snapshots(cycle.autoencoder.network)
     reader = Reader(frozen, snapshots, config.grid, "nothing")
-    detector = Detector(config, Facts(0.5, {}, (), "", {}), reader, [cycle.predictor.network])
+    detector = Detector(config, Facts(0.5, {}, (), "", {}), reader, [cycle.online.learner.network])
     images = torch.stack([fit(read_image(sample.image), config.image_side) for sample in split.labelled])
-    seen = {int(index): row for row, index in enumerate(cycle.tracked) if index < len(images)}
+    seen = {int(index): row for row, index in enumerate(cycle.online.tracked) if index < len(images)}
     read = detector.reader(images).profiles
     trained = cycle.history.profiles()
     assert seen

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flawtrace import verbs
 from flawtrace.detector import runtime
-from flawtrace.detector.artefact import Detector, Facts
+from flawtrace.detector.artefact import Detector
 from flawtrace.detector.errors import (
     DamagedDetectorError,
     ForeignDetectorError,
@@ -21,9 +21,10 @@ from flawtrace.detector.errors import (
     WrongRuntimeError,
 )
 from flawtrace.detector.exporting import Export, export_onnx
+from flawtrace.detector.facts import Facts
 from flawtrace.detector.runtime import OnnxDetector, OpenvinoDetector, load
 from flawtrace.detector.stages import STAGES
-from flawtrace.ground.config import RuntimeName
+from flawtrace.ground.groups import RuntimeName
 from flawtrace.ground.presets import load_config
 from flawtrace.method.encoder import Features
 

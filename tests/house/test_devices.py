@@ -8,10 +8,12 @@ import torch
 from elsewhere import ELSEWHERE, elsewhere
 
 from flawtrace import verbs
-from flawtrace.benchmark.cell import Desk, run_cell
+from flawtrace.benchmark.cell import run_cell
+from flawtrace.benchmark.desk import Desk
 from flawtrace.benchmark.methods import Method
-from flawtrace.data.folders import draw_split, read_category
+from flawtrace.data.folders import read_category
 from flawtrace.data.protocols import Trial
+from flawtrace.data.splits import draw_split
 from flawtrace.detector.artefact import Detector
 from flawtrace.ground.devices import ON_PROCESSOR, at_once, batches, sent
 from flawtrace.ground.presets import load_config

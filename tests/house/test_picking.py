@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from flawtrace.ground.config import PolicyConfig
+from flawtrace.ground.groups import PolicyConfig
 
 PICKING = Path(__file__).parents[2] / "benchmarks/picking.py"
 

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from flawtrace import verbs
-from flawtrace.data.folders import draw_split, read_category
+from flawtrace.data.folders import read_category
+from flawtrace.data.splits import draw_split
 from flawtrace.detector.artefact import Detector
 from flawtrace.measures.errors import NothingToEvaluateError
 from flawtrace.measures.evaluation import Evaluation, evaluate

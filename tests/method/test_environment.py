@@ -13,13 +13,17 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from torch import nn
 
-from flawtrace.ground.config import Config, RewardConfig
+from flawtrace.ground.config import Config
+from flawtrace.ground.groups import RewardConfig
 from flawtrace.ground.learner import generator
 from flawtrace.method.autoencoder import reconstruction_loss
-from flawtrace.method.environment import Cycle, PatchEnv, beta, composite_reward, scout
+from flawtrace.method.credit import credited, uphill
+from flawtrace.method.cycle import Cycle, scout
+from flawtrace.method.environment import PatchEnv
 from flawtrace.method.material import Material
 from flawtrace.method.patches import crop
 from flawtrace.method.profile import observe, scale_errors
+from flawtrace.method.reward import beta, composite_reward
 
 Small = Callable[..., Config]
 SaveAndLoad = Callable[[dict[str, Any]], dict[str, Any]]
@@ -228,9 +232,9 @@ def test_with_dropout_every_update_drops_other_channels(
 
 def test_the_predictor_goes_on_from_cycle_to_cycle(cycle: Cycle) -> None:
     advanced(cycle, 8)
-    learnt = weights(cycle.predictor.network)
+    learnt = weights(cycle.online.learner.network)
     cycle.begin(99)
-    assert weights(cycle.predictor.network).equal(learnt)
+    assert weights(cycle.online.learner.network).equal(learnt)
 
 
 def test_credit_per_patch_is_what_a_step_on_that_patch_does_to_the_predictor(
@@ -240,17 +244,17 @@ def test_credit_per_patch_is_what_a_step_on_that_patch_does_to_the_predictor(
     cycle.begin(3)
     advanced(cycle, 30)
     profiles, network = cycle.history.profiles(), cycle.autoencoder.network
-    cycle._uphill = cycle._gradient(profiles)
+    slopes = uphill(network, cycle.online, profiles, material, cycle.total_updates)
     places = cycle.walkers.anywhere(cycle.rng)
     patches = crop(material.canvases, places.images, places.centers, cycle.walkers.geometry.patch)
-    credit = cycle._credited(patches)
-    assert credit is not None
+    credit = credited(network, patches, slopes)
 
     def predictor_loss(autoencoder: torch.nn.Module) -> float:
-        tracked = material.labelled[cycle.tracked]
+        tracked = material.labelled[cycle.online.tracked]
         newest = scale_errors(tracked.float(), autoencoder.eval()(tracked.float()), material.scales)
         seen = torch.cat([profiles[:, :-1], newest], dim=1).detach()
-        return float(cycle._loss(cycle.predictor.network.eval(), seen, torch.arange(4)).detach())
+        judge = cycle.online.learner.network.eval()
+        return float(cycle.online.loss_on(judge, seen, torch.arange(4), cycle.total_updates).detach())
 
     before, gained = predictor_loss(network), []
     for patch in patches:
@@ -271,7 +275,7 @@ def test_the_snapshots_give_the_profiles_that_the_cycle_saw(
         cycle.begin(seed)
         advanced(cycle, 8)
     snapshots = cycle.history.snapshots(cycle.autoencoder.network)
-    tracked = material.labelled[cycle.tracked]
+    tracked = material.labelled[cycle.online.tracked]
     again = [observe(snapshot, tracked, material.scales) for snapshot in snapshots]
     assert torch.cat(again, dim=1).equal(cycle.history.profiles())
 
@@ -288,7 +292,7 @@ def test_a_cycle_loaded_in_the_middle_goes_on_to_the_same_bits(
     other.load(saved(cycle.state()))
     assert advanced(other, 4) == advanced(cycle, 4)
     assert weights(other.autoencoder.network).equal(weights(cycle.autoencoder.network))
-    assert weights(other.predictor.network).equal(weights(cycle.predictor.network))
+    assert weights(other.online.learner.network).equal(weights(cycle.online.learner.network))
     assert other.walkers.observe().equal(cycle.walkers.observe())
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from flawtrace.data.folders import draw_split, read_category
+from flawtrace.data.folders import read_category
+from flawtrace.data.splits import draw_split
 from flawtrace.ground.presets import load_config
 from flawtrace.method.encoder import Pixels
 from flawtrace.method.material import Loading, Material, Prepared, covered, prepare

@@ -8,7 +8,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import nn
 from torch.nn import functional as F
 
-from flawtrace.ground.config import AutoencoderConfig, PredictorConfig
+from flawtrace.ground.groups import AutoencoderConfig, PredictorConfig
 from flawtrace.ground.learner import Learner, derive, seeded
 from flawtrace.ground.presets import load_config
 from flawtrace.ground.shapes import Scalar

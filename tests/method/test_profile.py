@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from flawtrace.ground.config import AutoencoderConfig
+from flawtrace.ground.groups import AutoencoderConfig
 from flawtrace.ground.learner import Learner, seeded
 from flawtrace.method import autoencoder
 from flawtrace.method.profile import History, error_maps, observe, scale_errors

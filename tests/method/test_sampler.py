@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from flawtrace.ground.config import PolicyConfig
+from flawtrace.ground.groups import PolicyConfig
 from flawtrace.ground.learner import seeded
 from flawtrace.method import sampler
 from flawtrace.method.sampler import (

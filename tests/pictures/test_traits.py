@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from flawtrace import verbs
-from flawtrace.data.folders import draw_split, read_category
+from flawtrace.data.folders import read_category
+from flawtrace.data.splits import draw_split
 from flawtrace.detector.artefact import Detector
 from flawtrace.detector.errors import DoubtWarning
 from flawtrace.ground.shapes import Image

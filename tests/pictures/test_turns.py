@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from flawtrace.detector.artefact import Detector, Facts, parsed
+from flawtrace.detector.artefact import Detector
+from flawtrace.detector.facts import Facts, parsed
 from flawtrace.ground.presets import load_config
 from flawtrace.method.encoder import Features
 from flawtrace.pictures.turns import WAYS, averaged, turned, turned_back

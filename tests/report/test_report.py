@@ -11,14 +11,15 @@ import pytest
 import safetensors.torch
 import torch
 
-from flawtrace.data.folders import Sample
+from flawtrace.data.samples import Sample
 from flawtrace.ground.config import Config
 from flawtrace.ground.errors import DamagedFileError
 from flawtrace.measures.evaluation import Case, Evaluation
 from flawtrace.measures.metrics import pixel_f1, precision_recall_points, roc_points, summary
 from flawtrace.pictures.images import write_picture
-from flawtrace.report.page import operating_point, write_report
+from flawtrace.report.page import write_report
 from flawtrace.report.plots import OperatingPoint
+from flawtrace.report.tested import operating_point
 
 SIDE = 32
 THRESHOLD = 0.6

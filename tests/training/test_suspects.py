@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from flawtrace.data.folders import Sample, Split
+from flawtrace.data.samples import Sample, Split
 from flawtrace.ground.files import read_json, write_json
 from flawtrace.ground.shapes import ErrorMaps
 from flawtrace.method.encoder import Pixels

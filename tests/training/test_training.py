@@ -18,7 +18,9 @@ from PIL import Image
 
 from flawtrace import verbs
 from flawtrace.data.errors import FewImagesWarning, TooFewLabelsError, VanishedDefectError
-from flawtrace.data.folders import Split, draw_split, read_category
+from flawtrace.data.folders import read_category
+from flawtrace.data.samples import Split
+from flawtrace.data.splits import draw_split
 from flawtrace.detector.artefact import Detector
 from flawtrace.ground.errors import FolderInUseError, OutputError
 from flawtrace.ground.files import LOCK_NAME, read_jsonl

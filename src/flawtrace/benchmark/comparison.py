@@ -17,15 +17,17 @@ from typing import Any, TypeAlias
 
 import torch
 
-from flawtrace.benchmark.cell import Desk, run_cell
+from flawtrace.benchmark.cell import run_cell
+from flawtrace.benchmark.desk import Desk
 from flawtrace.benchmark.errors import MethodChangedError, NoCategoryError, SameNameError, WorkerLostError
 from flawtrace.benchmark.methods import Method
 from flawtrace.data.errors import MissingFolderError
-from flawtrace.data.folders import Category, read_category
+from flawtrace.data.folders import read_category
 from flawtrace.data.protocols import CURVE, Trial, trials
-from flawtrace.ground.config import ProtocolName
+from flawtrace.data.samples import Category
 from flawtrace.ground.errors import DamagedFileError, FlawtraceError
 from flawtrace.ground.files import append_json, read_jsonl
+from flawtrace.ground.groups import ProtocolName
 
 ROWS_NAME = "rows.jsonl"
 

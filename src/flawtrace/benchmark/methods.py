@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import ValidationError, model_validator
 
 from flawtrace.benchmark.errors import UnknownMethodError
-from flawtrace.ground.config import Config, Preset, Settings
+from flawtrace.ground.config import Config
 from flawtrace.ground.errors import SettingsError
+from flawtrace.ground.groups import Preset, Settings
 from flawtrace.ground.presets import load_config, nearest
 
 PLACES = ("python", "here", "peers", "split", "root", "maps", "cache")

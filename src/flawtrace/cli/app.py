@@ -33,8 +33,8 @@ from flawtrace.cli.console import (
 )
 from flawtrace.cli.errors import MissingFoldersError, MissingImagesError
 from flawtrace.detector.alarms import alarm_text
-from flawtrace.ground.config import Encoder, Preset, ProtocolName, RuntimeName, SamplerName
 from flawtrace.ground.errors import FlawtraceError, SettingsError, UnknownSettingError
+from flawtrace.ground.groups import Encoder, Preset, ProtocolName, RuntimeName, SamplerName
 from flawtrace.ground.presets import load_config, nearest, setting_help, setting_names
 
 app = App(

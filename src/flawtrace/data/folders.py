@@ -1,15 +1,10 @@
 """Folders to samples: which images are normal, which show what defect, and where its mask is."""
 
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
-
-import numpy as np
-from torch import Tensor
 
 from flawtrace.data.errors import (
     AmbiguousNameError,
@@ -17,17 +12,13 @@ from flawtrace.data.errors import (
     MaskSizeError,
     MissingFolderError,
     MissingMaskError,
-    NoDefectImagesError,
     NoNormalImagesError,
     StrayMaskError,
-    TooFewImagesError,
     UnknownLayoutError,
 )
+from flawtrace.data.samples import Category, Layout, Sample, natural
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.pictures.images import image_size, read_mask
-from flawtrace.pictures.tiles import Box
-
-Layout: TypeAlias = Literal["mvtec", "plain"]
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 TEST_SHARE = 5
@@ -38,65 +29,6 @@ LAYOUTS = """\
     test/good/002.png                   defects/003.png       or defects/scratch/003.png
     test/scratch/003.png                masks/003.png         or masks/scratch/003.png
     ground_truth/scratch/003_mask.png"""
-
-
-@dataclass(frozen=True)
-class Sample:
-    image: Path
-    mask: Path | None = None
-    defect_type: str | None = None
-    """None says that the image is normal."""
-    box: Box | None = None
-    """The part of the image at its working size that is meant; None means all of it."""
-
-    @property
-    def name(self) -> str:
-        """Of the file, and where in the image the part lies."""
-        return f"{self.image.name} ({self.box.top}, {self.box.left})" if self.box else self.image.name
-
-    def part(self, planes: Tensor) -> Tensor:
-        """What is meant of planes (..., h, w) of the whole image at its working size."""
-        return self.box.of(planes) if self.box else planes
-
-    @property
-    def anomalous(self) -> bool:
-        return self.defect_type is not None
-
-
-@dataclass(frozen=True)
-class Category:
-    """One product: everything that its folder holds, nothing drawn yet."""
-
-    root: Path
-    layout: Layout
-    normal: tuple[Sample, ...]
-    """For training."""
-    test_normal: tuple[Sample, ...]
-    anomalous: tuple[Sample, ...]
-
-    @property
-    def samples(self) -> tuple[Sample, ...]:
-        """All of them, those that only serve for testing first."""
-        return self.test_normal + self.anomalous + self.normal
-
-    def for_testing(self, limit: int) -> tuple[Sample, ...]:
-        """Those that only serve for testing, and at most `limit` of the others, evenly spread."""
-        return self.test_normal + self.anomalous + evenly(self.normal, limit)
-
-    @property
-    def defect_types(self) -> dict[str, tuple[Sample, ...]]:
-        """The anomalous samples by type, types and samples in natural order."""
-        types: dict[str, list[Sample]] = defaultdict(list)
-        for sample in self.anomalous:
-            types[str(sample.defect_type)].append(sample)
-        return {name: tuple(types[name]) for name in sorted(types, key=natural)}
-
-
-@dataclass(frozen=True)
-class Split:
-    normal: tuple[Sample, ...]
-    labelled: tuple[Sample, ...]
-    test: tuple[Sample, ...]
 
 
 @dataclass(frozen=True)
@@ -123,42 +55,6 @@ def read_category(root: Path) -> Category:
     if problems:
         raise _first(problems, root)
     return category
-
-
-def draw_split(category: Category, labels: int, seed: int) -> Split:
-    """Draw `labels` anomalous samples of each type; the others and the normal ones kept back are for testing.
-
-    The draw of a type depends on `seed` and its own samples only, and a smaller draw is part of a larger.
-
-    Raises:
-        NoDefectImagesError: there is nothing to draw from.
-        TooFewImagesError: a type has fewer images than `labels`.
-    """
-    if scarce(category, labels):
-        counts = {name: len(samples) for name, samples in category.defect_types.items()}
-        raise TooFewImagesError(category.root, labels, counts)
-    return draw_available(category, labels, seed)
-
-
-def draw_available(category: Category, labels: int, seed: int) -> Split:
-    """Like `draw_split`, but of a type that has fewer images than `labels` all of them.
-
-    Raises:
-        NoDefectImagesError: there is nothing to draw from.
-    """
-    types = category.defect_types
-    if labels and not types:
-        raise NoDefectImagesError(category.root, labels, category.root / _defect_folder(category.layout))
-    drawn = {sample for name, samples in types.items() for sample in _draw(name, samples, labels, seed)}
-    labelled = tuple(sample for sample in category.anomalous if sample in drawn)
-    rest = tuple(sample for sample in category.anomalous if sample not in drawn)
-    return Split(category.normal, labelled, category.test_normal + rest)
-
-
-def scarce(category: Category, labels: int) -> dict[str, int]:
-    """The defect types with fewer images than `labels`, and how many they have."""
-    counts = {name: len(samples) for name, samples in category.defect_types.items()}
-    return {name: count for name, count in counts.items() if count < labels}
 
 
 def survey(root: Path) -> Survey:
@@ -199,22 +95,6 @@ def mask_problem(sample: Sample, size: tuple[int, int]) -> FlawtraceError | None
     if not mask.any():
         return EmptyMaskError(sample.mask, sample.image)
     return None
-
-
-def evenly(samples: tuple[Sample, ...], limit: int) -> tuple[Sample, ...]:
-    """At most `limit` of the samples, evenly spread."""
-    return samples[:: max(1, -(-len(samples) // limit))]
-
-
-def natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key by which numbers count as numbers.
-
-    >>> sorted(["10.png", "9.png", "a.png"], key=natural)
-    ['9.png', '10.png', 'a.png']
-    """
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    key = [(0, int(part), part) if part[0] in "0123456789" else (1, 0, part) for part in parts]
-    return (*key, (2, 0, name))
 
 
 def normal_folder(layout: Layout) -> str:
@@ -343,9 +223,3 @@ def _ignored(category: Category) -> tuple[Path, ...]:
     used = {sample.image for sample in category.samples} | {sample.mask for sample in category.samples}
     files = (path for path in category.root.rglob("*") if path.is_file() and path not in used)
     return tuple(sorted(files, key=lambda path: natural(str(path))))
-
-
-def _draw(name: str, samples: tuple[Sample, ...], labels: int, seed: int) -> list[Sample]:
-    type_seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
-    order = np.random.default_rng([seed, type_seed]).permutation(len(samples))
-    return [samples[index] for index in order[:labels]]

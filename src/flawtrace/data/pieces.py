@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from flawtrace.data.errors import VanishedDefectError
-from flawtrace.data.folders import Sample, Split
+from flawtrace.data.samples import Sample, Split
 from flawtrace.ground.config import Config
 from flawtrace.ground.learner import derive
 from flawtrace.ground.shapes import Image, Mask

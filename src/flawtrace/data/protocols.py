@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from flawtrace.data.errors import NoTypeToLeaveOutError
-from flawtrace.data.folders import Category, Sample, Split, draw_split
-from flawtrace.ground.config import ProtocolName
+from flawtrace.data.samples import Category, Sample, Split
+from flawtrace.data.splits import draw_split
 from flawtrace.ground.errors import DamagedFileError
 from flawtrace.ground.files import read_json, write_json
+from flawtrace.ground.groups import ProtocolName
 
 LABELS = 5
 """Labelled images per defect type, where the protocol does not vary them (the paper's number)."""

@@ -1,15 +1,10 @@
 """The trained artefact: image in, anomaly map out. One file holds everything it needs."""
 
-import hashlib
 import json
-import math
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import safetensors
 import safetensors.torch
@@ -19,72 +14,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flawtrace.data.pieces import worked_on
-from flawtrace.detector.errors import DamagedDetectorError, ForeignDetectorError
+from flawtrace.detector.decision import Prediction, decided
+from flawtrace.detector.errors import DamagedDetectorError
+from flawtrace.detector.facts import Facts, parsed
+from flawtrace.detector.file import FILE_NAME, FORMAT, checksum, read_file
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import ON_PROCESSOR, at_once, batches, sent
 from flawtrace.ground.files import write_bytes
 from flawtrace.ground.learner import seeded
-from flawtrace.ground.presets import stored_config
-from flawtrace.ground.shapes import AnomalyMap, ErrorMaps, Image, Images, Mask, Masks, PerImage
+from flawtrace.ground.shapes import AnomalyMap, ErrorMaps, Image, Images, Masks, PerImage
 from flawtrace.method import autoencoder, encoder, predictor
 from flawtrace.method.reader import Reader
 from flawtrace.pictures.images import digest, squared
 from flawtrace.pictures.tiles import Size, joined_map
-from flawtrace.pictures.traits import MEANINGS, Ranges, unlike
-
-FORMAT = 3
-"""Raised when a reader of older files would go wrong."""
-
-FILE_NAME = "detector.safetensors"
 
 AnyImage: TypeAlias = Float[Tensor, "3 _h _w"]
 AnyMap: TypeAlias = Float[Tensor, "_h _w"]
 """Of which each in a list can have its own size."""
-
-
-Verdict: TypeAlias = Literal["OK", "DEFECT", "UNSURE"]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    anomaly_map: AnomalyMap
-    """Probability of a defect per pixel, in [0, 1], at the image's own size."""
-    mask: Mask
-    """Where the map reaches the threshold."""
-    score: float
-    """The map's maximum: at or above the threshold exactly when the mask shows a defect."""
-    doubt: str | None = None
-    """Why the map is not to be trusted, if the image is unlike all training images."""
-
-    @property
-    def anomalous(self) -> bool:
-        return bool(self.mask.any())
-
-    @property
-    def verdict(self) -> Verdict:
-        if self.doubt:
-            return "UNSURE"
-        return "DEFECT" if self.anomalous else "OK"
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a detector knows about its own training; stored in the file's header."""
-
-    threshold: float
-    """The probability from which a pixel counts as defective, chosen on held-out training labels."""
-    validation: dict[str, float]
-    """Scores on those held-out labels."""
-    digests: tuple[str, ...]
-    """Content of every training image."""
-    fingerprint: str
-    """Of the whole training set: images, masks and who was labelled."""
-    versions: dict[str, str]
-    """As `origin` gave them."""
-    false_alarms: dict[str, Any] = field(default_factory=dict)
-    """On normal images that no predictor saw: how many, of how many, and the rates this allows."""
-    familiar: Ranges = field(default_factory=dict)
-    """What training images look like from afar; nothing is known of it where this is empty."""
 
 
 class Detector(nn.Module):
@@ -195,7 +141,7 @@ class Detector(nn.Module):
             DamagedDetectorError: it was one, and is not whole.
         """
         file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
-        header, state = _read(file)
+        header, state = read_file(file)
         try:
             config, facts = parsed(header, file)
             with seeded(0):
@@ -210,25 +156,6 @@ class Detector(nn.Module):
         return detector
 
 
-def parsed(header: dict[str, Any], file: Path) -> tuple[Config, Facts]:
-    """What `Detector.header` said, in whichever kind of file."""
-    said = header["facts"]
-    known = {name: (float(low), float(high)) for name, (low, high) in said.get("familiar", {}).items()}
-    if known and not {"contrast"} <= set(known) <= set(MEANINGS):
-        raise KeyError(f"familiar traits {', '.join(known)}")
-    numbers = {name: _numbers(said.get(name, {})) for name in ("validation", "false_alarms")}
-    facts = Facts(**{**said, "digests": tuple(said["digests"]), "familiar": known, **numbers})
-    return stored_config(header["config"], where=str(file)), facts
-
-
-def _numbers(said: Mapping[str, Any]) -> dict[str, Any]:
-    """What a header says under each name, if these are finite numbers."""
-    for name, value in said.items():
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            raise ValueError(f"{name} is {value!r:.40}, no finite number")
-    return dict(said)
-
-
 def map_of(
     image: Image, config: Config, look: Callable[[Images], ErrorMaps], together: int = ON_PROCESSOR
 ) -> AnomalyMap:
@@ -238,70 +165,6 @@ def map_of(
     return resized(joined[None], *size)[0]
 
 
-def decided(image: Image, anomaly_map: Float[Tensor, "h w"], facts: Facts) -> Prediction:
-    """What an image's map means to a detector with these facts."""
-    mask = anomaly_map >= facts.threshold
-    return Prediction(anomaly_map, mask, float(anomaly_map.max()), unlike(image, facts.familiar))
-
-
 def resized(maps: Float[Tensor, "b _h _w"], height: int, width: int) -> Float[Tensor, "b {height} {width}"]:
     """Maps at another size, linearly between cells, averaged where the target is coarser."""
     return F.interpolate(maps[:, None], size=(height, width), mode="bilinear", antialias=True)[:, 0]
-
-
-def checksum(state: Mapping[str, Tensor]) -> str:
-    """Of weights with their names and kinds; 64 hex digits."""
-    content = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        content.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return content.hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Of everything that can change a result."""
-    return {name: version(name) for name in ("flawtrace", "torch", "kornia", "numpy", "pillow")}
-
-
-def commit() -> str | None:
-    """Of the checkout that flawtrace runs from, with a plus when it was changed since; None elsewhere."""
-    here = Path(__file__).parents[1]
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", str(here))
-        return git("rev-parse", "--short=7", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def origin() -> dict[str, str]:
-    """How this process makes detectors: versions, threads, and the commit where it runs from a checkout."""
-    return versions() | {"threads": str(torch.get_num_threads()), "commit": commit() or "none"}
-
-
-def _read(file: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    if not file.is_file():
-        raise ForeignDetectorError(file, "there is no such file")
-    with file.open("rb") as opened_bytes:
-        if opened_bytes.read(9)[8:] != b"{":
-            raise ForeignDetectorError(file, "it does not begin like a safetensors file")
-    try:
-        with safetensors.safe_open(file, framework="pt") as opened:
-            metadata = opened.metadata() or {}
-            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise DamagedDetectorError(file, str(error)) from error
-    if "flawtrace" not in metadata:
-        raise ForeignDetectorError(file, "its header does not speak of flawtrace")
-    try:
-        header = json.loads(metadata["flawtrace"])
-    except ValueError as error:
-        raise DamagedDetectorError(file, f"its header is no JSON: {error}") from error
-    if header.get("format") != FORMAT:
-        raise ForeignDetectorError(file, f"it has format {header.get('format')}, this version reads {FORMAT}")
-    return header, state

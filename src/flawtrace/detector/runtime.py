@@ -10,15 +10,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from flawtrace.detector.artefact import Detector, Facts, Prediction, decided, map_of, parsed, resized
+from flawtrace.detector.artefact import Detector, map_of, resized
+from flawtrace.detector.decision import Prediction, decided
 from flawtrace.detector.errors import (
     DamagedDetectorError,
     ForeignDetectorError,
     MissingExtraError,
     WrongRuntimeError,
 )
+from flawtrace.detector.facts import Facts, parsed
 from flawtrace.detector.seal import intact
-from flawtrace.ground.config import Config, RuntimeName
+from flawtrace.ground.config import Config
+from flawtrace.ground.groups import RuntimeName
 from flawtrace.ground.shapes import AnomalyMap, Image, Images
 from flawtrace.pictures.images import squared
 

@@ -1,199 +1,26 @@
-"""Every setting, with its meaning where it stands; frozen, and refusing what cannot work."""
+"""Everything that decides a training run, besides the images: frozen, and refusing what cannot work."""
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     model_validator,
 )
 
-Encoder: TypeAlias = Literal["features", "pixels"]
-Preset: TypeAlias = Literal["light", "paper"]
-SamplerName: TypeAlias = Literal["learned", "random-walk", "uniform", "edge-guided"]
-ProtocolName: TypeAlias = Literal["five-per-type", "k-per-type", "one-third", "unseen-type"]
-
-
-RuntimeName: TypeAlias = Literal["torch", "onnx", "openvino"]
-PredictorInput: TypeAlias = Literal["profile", "canvas", "picture"]
-NoveltyOf: TypeAlias = Literal["reconstruction", "canvas", "nothing"]
-"""What novelty is measured on: how the last snapshot misses the canvas, the canvas itself, or nothing."""
-
-UnitInterval: TypeAlias = Annotated[float, Field(ge=0, le=1)]
-
-
-class Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class SamplerConfig(Settings):
-    kind: SamplerName = "learned"
-    """Who chooses the patches: the trained policy, or one of the fixed strategies it is compared with."""
-    walkers: PositiveInt = 32
-    """Patches per autoencoder update; each comes from its own walker on its own image."""
-    patch_side: PositiveInt = 32
-    """Pixels along a patch."""
-    crop_side: PositiveInt = 64
-    """Pixels along the crop around a patch that the policy observes."""
-    stride: PositiveInt = 12
-    """Pixels that one move shifts the patch."""
-
-    @model_validator(mode="after")
-    def moves_leave_no_gap(self) -> "SamplerConfig":
-        if self.stride >= self.patch_side:
-            raise ValueError(
-                f"stride ({self.stride}) must be below patch_side ({self.patch_side}), "
-                "or a rollout leaves gaps that no patch covers"
-            )
-        return self
-
-
-class PolicyConfig(Settings):
-    widths: tuple[PositiveInt, ...] = (16, 32, 32)
-    """Channels of the convolutions, 3x3 with stride 2."""
-    hidden: PositiveInt = 128
-    """Units of the fully connected layer that actor and critic share."""
-    batch_norm: bool = False
-    """Normalise over the batch after each convolution."""
-    lr: PositiveFloat = 1e-3
-    """Adam's learning rate."""
-    discount: UnitInterval = 0.9
-    """gamma: what a reward one step later is worth."""
-    trace: UnitInterval = 0.9
-    """lambda of generalized advantage estimation."""
-    clip: PositiveFloat = 0.2
-    """How far a probability ratio may leave 1 before PPO's objective stops following it."""
-    epochs: PositiveInt = 4
-    """Times that PPO goes through the steps of a cycle."""
-    minibatch: PositiveInt = 512
-    """Steps of walkers per step of the optimizer."""
-    entropy_weight: NonNegativeFloat = 0.02
-    """What it is worth to the policy to stay undecided."""
-    value_weight: NonNegativeFloat = 0.5
-    """Weight of the critic's loss."""
-    learns_from: NonNegativeInt = 0
-    """First update of a cycle whose steps the policy learns from."""
-
-
-class RewardConfig(Settings):
-    clone: NonNegativeFloat = 1.0
-    """Weight of R_clone, the texture under the patch."""
-    standardized_texture: bool = True
-    """Measure texture in deviations from the mean patch: a raw mean hardly moves its sigmoid."""
-    cover: NonNegativeFloat = 1.0
-    """Weight of R_cover, which pays for ground not yet visited."""
-    prediction: NonNegativeFloat = 1.0
-    """Weight of R_pred, which pays when the predictor does well on the profiles that result."""
-    prediction_as: Literal["value", "decrease"] = "decrease"
-    """R_pred is minus the predictor's loss (the paper), or how far the autoencoder alone brought it down: the
-    predictor's loss as it left the last observation, minus the same predictor's on the profiles of now."""
-    credit: Literal["shared", "per-patch"] = "shared"
-    """R_pred is the same for all walkers, or what each walker's own patch does to the predictor's loss, to
-    first order; `prediction_as` plays no part then."""
-    decay: PositiveInt = 5000
-    """Autoencoder updates over which beta falls from 1 to 0."""
-
-
-class AutoencoderConfig(Settings):
-    kind: Literal["published", "compact"] = "compact"
-    """The paper's network, or a small one."""
-    width: PositiveInt = 64
-    """Channels inside the compact autoencoder."""
-    bottleneck: PositiveInt = 16
-    """Channels of the compact autoencoder's code."""
-    stages: PositiveInt = 1
-    """Times the compact autoencoder halves the resolution."""
-    lr: PositiveFloat = 1e-3
-    """Adam's learning rate."""
-    diversity: Literal["reset", "bottleneck_dropout"] = "reset"
-    """A new autoencoder for every cycle, or one that goes on and drops channels of its bottleneck."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Share of bottleneck channels dropped at an update, with `bottleneck_dropout`."""
-
-
-class ProfileConfig(Settings):
-    length: PositiveInt = 4
-    """Error maps in a loss profile."""
-    spacing: Literal["consecutive", "logarithmic"] = "logarithmic"
-    """Error maps after every update, or after updates in geometric progression."""
-    observations: PositiveInt = 8
-    """Updates of a cycle after which error maps are taken, with `logarithmic`."""
-    by_scale: bool = True
-    """Keep the errors of each scale of the features apart: each observation has a map per scale."""
-    tracked: PositiveInt = 12
-    """Labelled images (copies count) whose profiles are followed during a cycle."""
-
-
-class PredictorConfig(Settings):
-    kind: Literal["published", "compact"] = "compact"
-    """The paper's network, or one that sees canvas and pixels too."""
-    inputs: tuple[PredictorInput, ...] = ("profile", "canvas", "picture")
-    """What the compact predictor sees: the loss profile, what the autoencoder reconstructs, the pixels."""
-    width: PositiveInt = 32
-    """Channels of the compact predictor at a quarter of the resolution; half of them at half of it."""
-    ranking: UnitInterval = 0.05
-    """Weight of the part of the compact predictor that decides where its segmenter is silent."""
-    novelty: bool = True
-    """Let how unlike normal images a cell is have a say in that part."""
-    lr: PositiveFloat = 3e-3
-    """Adam's learning rate; in the last fit its greatest value, with `one_cycle`."""
-    one_cycle: bool = True
-    """Let the learning rate of the last fit rise and fall once, instead of keeping it."""
-    weight_decay: NonNegativeFloat = 0.01
-    """Of the last fit, decoupled from the learning rate's steps (AdamW)."""
-    turns: bool = True
-    """Turn and mirror canvases and profiles at random in the last fit."""
-    batch: PositiveInt = 8
-    """Profiles per step."""
-    steps_per_observation: PositiveInt = 2
-    """Steps after each observation of a cycle, once the profile is full."""
-    dice_weight: NonNegativeFloat = 1.0
-    """Weight of the Dice loss beside the cross-entropy."""
-    normal_decay: PositiveInt | None = None
-    """Updates over which the weight alpha of normal pixels falls from 1 to 0; None keeps it at 1."""
-    steps: PositiveInt = 1000
-    """Steps of the last fit, on the detector's own snapshots."""
-    crop_side: PositiveInt = 128
-    """Pixels along the squares on which the last fit trains; half of them are laid over a defect."""
-    normal_images: NonNegativeInt = 100
-    """Normal images shown to the predictor in the last fit, at most half of those there are."""
-    pasted: NonNegativeInt = 100
-    """Normal images with labelled defects pasted on, made for each predictor from the labels it sees."""
-    folds: PositiveInt = 3
-    """Parts the labels are divided into; a predictor never sees one of them, and is judged on it."""
-    members: PositiveInt = 3
-    """Predictors that the detector averages, each blind to another fold."""
-
-    @model_validator(mode="after")
-    def every_member_has_its_fold(self) -> "PredictorConfig":
-        if self.folds < 2 or self.members > self.folds:
-            raise ValueError(
-                f"folds ({self.folds}) must be at least 2 and members ({self.members}) at most folds: "
-                "each predictor leaves one fold out"
-            )
-        return self
-
-    @property
-    def novelty_of(self) -> NoveltyOf:
-        """What there is of what the compact predictor may see; the published one knows no novelty."""
-        if not self.novelty or self.kind == "published":
-            return "nothing"
-        if "profile" in self.inputs:
-            return "reconstruction"
-        return "canvas" if "canvas" in self.inputs else "nothing"
-
-    @model_validator(mode="after")
-    def sees_something(self) -> "PredictorConfig":
-        if not self.inputs or len(set(self.inputs)) < len(self.inputs):
-            raise ValueError(
-                f"inputs ({', '.join(self.inputs)}) must name at least one thing, and none twice"
-            )
-        return self
+from flawtrace.ground.groups import (
+    AutoencoderConfig,
+    Encoder,
+    PolicyConfig,
+    PredictorConfig,
+    Preset,
+    ProfileConfig,
+    RewardConfig,
+    SamplerConfig,
+    Settings,
+    UnitInterval,
+)
 
 
 class Config(Settings):
@@ -236,74 +63,9 @@ class Config(Settings):
     predictor: PredictorConfig = PredictorConfig()
 
     @model_validator(mode="after")
-    def cells_divide_everything(self) -> "Config":
-        sampler = self.sampler
-        for name, pixels in [
-            ("image_side", self.image_side),
-            ("sampler.patch_side", sampler.patch_side),
-            ("sampler.crop_side", sampler.crop_side),
-            ("sampler.stride", sampler.stride),
-            ("predictor.crop_side", self.predictor.crop_side),
-        ]:
-            if pixels % self.cell:
-                raise ValueError(f"{name} ({pixels}) must be a multiple of cell ({self.cell})")
-        if self.encoder == "features" and self.cell != 4:
-            raise ValueError(f"cell ({self.cell}) must be 4 with encoder = features, whose stride is 4")
-        if self.encoder == "pixels" and self.orientations > 1:
-            raise ValueError(
-                f"orientations ({self.orientations}) must be 1 with encoder = pixels: no network sees them"
-            )
-        if not sampler.patch_side <= sampler.crop_side <= self.image_side:
-            raise ValueError(
-                f"sampler.patch_side ({sampler.patch_side}), sampler.crop_side ({sampler.crop_side}) and "
-                f"image_side ({self.image_side}) must be in growing order"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def the_compact_predictor_fits_its_squares(self) -> "Config":
-        if self.predictor.kind == "compact":
-            if self.cell not in (1, 2, 4):
-                raise ValueError(f"cell ({self.cell}) must be 1, 2 or 4 with predictor.kind = compact")
-            for name, pixels in (
-                ("image_side", self.image_side),
-                ("predictor.crop_side", self.predictor.crop_side),
-            ):
-                if pixels % 4:
-                    raise ValueError(
-                        f"{name} ({pixels}) must be a multiple of 4 with predictor.kind = compact"
-                    )
-        return self
-
-    @model_validator(mode="after")
-    def the_autoencoder_fits_its_patches(self) -> "Config":
-        patch = self.sampler.patch_side // self.cell
-        step = 8 if self.autoencoder.kind == "published" else 2**self.autoencoder.stages
-        if patch % step or self.grid % step:
-            raise ValueError(
-                f"the autoencoder makes one code of {step} cells, so a patch ({patch} cells) and the canvas "
-                f"({self.grid} cells) must be multiples of {step}"
-            )
-        if self.autoencoder.kind == "published" and patch < 64:
-            raise ValueError(f"the published autoencoder needs patches of at least 64 cells, not {patch}")
-        return self
-
-    @model_validator(mode="after")
-    def the_policy_has_something_to_learn_from(self) -> "Config":
-        if self.policy.learns_from >= self.updates:
-            raise ValueError(
-                f"policy.learns_from ({self.policy.learns_from}) must be below updates ({self.updates})"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def a_cycle_fills_the_profile(self) -> "Config":
-        for name, updates in (("updates", self.updates), ("last_updates", self.last_updates)):
-            if (count := len(self.observed(updates))) < self.profile.length:
-                raise ValueError(
-                    f"a cycle of {updates} updates has {count} observations, fewer than profile.length "
-                    f"({self.profile.length}): raise {name} or profile.observations"
-                )
+    def everything_fits(self) -> "Config":
+        for reason in _misfits(self):
+            raise ValueError(reason)
         return self
 
     @property
@@ -321,3 +83,69 @@ class Config(Settings):
             return tuple(range(1, updates + 1))
         ratio = (updates / 2) ** (1 / max(1, self.profile.observations - 1))
         return tuple(sorted({round(2 * ratio**power) for power in range(self.profile.observations)}))
+
+
+def _misfits(config: Config) -> Iterator[str]:
+    """What settings of different groups keep from working together; each group looks after itself."""
+    yield from _off_the_grid(config)
+    yield from _unfit_for_the_predictor(config)
+    yield from _unfit_for_the_autoencoder(config)
+    if config.policy.learns_from >= config.updates:
+        yield f"policy.learns_from ({config.policy.learns_from}) must be below updates ({config.updates})"
+    yield from _too_short_for_the_profile(config)
+
+
+def _off_the_grid(config: Config) -> Iterator[str]:
+    sampler, cell, orientations = config.sampler, config.cell, config.orientations
+    for name, pixels in (
+        ("image_side", config.image_side),
+        ("sampler.patch_side", sampler.patch_side),
+        ("sampler.crop_side", sampler.crop_side),
+        ("sampler.stride", sampler.stride),
+        ("predictor.crop_side", config.predictor.crop_side),
+    ):
+        if pixels % cell:
+            yield f"{name} ({pixels}) must be a multiple of cell ({cell})"
+    if config.encoder == "features" and cell != 4:
+        yield f"cell ({cell}) must be 4 with encoder = features, whose stride is 4"
+    if config.encoder == "pixels" and orientations > 1:
+        yield f"orientations ({orientations}) must be 1 with encoder = pixels: no network sees them"
+    if not sampler.patch_side <= sampler.crop_side <= config.image_side:
+        yield (
+            f"sampler.patch_side ({sampler.patch_side}), sampler.crop_side ({sampler.crop_side}) and "
+            f"image_side ({config.image_side}) must be in growing order"
+        )
+
+
+def _unfit_for_the_predictor(config: Config) -> Iterator[str]:
+    if config.predictor.kind != "compact":
+        return
+    if config.cell not in (1, 2, 4):
+        yield f"cell ({config.cell}) must be 1, 2 or 4 with predictor.kind = compact"
+    for name, pixels in (
+        ("image_side", config.image_side),
+        ("predictor.crop_side", config.predictor.crop_side),
+    ):
+        if pixels % 4:
+            yield f"{name} ({pixels}) must be a multiple of 4 with predictor.kind = compact"
+
+
+def _unfit_for_the_autoencoder(config: Config) -> Iterator[str]:
+    published, patch = config.autoencoder.kind == "published", config.sampler.patch_side // config.cell
+    step = 8 if published else 2**config.autoencoder.stages
+    if patch % step or config.grid % step:
+        yield (
+            f"the autoencoder makes one code of {step} cells, so a patch ({patch} cells) and the canvas "
+            f"({config.grid} cells) must be multiples of {step}"
+        )
+    if published and patch < 64:
+        yield f"the published autoencoder needs patches of at least 64 cells, not {patch}"
+
+
+def _too_short_for_the_profile(config: Config) -> Iterator[str]:
+    for name, updates in (("updates", config.updates), ("last_updates", config.last_updates)):
+        if (count := len(config.observed(updates))) < config.profile.length:
+            yield (
+                f"a cycle of {updates} updates has {count} observations, fewer than profile.length "
+                f"({config.profile.length}): raise {name} or profile.observations"
+            )

@@ -8,8 +8,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from flawtrace.ground.config import Config, Preset, Settings
+from flawtrace.ground.config import Config
 from flawtrace.ground.errors import SettingsError, UnknownSettingError
+from flawtrace.ground.groups import Preset, Settings
 
 LIGHT_PIXELS: dict[str, Any] = {
     "orientations": 1,

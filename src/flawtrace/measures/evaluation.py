@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from flawtrace.data.folders import Sample
 from flawtrace.data.pieces import common_size, mask_at
+from flawtrace.data.samples import Sample
 from flawtrace.detector.alarms import FalseAlarms, false_alarms
 from flawtrace.detector.artefact import Detector
 from flawtrace.ground.devices import at_once

@@ -1,11 +1,13 @@
 """The autoencoders whose training makes the loss profiles."""
 
+from typing import TypeAlias
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from flawtrace.ground.config import AutoencoderConfig
+from flawtrace.ground.groups import AutoencoderConfig
 from flawtrace.ground.shapes import Images, Scalar
 
 
@@ -79,7 +81,10 @@ class Compact(nn.Module):
         return rebuilt
 
 
-def build(config: AutoencoderConfig, channels: int) -> Published | Compact:
+Autoencoder: TypeAlias = Published | Compact
+
+
+def build(config: AutoencoderConfig, channels: int) -> Autoencoder:
     if config.kind == "published":
         return Published(channels, config.bottleneck)
     return Compact(channels, config.width, config.bottleneck, config.stages)

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flawtrace.data.errors import VanishedDefectError
-from flawtrace.data.folders import Sample, Split, evenly
 from flawtrace.data.pieces import mask_at, size_of, sources_of, worked_on
+from flawtrace.data.samples import Sample, Split, evenly
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import at_once, sent
 from flawtrace.ground.learner import derive

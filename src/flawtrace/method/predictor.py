@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from flawtrace.ground.config import PredictorConfig
+from flawtrace.ground.groups import PredictorConfig
 from flawtrace.ground.shapes import (
     Canvases,
     Coverage,

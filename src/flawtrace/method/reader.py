@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from flawtrace.ground.config import NoveltyOf
 from flawtrace.ground.devices import batches
+from flawtrace.ground.groups import NoveltyOf
 from flawtrace.ground.shapes import Canvases, ErrorMaps, Images, Pictures
 from flawtrace.method.encoder import Features, Pixels, rounded
 from flawtrace.method.novelty import Novelty

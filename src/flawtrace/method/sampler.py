@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
-from flawtrace.ground.config import PolicyConfig, SamplerName
+from flawtrace.ground.groups import PolicyConfig, SamplerName
 from flawtrace.ground.learner import Learner, seeded
 from flawtrace.ground.shapes import Actions, Observations, PerStep, PerWalker, Scalar
 from flawtrace.method.patches import MOVES

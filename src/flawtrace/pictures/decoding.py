@@ -45,8 +45,6 @@ MAX_BYTES = 6 * MAX_PIXELS
 
 Pixels: TypeAlias = npt.NDArray[Any]
 """(h, w) if grey, (h, w, 3) if colour; bool, uint8, uint16, or float32 in [0, 1]."""
-
-# Named directly and not through `Image.open`, which warns about sizes and refuses them without saying them.
 _DECODERS: dict[bytes, type[ImageFile]] = {
     b"\x89PNG\r\n\x1a\n": PngImageFile,
     b"\xff\xd8\xff": JpegImageFile,
@@ -54,8 +52,6 @@ _DECODERS: dict[bytes, type[ImageFile]] = {
 }
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _EXIF_ORIENTATION = 0x0112
-
-# What the decoders raise on files that are cut off, made up or damaged.
 _DAMAGED = (
     OSError,
     SyntaxError,

@@ -3,38 +3,19 @@
 The page holds all its pictures and needs no network; its text lives in `templates/report.html.jinja`.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
 
-import safetensors.torch
-from safetensors import SafetensorError
-from torch import Tensor
-
-from flawtrace.detector.alarms import alarm_text, announced_text
-from flawtrace.ground.errors import DamagedFileError
-from flawtrace.ground.files import read_json, read_jsonl, write_text
-from flawtrace.ground.shapes import AnomalyMap, Image, Mask
-from flawtrace.measures.evaluation import Case, Evaluation
-from flawtrace.pictures.images import fit, read_image
+from flawtrace.ground.files import write_text
+from flawtrace.measures.evaluation import Evaluation
 from flawtrace.report import plots
 from flawtrace.report.pages import template
-from flawtrace.report.plots import DEFECTIVE, PREDICTED, OperatingPoint
-from flawtrace.training.run import SETTINGS_NAME, SUMMARY_NAME
-from flawtrace.training.study import LOG_NAME
-from flawtrace.training.suspects import PICTURES_NAME
+from flawtrace.report.tested import tested_part
+from flawtrace.report.trained import trained_part
+from flawtrace.training.run import SETTINGS_NAME
+from flawtrace.training.summary import SUMMARY_NAME
 
 REPORT_NAME = "report.html"
-VISITS_NAME = "visits.safetensors"
-
-SHOWN_EACH_WAY = 4
-"""Best and worst defect images among the cases."""
-SHOWN_NORMAL = 3
-SHOWN_LABELLED = 5
-MOST_RELATIVE = 2.0
-"""Top of the colour scale of the visit maps of quarters: twice as often as the average cell."""
 
 
 def can_report(run: Path) -> bool:
@@ -54,249 +35,10 @@ def write_report(run: Path, evaluation: Evaluation | None = None) -> Path:
     page = template("report.html.jinja").render(
         title=run.resolve().name,
         today=date.today(),
-        tested=_tested(evaluation) if evaluation else None,
+        tested=tested_part(evaluation) if evaluation else None,
         colours={name: getattr(plots, name) for name in ("NORMAL", "DEFECTIVE", "PREDICTED", "INK")},
-        **_trained(run),
+        **trained_part(run),
     )
     path = run / REPORT_NAME
     write_text(path, page.encode("utf-8", "replace").decode())  # a file's name can hold what UTF-8 cannot
     return path
-
-
-def _trained(run: Path) -> dict[str, Any]:
-    """Everything the page says about the training."""
-    settings, summary = read_json(run / SETTINGS_NAME), read_json(run / SUMMARY_NAME)
-    labelled = summary.get("labelled", [])
-    return {
-        "facts": dict(_facts(settings, summary)),
-        "versions": summary.get("versions", {}),
-        "labelled": labelled,
-        "validation": summary.get("validation", {}),
-        "warnings": summary.get("warnings", []),
-        "suspects": _suspects(run / PICTURES_NAME, summary),
-        "profiles": _profiles(summary),
-        "visits": _visits(run / VISITS_NAME, labelled),
-        "visits_across": SHOWN_LABELLED,
-        "learning": _learning(run / LOG_NAME),
-    }
-
-
-def _facts(settings: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What was trained on what, as far as it is known."""
-    sampler = settings.get("sampler", {})
-    seen_as = summary.get("seen_as", "image")
-    if "num_normal" in summary:
-        yield f"Normal {seen_as}s", f"{summary['num_normal']}, without labels"
-    if "defect_types" in summary:
-        types = Counter(map(str, summary["defect_types"]))
-        listed = ", ".join(f"{name} {count}" for name, count in types.items())
-        yield f"Labelled defect {seen_as}s", f"{types.total()} ({listed})" + _of_images(summary)
-    if "preset" in settings:
-        yield "Preset", f"{settings['preset']}, reconstructing {settings.get('encoder', 'images')}"
-    if "image_side" in settings:
-        yield "Working size", _working_size(settings["image_side"], settings.get("tile_side"))
-    if {"kind", "walkers", "patch_side"} <= set(sampler):
-        patches = f"{sampler['walkers']} patches of {sampler['patch_side']} pixels per update"
-        yield "Sampler", f"{sampler['kind']}, {patches}"
-    if {"cycles", "updates"} <= set(settings):
-        cycles = f"{settings['cycles']} cycles of {settings['updates']} updates"
-        yield "Training", f"{cycles}, and one for the detector"
-    if "seed" in settings:
-        yield "Seed", str(settings["seed"])
-    yield from _costs(summary)
-
-
-def _of_images(summary: Mapping[str, Any]) -> str:
-    """From how many images labelled tiles come."""
-    images = len(summary.get("labelled_files", []))
-    return f", of {images} images" if summary.get("seen_as") == "tile" and images else ""
-
-
-def _working_size(side: int, tile_side: int | None) -> str:
-    """Of images, or of their tiles.
-
-    >>> _working_size(256, 512)
-    'tiles of 512 × 512 pixels, seen at 256 × 256 pixels'
-    """
-    seen = f"{side} × {side} pixels"
-    return seen if tile_side is None else f"tiles of {tile_side} × {tile_side} pixels, seen at {seen}"
-
-
-def _costs(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if "seconds" in summary:
-        threads = f", {summary['threads']} threads" if summary.get("threads", 1) > 1 else ""
-        yield (
-            "Training time",
-            f"{_duration(float(summary['seconds']))} on {summary.get('device', 'cpu')}{threads}",
-        )
-    if "peak_memory_mb" in summary:
-        yield "Peak memory", f"{summary['peak_memory_mb']:,} MB"
-    if "threshold" in summary:
-        yield "Stored threshold", f"{summary['threshold']:.3f}"
-    if summary.get("false_alarms", {}).get("images"):
-        yield "False alarms", alarm_text(summary["false_alarms"], summary.get("seen_as", "image"))
-    if "fingerprint" in summary:
-        yield "Training data", f"fingerprint {summary['fingerprint']}"
-
-
-def _duration(seconds: float) -> str:
-    """In words that people use.
-
-    >>> _duration(45.2), _duration(620.0), _duration(7500.0)
-    ('45 s', '10 min 20 s', '2 h 5 min')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _tested(evaluation: Evaluation) -> dict[str, Any]:
-    """Everything the page says about test images."""
-    anomalous = [case for case in evaluation.cases if case.sample.anomalous]
-    normal = [case for case in evaluation.cases if not case.sample.anomalous]
-    threshold, point = evaluation.threshold, operating_point(evaluation)
-    recall, roc = evaluation.precision_recall, evaluation.roc
-    counts = Counter(str(case.sample.defect_type) for case in anomalous)
-    return {
-        "evaluation": evaluation,
-        "found": sum(case.score >= threshold for case in anomalous),
-        "false_alarms": evaluation.false_alarms,
-        "announced": announced_text(evaluation.announced, evaluation.false_alarms),
-        "types": [(name, counts[name], row) for name, row in evaluation.per_type.items()],
-        "groups": _groups(anomalous, normal, threshold),
-        "heat_scale": plots.heat_scale(),
-        "precision_recall": None if recall is None else plots.precision_recall(recall, point),
-        "roc": None if roc is None else plots.roc(roc, point),
-        "histogram": plots.score_histogram(
-            [case.score for case in normal], [case.score for case in anomalous], threshold
-        ),
-    }
-
-
-def operating_point(evaluation: Evaluation) -> OperatingPoint:
-    """What the stored threshold does to the test pixels; precision is 1 where nothing is predicted."""
-    true = predicted = defective = total = 0
-    for case in evaluation.cases:
-        marked = case.anomaly_map >= evaluation.threshold
-        true += int((marked & case.mask).sum())
-        predicted += int(marked.sum())
-        defective += int(case.mask.sum())
-        total += case.mask.numel()
-    return OperatingPoint(
-        recall=true / max(defective, 1),
-        precision=true / predicted if predicted else 1.0,
-        false_positive_rate=(predicted - true) / max(total - defective, 1),
-    )
-
-
-def _groups(
-    anomalous: Sequence[Case], normal: Sequence[Case], threshold: float
-) -> list[tuple[str, list[dict[str, Any]]]]:
-    """The cases to look at: best and worst outlined defects, likeliest false alarms."""
-    ranked = sorted((case for case in anomalous if case.f1 is not None), key=lambda case: case.f1 or 0.0)
-    num_worst = min(SHOWN_EACH_WAY, len(ranked) // 2)
-    worst, rest = ranked[:num_worst], ranked[num_worst:]
-    alarms = sorted(normal, key=lambda case: case.score, reverse=True)[:SHOWN_NORMAL]
-    groups = {
-        "Best outlined defects": rest[::-1][:SHOWN_EACH_WAY],
-        "Worst outlined defects": worst,
-        "Normal images with the highest scores": alarms,
-    }
-    return [(name, [_shown(case, threshold) for case in cases]) for name, cases in groups.items() if cases]
-
-
-def _shown(case: Case, threshold: float) -> dict[str, Any]:
-    """One row of pictures: image, truth, anomaly map, prediction."""
-    image = fit(read_image(case.sample.image), *case.mask.shape)
-    return {
-        "name": case.sample.image.name,
-        "type": case.sample.defect_type,
-        "score": case.score,
-        "f1": case.f1,
-        "alarm": case.score >= threshold,
-        **_pictures(image, case.mask, case.anomaly_map, threshold),
-    }
-
-
-def _pictures(image: Image, mask: Mask, anomaly_map: AnomalyMap, threshold: float) -> dict[str, str]:
-    return {
-        "image": plots.picture(image),
-        "truth": plots.picture(plots.outlined(image, mask, DEFECTIVE)),
-        "map": plots.picture(plots.heat(anomaly_map, threshold)),
-        "prediction": plots.picture(plots.outlined(image, anomaly_map >= threshold, PREDICTED)),
-    }
-
-
-def _suspects(path: Path, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of pictures, like those of cases: training images whose label is worth a second look."""
-    tensors, threshold = _read_tensors(path), float(summary.get("threshold", 0.5))
-    if not {"pictures", "maps", "masks"} <= set(tensors):
-        return []
-    parts = (tensors[name] for name in ("pictures", "maps", "masks"))
-    known = zip(summary.get("suspects", []), *parts, strict=False)
-    return [
-        {
-            "name": suspect["name"],
-            "type": suspect["type"],
-            "score": suspect["score"],
-            **_pictures(picture.float() / 255, mask, anomaly_map.float(), threshold),
-        }
-        for suspect, picture, anomaly_map, mask in known
-    ]
-
-
-def _profiles(summary: Mapping[str, Any]) -> str | None:
-    profiles = summary.get("profiles", {})
-    known = "updates" in profiles and {"normal", "defective"} & set(profiles)
-    return plots.loss_profiles(profiles) if known else None
-
-
-def _visits(path: Path, names: Sequence[str]) -> dict[str, Any] | None:
-    """Where patches were taken: mean maps of the quarters, and the last cycle on some labelled images."""
-    tensors = _read_tensors(path)
-    quarters = _quarters(tensors["periods"]) if "periods" in tensors else []
-    images = _labelled(tensors, names) if {"labelled", "images"} <= set(tensors) else []
-    if not quarters and not images:
-        return None
-    most = int(tensors["labelled"][:SHOWN_LABELLED].max()) if images else 0
-    return {"quarters": quarters, "labelled": images, "most": most, "scale": plots.visit_scale()}
-
-
-def _quarters(periods: Tensor) -> list[tuple[int, str]]:
-    """Number and picture of each quarter in which a cycle ended."""
-    return [
-        (number, plots.visit_map(visits / visits.mean(), MOST_RELATIVE))
-        for number, visits in enumerate(periods, start=1)
-        if visits.any()
-    ]
-
-
-def _labelled(tensors: Mapping[str, Tensor], names: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Name, picture and visits of the first labelled images, on one scale."""
-    visits, images = tensors["labelled"][:SHOWN_LABELLED], tensors["images"][:SHOWN_LABELLED]
-    known = [*names, *[""] * len(images)]
-    return [
-        (name, plots.picture(plots.enlarged(image)), plots.visits_over(image, seen, float(visits.max())))
-        for name, image, seen in zip(known, images, visits, strict=False)
-    ]
-
-
-def _learning(path: Path) -> dict[str, str]:
-    """A curve for each group of columns of which the log has any."""
-    rows = [row for row in read_jsonl(path) if row.get("kind") == "cycle"]
-    return {
-        name: plots.learning_curve(rows, lines, ylabel)
-        for name, (ylabel, lines) in plots.LEARNING.items()
-        if any(row.get(line.column) is not None for row in rows for line in lines)
-    }
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file, none if there is no such file."""
-    if not path.exists():
-        return {}
-    try:
-        return safetensors.torch.load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise DamagedFileError(path, str(error)) from error

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
-from flawtrace.data.folders import Sample, Split
+from flawtrace.data.samples import Sample, Split
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import batches
 from flawtrace.ground.learner import derive, generator

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from flawtrace.data.folders import Split
+from flawtrace.data.samples import Split
 from flawtrace.ground.config import Config
-from flawtrace.method.environment import Feedback
+from flawtrace.method.reward import Feedback
 from flawtrace.training.fitting import Fit
 from flawtrace.training.study import Study
 

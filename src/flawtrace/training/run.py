@@ -8,38 +8,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from torch import Tensor
 
 from flawtrace.data.errors import TooFewLabelsError
-from flawtrace.data.folders import Split
 from flawtrace.data.pieces import images_of, pieces, sources_of
+from flawtrace.data.samples import Split
 from flawtrace.detector.alarms import with_rate
-from flawtrace.detector.artefact import FILE_NAME, Detector, Facts, origin
-from flawtrace.detector.doubts import doubts, image_doubts, policy_doubts
+from flawtrace.detector.artefact import Detector
+from flawtrace.detector.facts import Facts, origin
+from flawtrace.detector.file import FILE_NAME
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
-from flawtrace.ground.files import locked, read_json, read_jsonl, write_bytes, write_json
-from flawtrace.ground.learner import derive
-from flawtrace.ground.memory import peak_memory_mb
+from flawtrace.ground.files import locked, read_json, write_json
 from flawtrace.ground.presets import stored_config
 from flawtrace.method import encoder
-from flawtrace.method.environment import scout
+from flawtrace.method.cycle import scout
 from flawtrace.method.material import Prepared, prepare
-from flawtrace.method.reader import Reader
 from flawtrace.pictures.images import read_image
 from flawtrace.training.errors import DataChangedError, RunExistsError, TooFewNormalError
-from flawtrace.training.exam import Exam, deal, examine, judge, learnt_reader, lesson, normal_scores
+from flawtrace.training.exam import Exam, deal, examine, judge, learnt_reader, normal_scores
+from flawtrace.training.loop import fit_members, learn_together
 from flawtrace.training.progress import Event, Plan
-from flawtrace.training.study import CHECKPOINT_NAME, LOG_NAME, Clock, Journal, Study, checked
-from flawtrace.training.suspects import Witnesses, named, suspects, write_suspects
+from flawtrace.training.study import Clock, Journal, Study
+from flawtrace.training.summary import SUMMARY_NAME, conclude
 
 SETTINGS_NAME = "settings.json"
-SUMMARY_NAME = "training.json"
-
-QUANTILES = (0.1, 0.5, 0.9)
-"""Of the loss profiles of normal and of defective cells, for the report."""
 
 
 @dataclass(frozen=True)
@@ -92,47 +85,7 @@ def train(
         yield from fit_members(study, exam, reader, journal, plan)
         detector = Detector(config, _facts(study, exam, prepared), reader, study.members)
         detector.save(run / FILE_NAME)
-        yield Trained(detector, _conclude(study, exam, split, detector, run))
-
-
-def learn_together(study: Study, journal: Journal, plan: Plan) -> Iterator[Event]:
-    """The paper's algorithm, cycle by cycle: sample, reconstruct, predict, reward, learn.
-
-    In the last cycle the policy is frozen, and the autoencoder's snapshots become the detector's.
-    """
-    config, cycle, sampler = study.config, study.cycle, study.sampler
-    while study.index <= config.cycles:
-        last = study.index == config.cycles
-        if last:
-            sampler.freeze()
-        if not study.begun:
-            updates = config.last_updates if last else config.updates
-            cycle.begin(derive(config.seed, 4, study.index), updates)
-            study.begun = True
-        while not cycle.over:
-            places = sampler.place(cycle.walkers, cycle.rng)
-            rewards, feedback = cycle.advance(places)
-            sampler.credit(rewards)
-            study.note(feedback)
-            journal.offer_checkpoint()
-            yield plan.cycle_event(study, feedback)
-        journal.write(study.end_cycle(sampler.learn(cycle.rng)))
-
-
-def fit_members(study: Study, exam: Exam, reader: Reader, journal: Journal, plan: Plan) -> Iterator[Event]:
-    """Fit each member on what the detector's own reader shows, without its fold."""
-    while len(study.members) < study.config.predictor.members:
-        fit = study.fit = study.fit or study.next_fit()
-        learnt = lesson(fit.member, exam, reader, study.material, study.config)
-        while not fit.over:
-            fit.advance(learnt)
-            checked("prediction loss", fit.loss, fit.step)
-            journal.offer_checkpoint()
-            yield plan.fit_event(fit)
-        journal.write({"kind": "fit", "member": fit.member, "steps": fit.steps, "prediction_loss": fit.loss})
-        study.members.append(fit.finish(learnt))
-        study.fit = None
-        del learnt  # before the next one is made: each holds hundreds of canvases
+        yield Trained(detector, conclude(study, exam, split, detector, run))
 
 
 def read_images(
@@ -160,77 +113,6 @@ def _facts(study: Study, exam: Exam, prepared: Prepared) -> Facts:
         found.to_json(),
         prepared.familiar,
     )
-
-
-def _conclude(study: Study, exam: Exam, split: Split, detector: Detector, run: Path) -> dict[str, Any]:
-    """Write down what the report needs, and clear the checkpoint away; returns the summary."""
-    facts, witnesses = detector.facts, Witnesses(study.members, detector.reader, detector.threshold)
-    found = suspects(witnesses, exam, study.material, split)
-    write_suspects(found, run)
-    summary = {
-        "detector": str(run / FILE_NAME),
-        "seconds": round(study.clock.seconds, 1),
-        "processor_seconds": round(study.clock.processor_seconds, 1),
-        "peak_memory_mb": peak_memory_mb(),
-        "device_memory_mb": devices.peak_memory_mb(study.device),
-        "threads": torch.get_num_threads(),
-        "device": devices.named(study.device),
-        "threshold": facts.threshold,
-        "validation": facts.validation,
-        "false_alarms": facts.false_alarms,
-        "warnings": [
-            *doubts(facts),
-            *image_doubts(study.prepared.num_blank),
-            *policy_doubts(list(read_jsonl(run / LOG_NAME))),
-        ],
-        "fingerprint": facts.fingerprint,
-        "versions": facts.versions,
-        "seen_as": "tile" if study.config.tile_side else "image",
-        "num_normal": study.material.num_normal,
-        "labelled": [sample.name for sample in split.labelled],
-        "labelled_files": [str(image.resolve()) for image in images_of(split.labelled)],
-        "defect_types": [sample.defect_type for sample in split.labelled],
-        "suspects": named(found),
-        "profiles": _profile_quantiles(study, exam),
-    }
-    _write_visits(study, run / "visits.safetensors")
-    write_json(run / SUMMARY_NAME, summary)
-    (run / CHECKPOINT_NAME).unlink(missing_ok=True)
-    return summary
-
-
-def _profile_quantiles(study: Study, exam: Exam) -> dict[str, Any]:
-    """Loss profiles of normal and of defective cells of the labelled images: quantiles per snapshot,
-    means over scales.
-    """
-    examples = exam.labelled[: study.material.num_labelled]
-    observed = study.config.observed(study.config.last_updates)[-study.config.profile.length :]
-    scales = len(study.material.scales)
-    by_snapshot = torch.stack(torch.split(examples.views.profiles, scales, dim=1), dim=1)
-    cells = by_snapshot.mean(dim=2).movedim(1, -1)
-    quantiles = torch.tensor(QUANTILES)
-    groups = {"normal": examples.coverage == 0, "defective": examples.coverage >= 0.5}
-    curves = {
-        name: torch.quantile(_at_most(cells[where].cpu(), 50_000), quantiles, dim=0).tolist()
-        for name, where in groups.items()
-        if where.any()
-    }
-    return {"updates": list(observed), "quantiles": list(QUANTILES), **curves}
-
-
-def _at_most(rows: Tensor, count: int) -> Tensor:
-    return rows[:: len(rows) // count + 1]
-
-
-def _write_visits(study: Study, path: Path) -> None:
-    """Where patches were taken: per quarter of the training, and in the last cycle on each labelled image."""
-    walkers, num_normal = study.cycle.walkers, study.material.num_normal
-    tensors = {
-        "periods": study.visits,
-        "labelled": walkers.visits[num_normal:],
-        "images": study.material.images[num_normal:],
-    }
-    write_bytes(path, safetensors.torch.save({name: t.cpu().contiguous() for name, t in tensors.items()}))
 
 
 def _with_folds_for(config: Config, num_labelled: int) -> Config:

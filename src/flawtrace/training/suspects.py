@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from flawtrace.data.folders import Sample, Split
+from flawtrace.data.samples import Sample, Split
 from flawtrace.ground.devices import rows_together
 from flawtrace.ground.files import write_bytes
 from flawtrace.ground.shapes import AnomalyMap, ErrorMaps, Image, Mask, Masks, PerImage

@@ -1,0 +1,72 @@
+"""What decoding one sample tells."""
+
+from dataclasses import dataclass, field
+
+from flawtrace.data.folders import mask_problem
+from flawtrace.data.samples import Sample
+from flawtrace.ground.errors import FlawtraceError
+from flawtrace.pictures.decoding import Pixels, decode
+from flawtrace.pictures.images import as_image, digest, full_range, read_mask
+from flawtrace.pictures.traits import Traits, blank, traits
+
+
+@dataclass(frozen=True)
+class SampleFacts:
+    """What decoding one sample told."""
+
+    sample: Sample
+    problems: tuple[str, ...] = ()
+    size: tuple[int, int] | None = None
+    kind: str = ""
+    brightest: float = 0.0
+    """As a share of the full range."""
+    blank: bool = False
+    """Of one plain colour."""
+    digest: str = ""
+    mask_share: float = 0.0
+    traits: Traits = field(default_factory=dict)
+    """Of a normal image."""
+
+
+def facts_of(sample: Sample) -> SampleFacts:
+    try:
+        pixels = decode(sample.image)
+    except FlawtraceError as error:
+        return SampleFacts(sample, problems=(str(error),))
+    size = (pixels.shape[0], pixels.shape[1])
+    problem, share = _mask_facts(sample, size)
+    image = as_image(pixels)
+    return SampleFacts(
+        sample,
+        problems=(problem,) if problem else (),
+        size=size,
+        kind=kind(pixels),
+        brightest=float(pixels.max()) / full_range(pixels),
+        blank=blank(image),
+        digest=digest(image),
+        mask_share=share,
+        traits={} if sample.anomalous else traits(image),
+    )
+
+
+def kind(pixels: Pixels) -> str:
+    """Depth and colour.
+
+    >>> import numpy as np
+    >>> kind(np.zeros((16, 16, 3), np.uint16))
+    '16-bit colour'
+    """
+    depth = {"b": "1-bit", "f": "float"}.get(pixels.dtype.kind, f"{pixels.dtype.itemsize * 8}-bit")
+    return f"{depth} {'grey' if pixels.ndim == 2 else 'colour'}"
+
+
+def _mask_facts(sample: Sample, size: tuple[int, int]) -> tuple[str, float]:
+    """The problem of the mask, and the share of the image that it covers."""
+    if sample.mask is None:
+        return "", 0.0
+    try:
+        problem = mask_problem(sample, size)
+        share = float(read_mask(sample.mask).float().mean())
+    except FlawtraceError as error:
+        return str(error), 0.0
+    return (str(problem), 0.0) if problem else ("", share)

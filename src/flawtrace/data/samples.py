@@ -1,0 +1,88 @@
+"""Samples, and what they make up: a category with all that it holds, a split with who is labelled."""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from torch import Tensor
+
+from flawtrace.pictures.tiles import Box
+
+Layout: TypeAlias = Literal["mvtec", "plain"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    image: Path
+    mask: Path | None = None
+    defect_type: str | None = None
+    """None says that the image is normal."""
+    box: Box | None = None
+    """The part of the image at its working size that is meant; None means all of it."""
+
+    @property
+    def name(self) -> str:
+        """Of the file, and where in the image the part lies."""
+        return f"{self.image.name} ({self.box.top}, {self.box.left})" if self.box else self.image.name
+
+    def part(self, planes: Tensor) -> Tensor:
+        """What is meant of planes (..., h, w) of the whole image at its working size."""
+        return self.box.of(planes) if self.box else planes
+
+    @property
+    def anomalous(self) -> bool:
+        return self.defect_type is not None
+
+
+@dataclass(frozen=True)
+class Category:
+    """One product: everything that its folder holds, nothing drawn yet."""
+
+    root: Path
+    layout: Layout
+    normal: tuple[Sample, ...]
+    """For training."""
+    test_normal: tuple[Sample, ...]
+    anomalous: tuple[Sample, ...]
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """All of them, those that only serve for testing first."""
+        return self.test_normal + self.anomalous + self.normal
+
+    def for_testing(self, limit: int) -> tuple[Sample, ...]:
+        """Those that only serve for testing, and at most `limit` of the others, evenly spread."""
+        return self.test_normal + self.anomalous + evenly(self.normal, limit)
+
+    @property
+    def defect_types(self) -> dict[str, tuple[Sample, ...]]:
+        """The anomalous samples by type, types and samples in natural order."""
+        types: dict[str, list[Sample]] = defaultdict(list)
+        for sample in self.anomalous:
+            types[str(sample.defect_type)].append(sample)
+        return {name: tuple(types[name]) for name in sorted(types, key=natural)}
+
+
+@dataclass(frozen=True)
+class Split:
+    normal: tuple[Sample, ...]
+    labelled: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+
+
+def evenly(samples: tuple[Sample, ...], limit: int) -> tuple[Sample, ...]:
+    """At most `limit` of the samples, evenly spread."""
+    return samples[:: max(1, -(-len(samples) // limit))]
+
+
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key by which numbers count as numbers.
+
+    >>> sorted(["10.png", "9.png", "a.png"], key=natural)
+    ['9.png', '10.png', 'a.png']
+    """
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    key = [(0, int(part), part) if part[0] in "0123456789" else (1, 0, part) for part in parts]
+    return (*key, (2, 0, name))

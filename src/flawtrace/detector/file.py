@@ -1,0 +1,51 @@
+"""The file of a detector: weights, and a header that says everything else."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from flawtrace.detector.errors import DamagedDetectorError, ForeignDetectorError
+
+FORMAT = 3
+"""Raised when a reader of older files would go wrong."""
+FILE_NAME = "detector.safetensors"
+
+
+def checksum(state: Mapping[str, Tensor]) -> str:
+    """Of weights with their names and kinds; 64 hex digits."""
+    content = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        content.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return content.hexdigest()
+
+
+def read_file(file: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    if not file.is_file():
+        raise ForeignDetectorError(file, "there is no such file")
+    with file.open("rb") as opened_bytes:
+        if opened_bytes.read(9)[8:] != b"{":
+            raise ForeignDetectorError(file, "it does not begin like a safetensors file")
+    try:
+        with safetensors.safe_open(file, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise DamagedDetectorError(file, str(error)) from error
+    if "flawtrace" not in metadata:
+        raise ForeignDetectorError(file, "its header does not speak of flawtrace")
+    try:
+        header = json.loads(metadata["flawtrace"])
+    except ValueError as error:
+        raise DamagedDetectorError(file, f"its header is no JSON: {error}") from error
+    if header.get("format") != FORMAT:
+        raise ForeignDetectorError(file, f"it has format {header.get('format')}, this version reads {FORMAT}")
+    return header, state
