@@ -22,7 +22,7 @@ from rows import arguments_of, run
 
 from flawtrace.benchmark.comparison import find_categories
 from flawtrace.benchmark.desk import SIDE, Desk
-from flawtrace.cli.app import seeds_of
+from flawtrace.cli.flags import seeds_of
 from flawtrace.data.pieces import worked_on
 from flawtrace.data.protocols import trials
 from flawtrace.data.samples import Sample

@@ -25,11 +25,12 @@ from rows import arguments_of, run
 from flawtrace.benchmark.cell import looked
 from flawtrace.benchmark.comparison import find_categories
 from flawtrace.benchmark.desk import SIDE
-from flawtrace.cli.app import seeds_of
+from flawtrace.cli.flags import seeds_of
 from flawtrace.data.pieces import mask_at
 from flawtrace.data.protocols import trials
 from flawtrace.data.samples import Sample, Split
 from flawtrace.detector.facts import commit
+from flawtrace.ground.devices import ready
 from flawtrace.ground.files import read_jsonl
 from flawtrace.ground.learner import derive
 from flawtrace.ground.presets import load_config
@@ -103,7 +104,7 @@ def _mask(sample: Sample) -> torch.Tensor:
     return read_mask(sample.mask)
 
 
-def measure(split: Split, kind: str, seed: int, device: str) -> dict[str, Any]:
+def measure(split: Split, kind: str, seed: int, device: torch.device) -> dict[str, Any]:
     """Train on the mistaken split; scores on the test images, and who was suspected."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -132,7 +133,7 @@ def cells(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
             (trial,) = trials(category, "five-per-type", [seed])
             for kind in arguments.kinds:
                 if (trial.name, kind) not in done:
-                    found = measure(trial.split, kind, seed, arguments.device)
+                    found = measure(trial.split, kind, seed, ready(arguments.device))
                     yield trial.facts | {"kind": kind, **found, "commit": commit()}
 
 

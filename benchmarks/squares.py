@@ -23,7 +23,7 @@ from flawtrace.benchmark.comparison import find_categories
 from flawtrace.benchmark.desk import Answer, Desk
 from flawtrace.benchmark.formats import to_markdown
 from flawtrace.benchmark.tables import summary_tables
-from flawtrace.cli.app import seeds_of
+from flawtrace.cli.flags import seeds_of
 from flawtrace.data.protocols import Trial, trials
 from flawtrace.detector.artefact import Detector
 from flawtrace.detector.facts import Facts

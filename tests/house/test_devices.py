@@ -15,7 +15,7 @@ from flawtrace.data.folders import read_category
 from flawtrace.data.protocols import Trial
 from flawtrace.data.splits import draw_split
 from flawtrace.detector.artefact import Detector
-from flawtrace.ground.devices import ON_PROCESSOR, at_once, batches, sent
+from flawtrace.ground.devices import ON_PROCESSOR, at_once, batches, ready, sent
 from flawtrace.ground.presets import load_config
 from flawtrace.training import checkpoint
 from flawtrace.training.run import Trained, train
@@ -89,11 +89,11 @@ def test_a_run_that_was_stopped_goes_on_elsewhere(
     config = load_config(settings=tiny | {"reward.credit": credit, "cycles": 1, "predictor.steps": 3})
     split = draw_split(read_category(category), labels=2, seed=config.seed)
     with elsewhere() as device:
-        stopped = train(split, config, tmp_path, device=device)
+        stopped = train(split, config, tmp_path, device=ready(device))
         for _ in range(20):
             next(stopped)
         stopped.close()
-        *_, last = train(split, config, tmp_path, device=device, resume=True)
+        *_, last = train(split, config, tmp_path, device=ready(device), resume=True)
     assert isinstance(last, Trained)
 
 

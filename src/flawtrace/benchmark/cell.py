@@ -16,7 +16,7 @@ from flawtrace.data.protocols import Trial, write_split
 from flawtrace.data.samples import Sample
 from flawtrace.detector.artefact import Detector
 from flawtrace.detector.facts import commit, versions
-from flawtrace.ground.devices import at_once, named
+from flawtrace.ground.devices import PROCESSOR, at_once, named
 from flawtrace.ground.errors import FlawtraceError, FolderInUseError, OutputError
 from flawtrace.ground.memory import forget_peak
 from flawtrace.measures.metrics import Maps, summary
@@ -24,8 +24,6 @@ from flawtrace.measures.replicates import draws, replicates
 from flawtrace.pictures.images import read_image
 from flawtrace.training.progress import Event
 from flawtrace.training.run import train
-
-PROCESSOR = torch.device("cpu")
 
 
 def run_cell(desk: Desk, method: Method, tell: Tell) -> dict[str, Any]:
@@ -83,8 +81,8 @@ def _train(desk: Desk, method: Method, tell: Tell) -> Answer:
     tell(0.0, "reading images")
     encoded = desk.encoded(config)
     run = desk.folder / "runs" / desk.trial.name / method.name
-    split, device, prepared = desk.trial.split, str(desk.device), encoded.prepared
-    for event in train(split, config, run, resume=True, device=device, prepared=prepared):
+    split, prepared = desk.trial.split, encoded.prepared
+    for event in train(split, config, run, resume=True, device=desk.device, prepared=prepared):
         if isinstance(event, Event):
             tell(event.done / event.total, event.phase)
         else:

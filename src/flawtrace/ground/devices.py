@@ -8,6 +8,7 @@ from torch import Tensor
 
 from flawtrace.ground.errors import MissingDeviceError
 
+PROCESSOR = torch.device("cpu")
 ON_PROCESSOR = 4
 """More do not fit its cache and are slower."""
 ELSEWHERE = 32

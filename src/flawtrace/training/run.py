@@ -49,7 +49,7 @@ def train(
     run: Path,
     *,
     resume: bool = False,
-    device: str = "cpu",
+    device: torch.device = devices.PROCESSOR,
     prepared: Prepared | None = None,
 ) -> Iterator[Event | Trained]:
     """Train on a split, yielding after every update; the detector lands in the folder `run`.
@@ -60,11 +60,9 @@ def train(
     Raises:
         RunExistsError: `run` holds a run and `resume` is not set, or it has other settings.
         DataChangedError: the images are not those with which the stopped run began.
-        MissingDeviceError: there is no such device.
         FolderInUseError: another process is training in `run`.
         DivergedError: a loss is no longer a finite number.
     """
-    place = devices.ready(device)
     with locked(run):
         clock = Clock()
         config = _with_folds_for(config, len(images_of(split.labelled)))
@@ -74,7 +72,7 @@ def train(
         split = pieces(split, config)
         _refuse_rate_without_normal(split, config)
         plan = Plan.of(config, split)
-        prepared = prepared or (yield from read_images(split, config, plan, place))
+        prepared = prepared or (yield from read_images(split, config, plan, device))
         write_json(run / SETTINGS_NAME, config.model_dump(mode="json"))
         study = Study(prepared, scout(prepared.material, config), config, clock)
         journal = Journal(run, study, resume)

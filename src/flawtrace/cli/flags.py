@@ -1,0 +1,95 @@
+"""What commands have in common: kinds of flags, settings as flags, lists of numbers."""
+
+import json as jsonlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from flawtrace.ground.errors import SettingsError, UnknownSettingError
+from flawtrace.ground.presets import nearest, setting_names
+
+Out = Annotated[Path, Parameter(name=["--out", "-o"])]
+
+
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+
+
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
+
+
+Flag = Annotated[bool, Parameter(negative="")]
+
+
+Device = Literal["cpu", "cuda"]
+
+
+MoreSettings = Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]
+
+
+FLAGS = ("preset", "sampler", "encoder", "labels", "seed", "settings", "resume", "device", "out", "json")
+
+
+def parsed(tokens: tuple[str, ...]) -> dict[str, Any]:
+    """Settings from `--name value` and `--name=value`.
+
+    >>> parsed(("--sampler.stride", "16", "--autoencoder.lr=0.01"))
+    {'sampler.stride': 16, 'autoencoder.lr': 0.01}
+    """
+    chosen: dict[str, Any] = {}
+    rest = list(tokens)
+    while rest:
+        name, given, value = rest.pop(0).partition("=")
+        leaf = name.removeprefix("--").replace("-", "_")
+        if not name.startswith("--") or leaf not in setting_names():
+            raise UnknownSettingError(name, _nearest_flag(leaf), "option")
+        if not given and not rest:
+            raise UnknownSettingError(name, None, "value of the option")
+        chosen[leaf] = _value(value if given else rest.pop(0))
+    return chosen
+
+
+def seeds_of(text: str) -> tuple[int, ...]:
+    """Numbers and ranges of them.
+
+    >>> seeds_of("42-44,7")
+    (42, 43, 44, 7)
+    """
+    return _numbers(text, "--seeds", "42-46")
+
+
+def labels_of(text: str | None, protocols: Sequence[str]) -> tuple[int, ...] | None:
+    """Numbers of labels for the one protocol in which they vary."""
+    if text is None:
+        return None
+    if "k-per-type" not in protocols:
+        raise SettingsError("the command line", "--labels", "only --protocol k-per-type varies the labels")
+    numbers = _numbers(text, "--labels", "1-3")
+    if 0 in numbers:
+        raise SettingsError("the command line", "--labels", "without a label there is nothing to learn from")
+    return numbers
+
+
+def _numbers(text: str, flag: str, example: str) -> tuple[int, ...]:
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not (last.isdecimal() and int(first) <= int(last))):
+            reason = f"{part!r} is no number and no range like {example}"
+            raise SettingsError("the command line", flag, reason)
+        numbers += range(int(first), int(last if dash else first) + 1)
+    return tuple(dict.fromkeys(numbers))
+
+
+def _nearest_flag(name: str) -> str | None:
+    close = nearest(name, (*FLAGS, *setting_names()))
+    return f"--{close}" if close else None
+
+
+def _value(text: str) -> Any:
+    try:
+        return jsonlib.loads(text)
+    except ValueError:
+        return text

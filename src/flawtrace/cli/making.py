@@ -1,0 +1,188 @@
+"""Commands that make a detector and measure it."""
+
+from pathlib import Path
+
+import flawtrace
+from flawtrace.cli.console import (
+    counting,
+    events,
+    out_console,
+    print_evaluation,
+    print_inspection,
+    print_json,
+)
+from flawtrace.cli.flags import Device, Flag, Json, MoreSettings, Out, parsed
+from flawtrace.detector.alarms import alarm_text
+from flawtrace.ground.groups import Encoder, Preset, SamplerName
+
+
+def inspect(folder: Path, /, *, json: Json = False) -> int:
+    """Say what a folder of images holds and what is wrong with it, before any training.
+
+    Reads every file and writes nothing. Exits with 1 if there is a problem that training would stop at.
+
+    **Examples**
+
+        flawtrace inspect parts/
+        flawtrace inspect parts/ --json | jq .problems
+
+    Parameters
+    ----------
+    folder
+        Images in MVTec AD's layout (train/good, test/TYPE, ground_truth/TYPE) or in the plain one (normal,
+        defects, masks).
+    json
+        Print one JSON document.
+    """
+    with counting("reading images") as progress:
+        inspection = flawtrace.inspect(folder, progress)
+    if json:
+        print_json(inspection.to_json())
+    else:
+        print_inspection(inspection)
+    return 0 if inspection.ok else 1
+
+
+def train(
+    folder: Path,
+    /,
+    *more: MoreSettings,
+    out: Out,
+    preset: Preset = "light",
+    labels: int | None = None,
+    sampler: SamplerName | None = None,
+    encoder: Encoder | None = None,
+    seed: int | None = None,
+    settings: Path | None = None,
+    resume: Flag = False,
+    device: Device = "cpu",
+    json: Json = False,
+) -> None:
+    """Train a detector on normal images and a few labelled defect images.
+
+    Every setting is a flag as well: `--sampler.stride 16`. `flawtrace settings` lists them.
+
+    **Examples**
+
+        flawtrace train parts/ -o run/
+        flawtrace train parts/ -o run/ --labels 3 --seed 7
+        flawtrace train parts/ -o run/ --resume
+        flawtrace train parts/ -o run/ --preset paper --device cuda
+
+    Parameters
+    ----------
+    folder
+        Normal and defect images, with masks.
+    out
+        Folder for the run: detector, log, report, checkpoint.
+    preset
+        `light` is made for two processor cores; `paper` has the published sizes and wants a GPU.
+    labels
+        Labelled images drawn per defect type. [default: 5]
+    sampler
+        Who chooses the patches: the learned policy, or a fixed strategy to compare it with.
+        [default: learned]
+    encoder
+        What the autoencoder reconstructs. [default: features with light, pixels with paper]
+    seed
+        Of every random choice; the same seed gives the same run. [default: 42]
+    settings
+        A TOML file with settings.
+    resume
+        Go on with the run in OUT where it was stopped.
+    device
+        Where to compute.
+    json
+        Print a summary as one JSON document at the end.
+    """
+    shorthands = {"labels": labels, "sampler.kind": sampler, "encoder": encoder, "seed": seed}
+    chosen = {name: value for name, value in shorthands.items() if value is not None} | parsed(more)
+    with events() as progress:
+        trained = flawtrace.train(
+            folder, out, preset=preset, settings=chosen, settings_file=settings,
+            resume=resume, device=device, progress=progress,
+        )  # fmt: skip
+    if json:
+        print_json(trained.summary)
+        return
+    held_out = trained.summary["validation"]
+    out_console.print(
+        f"Detector: {trained.summary['detector']}  ({trained.summary['seconds']:.0f} s, "
+        f"{trained.summary['peak_memory_mb']} MB)\n"
+        f"On held-out labels: pixel F1 {held_out.get('pixel_f1', held_out['pixel_f1_max']):.3f} "
+        f"at threshold {trained.summary['threshold']:.3f}\n"
+        f"Alarms:   {alarm_text(trained.summary['false_alarms'], trained.summary['seen_as'])}\n"
+        f"Report:   {out / 'report.html'}\n"
+        f"Next:     flawtrace evaluate {out} {folder}",
+        markup=False,
+    )
+    if found := trained.summary.get("suspects"):
+        names = ", ".join(suspect["name"] for suspect in found)
+        out_console.print(f"Suspects: is their label right? {names}", markup=False)
+    for warning in trained.summary["warnings"]:
+        out_console.print(f"Warning: {warning}", markup=False)
+
+
+def evaluate(run: Path, folder: Path, /, *, device: Device = "cpu", json: Json = False) -> None:
+    """Score a detector on the images of a folder that it was not trained on.
+
+    Images from training are recognised by their content and left out, so `train` and `evaluate` may be given
+    the same folder. Of normal images that are there for training (train/good), at most `normal_limit` are
+    looked at. Writes RUN/metrics.json and RUN/report.html.
+
+    **Examples**
+
+        flawtrace evaluate run/ parts/
+        flawtrace evaluate run/ parts/ --json | jq .metrics.pixel_f1
+
+    Parameters
+    ----------
+    run
+        Folder that `flawtrace train` wrote.
+    folder
+        Images with masks.
+    device
+        Where to compute.
+    json
+        Print one JSON document.
+    """
+    with counting("looking at images") as progress:
+        evaluation = flawtrace.evaluate(run, folder, device=device, progress=progress)
+    if json:
+        print_json(evaluation.to_json())
+    else:
+        print_evaluation(evaluation)
+        if (report := run / "report.html").exists():
+            out_console.print(f"Report: {report}", markup=False)
+
+
+def demo(*, out: Out = Path("flawtrace-demo"), seed: int = 0, json: Json = False) -> None:
+    """Show everything on made-up data: photographed bricks with rendered scratches, holes and stains.
+
+    Takes up to three minutes on two cores.
+
+    **Examples**
+
+        flawtrace demo
+        flawtrace demo -o /tmp/demo --seed 1
+
+    Parameters
+    ----------
+    out
+        Folder for images, detector and report.
+    seed
+        Of every random choice.
+    json
+        Print one JSON document.
+    """
+    with events() as progress:
+        trained, evaluation = flawtrace.demo(out, seed=seed, progress=progress)
+    if json:
+        print_json({"training": trained.summary, "evaluation": evaluation.to_json()})
+        return
+    print_evaluation(evaluation)
+    out_console.print(
+        f"Report: {out / 'run' / 'report.html'}\n"
+        f"Try:    flawtrace predict {out / 'run'} {out / 'images' / 'test' / 'scratch'} -o {out / 'found'}",
+        markup=False,
+    )

@@ -1,0 +1,173 @@
+"""Commands that use a detector."""
+
+import json as jsonlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.markup import escape
+
+import flawtrace
+from flawtrace.cli.console import (
+    counting,
+    err_console,
+    out_console,
+    print_json,
+    print_timing,
+)
+from flawtrace.cli.errors import MissingImagesError
+from flawtrace.cli.flags import Count, Device, Flag, Json
+from flawtrace.ground.groups import RuntimeName
+
+
+def predict(
+    run: Path,
+    /,
+    *images: Path,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    device: Device = "cpu",
+    runtime: RuntimeName | None = None,
+    exit_code: Flag = False,
+    json: Json = False,
+) -> int:
+    """Look for defects in images.
+
+    With OUT, each image leaves maps/NAME.tiff (probability per pixel), masks/NAME.png and overlays/NAME.png
+    there, and all of them predictions.csv. An image that cannot be read is reported, and the others go on.
+    One that is unlike those of the training (in size, exposure, contrast, or blank) is UNSURE, whatever its
+    map says.
+
+    **Examples**
+
+        flawtrace predict run/ part.png
+        flawtrace predict run/ today/ -o results/
+        flawtrace predict run/ today/*.png --json | jq 'select(.verdict != "OK").image'
+        flawtrace predict run/ part.png --exit-code || echo reject
+        flawtrace predict run/detector.onnx today/ --runtime openvino
+
+    Parameters
+    ----------
+    run
+        Folder that `flawtrace train` wrote, a detector file, or an exported one (.onnx).
+    images
+        Image files, or folders of them.
+    out
+        Folder for maps, masks, overlays and table.
+    device
+        Where to compute.
+    runtime
+        What runs the detector. [default: onnx for an .onnx file, else torch]
+    exit_code
+        Exit with 3 if any image is not OK.
+    json
+        Print one JSON document per line and image.
+    """
+    if not images:
+        raise MissingImagesError
+    verdicts = []
+    for row in flawtrace.predict(run, images, out, device=device, runtime=runtime):
+        verdicts.append(row.verdict)
+        if json:
+            out_console.print(jsonlib.dumps(asdict(row)), markup=False)
+        elif row.error:
+            err_console.print(f"[red]ERROR [/]         {escape(row.image)}: {escape(row.error)}")
+        else:
+            style = {"DEFECT": "bold red", "UNSURE": "bold yellow"}.get(row.verdict, "green")
+            doubt = f"  [yellow]{escape(row.doubt)}[/]" if row.doubt else ""
+            out_console.print(f"[{style}]{row.verdict:<6}[/] {row.score:.4f}  {escape(row.image)}{doubt}")
+    if "ERROR" in verdicts:
+        return 1
+    return 3 if exit_code and {"DEFECT", "UNSURE"} & set(verdicts) else 0
+
+
+def export(
+    run: Path,
+    /,
+    *images: Path,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    json: Json = False,
+) -> None:
+    """Write a detector as one ONNX file: from raw images of any size to map, mask and score.
+
+    Both are compared on real images first; if they disagree, nothing is written. Needs the extra `export`.
+
+    **Examples**
+
+        flawtrace export run/
+        flawtrace export run/ parts/test/good/ -o parts.onnx
+        flawtrace predict run/detector.onnx today/
+
+    Parameters
+    ----------
+    run
+        Folder that `flawtrace train` wrote, or a detector file.
+    images
+        Image files, or folders of them, on which to compare. [default: the run's labelled images]
+    out
+        The file. [default: RUN/detector.onnx]
+    json
+        Print one JSON document.
+    """
+    exported = flawtrace.export(run, out, images)
+    if json:
+        print_json({**asdict(exported), "file": str(exported.file)})
+        return
+    out_console.print(
+        f"Exported: {exported.file} ({exported.bytes / 2**20:.1f} MB)\n"
+        f"Compared: {exported.num_images} images; maps differ by {exported.largest_difference:.1g} at most\n"
+        f"Next:     flawtrace predict {exported.file} IMAGES",
+        markup=False,
+    )
+
+
+def bench(
+    run: Path,
+    /,
+    *,
+    runtime: RuntimeName | None = None,
+    threads: Count | None = None,
+    batch: Count = 1,
+    height: Count | None = None,
+    width: Count | None = None,
+    repeats: Count = 50,
+    device: Device = "cpu",
+    json: Json = False,
+) -> None:
+    """Time a detector on random images: latency, images per second, memory, share of each stage.
+
+    What is timed begins with decoded images and ends with maps of their size.
+
+    **Examples**
+
+        flawtrace bench run/
+        flawtrace bench run/detector.onnx --threads 2
+        flawtrace bench run/detector.onnx --runtime openvino --batch 8 --json
+
+    Parameters
+    ----------
+    run
+        Folder that `flawtrace train` wrote, a detector file, or an exported one (.onnx).
+    runtime
+        What runs the detector. [default: onnx for an .onnx file, else torch]
+    threads
+        Processor threads. [default: torch's]
+    batch
+        Images at once.
+    height
+        Of the images, in pixels. [default: the detector's own, or that of one tile]
+    width
+        Of the images, in pixels. [default: the detector's own, or that of one tile]
+    repeats
+        Passes that are timed.
+    device
+        Where to compute.
+    json
+        Print one JSON document.
+    """
+    with counting("timing") as progress:
+        timing = flawtrace.bench(
+            run, runtime=runtime, threads=threads, batch=batch, height=height, width=width, repeats=repeats,
+            device=device, progress=progress,
+        )  # fmt: skip
+    print_json(asdict(timing)) if json else print_timing(timing)

@@ -1,0 +1,53 @@
+"""Comparing methods on the same held-out images."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from flawtrace.benchmark import comparison
+from flawtrace.benchmark.board import write_board
+from flawtrace.benchmark.comparison import Benchmark, Told
+from flawtrace.benchmark.methods import DEFAULT, chosen, read_methods
+from flawtrace.data.protocols import CURVE
+from flawtrace.ground.devices import ready
+from flawtrace.ground.files import locked
+from flawtrace.ground.groups import ProtocolName
+
+
+def benchmark(
+    folders: Sequence[Path | str],
+    out: Path | str,
+    *,
+    methods: Path | None = None,
+    names: Sequence[str] = (),
+    protocols: Sequence[ProtocolName] = ("five-per-type",),
+    seeds: Sequence[int] = (42, 43, 44, 45, 46),
+    labels: Sequence[int] | None = None,
+    jobs: int = 1,
+    rows: Path | None = None,
+    peers: Path | None = None,
+    retry: bool = False,
+    reference: str | None = None,
+    device: str = "cpu",
+    progress: Callable[[comparison.Plan, Told | comparison.Row], None] | None = None,
+) -> Benchmark:
+    """Run every method on every trial that has no row yet, and compare all rows.
+
+    `folders` are categories or hold categories; `rows` is the file of results, `out`/rows.jsonl unless
+    named. Differences are to the method `reference`, the first of the rows unless named. `labels` are those
+    per defect type under `k-per-type`, 1, 2, 5 and 10 unless named.
+    """
+    ready(device)
+    file = rows or Path(out) / comparison.ROWS_NAME
+    asked = chosen(read_methods(methods) if methods else DEFAULT, tuple(names))
+    categories = comparison.find_categories([Path(folder) for folder in folders])
+    design = comparison.Design(asked, tuple(protocols), tuple(seeds), tuple(labels or CURVE))
+    plan = comparison.plan(categories, design, file, retry)
+    if reference:
+        chosen(asked, (reference,))
+    with locked(Path(out), "splits", "logs", "maps"):
+        for message in comparison.run(plan.tasks, Path(out), file, jobs, peers=peers, device=device):
+            if progress:
+                progress(plan, message)
+    known = comparison.read_rows(file)
+    board = write_board(Path(out), known, reference) if known else None
+    return Benchmark(tuple(known), tuple(map(str, plan.skipped)), board)

@@ -1,0 +1,102 @@
+"""Making a detector: look at the images, train, and measure what came out."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from flawtrace.data.errors import FewImagesWarning
+from flawtrace.data.folders import read_category
+from flawtrace.data.inspection import Inspection
+from flawtrace.data.inspection import inspect as inspect_folder
+from flawtrace.data.splits import draw_available, scarce
+from flawtrace.ground.devices import ready
+from flawtrace.ground.files import write_json
+from flawtrace.ground.presets import load_config
+from flawtrace.measures.evaluation import Evaluation
+from flawtrace.measures.evaluation import evaluate as evaluate_detector
+from flawtrace.pictures.synthetic import make_dataset
+from flawtrace.report.page import REPORT_NAME, can_report, write_report
+from flawtrace.training.progress import Event
+from flawtrace.training.run import Trained, refuse_other_settings
+from flawtrace.training.run import train as training
+from flawtrace.verbs.loading import trained_detector
+
+METRICS_NAME = "metrics.json"
+
+DEMO_SETTINGS: dict[str, Any] = {"labels": 4, "cycles": 6, "predictor.steps": 300, "last_updates": 300}
+"""What the demo changes in `light`, to be over within three minutes on two cores."""
+
+Counting = Callable[[int, int], None]
+
+
+def inspect(folder: Path | str, progress: Counting | None = None) -> Inspection:
+    """What a folder of images holds and what is wrong with it; reads every file, writes nothing."""
+    return inspect_folder(Path(folder), progress)
+
+
+def train(
+    folder: Path | str,
+    out: Path | str,
+    *,
+    preset: str = "light",
+    settings: Mapping[str, Any] | None = None,
+    settings_file: Path | None = None,
+    resume: bool = False,
+    device: str = "cpu",
+    progress: Callable[[Event], None] | None = None,
+) -> Trained:
+    """Train a detector on the images in `folder`, and leave it with a log and a report in `out`.
+
+    `settings` are dotted names, such as {"labels": 3, "sampler.kind": "uniform"}.
+
+    Warns:
+        FewImagesWarning: a defect type has fewer images than labels are asked for; all of them are labels.
+    """
+    place = ready(device)  # before anything is read
+    config = load_config(preset, settings_file, settings)
+    category = read_category(Path(folder))
+    split = draw_available(category, config.labels, config.seed)
+    for defect_type, count in scarce(category, config.labels).items():
+        warnings.warn(FewImagesWarning(defect_type, count, config.labels), stacklevel=2)
+    trained_now = False
+    for event in training(split, config, Path(out), resume=resume, device=place):
+        if isinstance(event, Trained):
+            if trained_now or not (Path(out) / REPORT_NAME).exists():  # or it would forget an evaluation
+                write_report(Path(out))
+            return event
+        trained_now = True
+        if progress:
+            progress(event)
+    raise AssertionError("training ends with a detector")
+
+
+def evaluate(
+    run: Path | str, folder: Path | str, *, device: str = "cpu", progress: Counting | None = None
+) -> Evaluation:
+    """Score the run's detector on the images in `folder` that it was not trained on.
+
+    Of normal images that are there for training, as in a folder the detector has never seen, at most
+    `normal_limit` are looked at. Leaves `metrics.json` and the full report in the folder `run`; a detector
+    without its run has no report, one that is named by its file leaves nothing.
+    """
+    category, detector = read_category(Path(folder)), trained_detector(run, device)
+    samples = category.for_testing(detector.config.normal_limit)
+    evaluation = evaluate_detector(detector, samples, progress)
+    if Path(run).is_dir():
+        write_json(Path(run) / METRICS_NAME, evaluation.to_json())
+    if can_report(Path(run)):
+        write_report(Path(run), evaluation)
+    return evaluation
+
+
+def demo(
+    out: Path | str, *, seed: int = 0, progress: Callable[[Event], None] | None = None
+) -> tuple[Trained, Evaluation]:
+    """Make a small data set, train on it, evaluate on images kept back, and write a report in `out`/run."""
+    images, run = Path(out) / "images", Path(out) / "run"
+    settings = DEMO_SETTINGS | {"seed": seed}
+    refuse_other_settings(run, load_config(settings=settings))
+    make_dataset(images, seed=seed)
+    trained = train(images, run, settings=settings, resume=True, progress=progress)
+    return trained, evaluate(run, images)
