@@ -36,7 +36,7 @@ from flawtrace.ground.memory import peak_memory_mb
 from flawtrace.ground.presets import load_config
 from flawtrace.pictures.images import as_picture, write_picture
 from flawtrace.pictures.synthetic import make_dataset
-from flawtrace.report.plots import DEFECTIVE, NORMAL, STYLE
+from flawtrace.report.style import DEFECTIVE, NORMAL, STYLE
 
 SHORT: dict[str, Any] = {
     "labels": 4,

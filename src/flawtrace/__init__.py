@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flawtrace.detector.artefact import Detector
+    from flawtrace.detector import Detector
     from flawtrace.verbs import bench, benchmark, demo, doctor, evaluate, export, inspect, predict, train
 
 __all__ = [
@@ -27,5 +27,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'flawtrace' has no attribute {name!r}")
-    module = "flawtrace.detector.artefact" if name == "Detector" else "flawtrace.verbs"
+    module = "flawtrace.detector" if name == "Detector" else "flawtrace.verbs"
     return getattr(import_module(module), name)

@@ -31,8 +31,7 @@ from flawtrace.measures.statistics import (
     labels_curve,
     sections,
 )
-from flawtrace.report import plots
-from flawtrace.report.pages import template
+from flawtrace.report import style, template
 
 BOARD_NAME = "board.html"
 DENSE = 9
@@ -86,7 +85,7 @@ def _page(rows: Rows, reference: str) -> str:
         settings={method: _settings(group) for method, group in grouped(rows, "method").items()},
         missing=failures(rows),
         facts=dict(_facts(rows)),
-        colours={name: getattr(plots, name) for name in ("NORMAL", "DEFECTIVE", "PREDICTED", "INK")},
+        colours={name: getattr(style, name) for name in ("NORMAL", "DEFECTIVE", "PREDICTED", "INK")},
         dense=DENSE,
         packed=PACKED,
         long=LONG,

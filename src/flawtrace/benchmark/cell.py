@@ -12,18 +12,15 @@ import torch
 from flawtrace.benchmark.desk import SIDE, Answer, Desk, Tell
 from flawtrace.benchmark.methods import Method
 from flawtrace.benchmark.programs import ask
-from flawtrace.data.protocols import Trial, write_split
-from flawtrace.data.samples import Sample
-from flawtrace.detector.artefact import Detector
-from flawtrace.detector.facts import commit, versions
+from flawtrace.data import Sample, Trial, write_split
+from flawtrace.detector import Detector, commit, versions
 from flawtrace.ground.devices import PROCESSOR, at_once, named
 from flawtrace.ground.errors import FlawtraceError, FolderInUseError, OutputError
 from flawtrace.ground.memory import forget_peak
 from flawtrace.measures.metrics import Maps, summary
 from flawtrace.measures.replicates import draws, replicates
 from flawtrace.pictures.images import read_image
-from flawtrace.training.progress import Event
-from flawtrace.training.run import train
+from flawtrace.training import Event, train
 
 
 def run_cell(desk: Desk, method: Method, tell: Tell) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from flawtrace.measures.statistics import Estimate
-from flawtrace.report.plots import (
+from flawtrace.report.style import (
     CLONE,
     COVER,
     DEFECTIVE,

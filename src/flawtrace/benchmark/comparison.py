@@ -21,10 +21,7 @@ from flawtrace.benchmark.cell import run_cell
 from flawtrace.benchmark.desk import Desk
 from flawtrace.benchmark.errors import MethodChangedError, NoCategoryError, SameNameError, WorkerLostError
 from flawtrace.benchmark.methods import Method
-from flawtrace.data.errors import MissingFolderError
-from flawtrace.data.folders import read_category
-from flawtrace.data.protocols import CURVE, Trial, trials
-from flawtrace.data.samples import Category
+from flawtrace.data import CURVE, Category, MissingFolderError, Trial, read_category, trials
 from flawtrace.ground.errors import DamagedFileError, FlawtraceError
 from flawtrace.ground.files import append_json, read_jsonl
 from flawtrace.ground.groups import ProtocolName

@@ -11,13 +11,12 @@ from typing import Any
 
 import torch
 
+from flawtrace.data import Trial
 from flawtrace.data.pieces import mask_at, pieces
-from flawtrace.data.protocols import Trial
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import ready
 from flawtrace.measures.metrics import Maps, Masks, Scores
-from flawtrace.method.encoder import build
-from flawtrace.method.material import Prepared, prepare
+from flawtrace.method import Prepared, encoder, prepare
 
 SIDE = 256
 """Pixels along the maps that are compared; every method's image is the whole image at this size."""
@@ -83,6 +82,8 @@ class Desk:
 
     def _encode(self, config: Config) -> Encoded:
         started = time.process_time()
-        *_, prepared = prepare(pieces(self.trial.split, config), build(config).to(self.device), config)
+        *_, prepared = prepare(
+            pieces(self.trial.split, config), encoder.build(config).to(self.device), config
+        )
         assert isinstance(prepared, Prepared)
         return Encoded(prepared, time.process_time() - started)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flawtrace.data.errors import DataError
+from flawtrace.data import DataError
 from flawtrace.ground.errors import FlawtraceError
 
 

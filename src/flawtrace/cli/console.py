@@ -12,14 +12,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from flawtrace.detector.alarms import announced_text
-
 if TYPE_CHECKING:
-    from flawtrace.benchmark.comparison import Benchmark, Plan, Row, Told
-    from flawtrace.data.inspection import Inspection
-    from flawtrace.detector.stopwatch import Timing
-    from flawtrace.measures.evaluation import Evaluation
-    from flawtrace.training.progress import Event
+    from flawtrace.benchmark import Benchmark, Plan, Row, Told
+    from flawtrace.data import Inspection
+    from flawtrace.detector import Timing
+    from flawtrace.measures import Evaluation
+    from flawtrace.training import Event
 
 out_console = Console(soft_wrap=True, highlight=False)
 err_console = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -69,6 +67,8 @@ def print_evaluation(evaluation: "Evaluation") -> None:
         f"{evaluation.num_left_out} left out because the detector was trained on them."
     )
     if evaluation.num_normal:
+        from flawtrace.detector import announced_text  # noqa: PLC0415 (it loads torch, which is loaded by now)
+
         found = evaluation.false_alarms
         out_console.print(
             f"{found.alarms} of {found.images} normal images reach the threshold. "

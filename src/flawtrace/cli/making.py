@@ -12,7 +12,6 @@ from flawtrace.cli.console import (
     print_json,
 )
 from flawtrace.cli.flags import Device, Flag, Json, MoreSettings, Out, parsed
-from flawtrace.detector.alarms import alarm_text
 from flawtrace.ground.groups import Encoder, Preset, SamplerName
 
 
@@ -105,6 +104,8 @@ def train(
     if json:
         print_json(trained.summary)
         return
+    from flawtrace.detector import alarm_text  # noqa: PLC0415 (it loads torch, which training has loaded by now)
+
     held_out = trained.summary["validation"]
     out_console.print(
         f"Detector: {trained.summary['detector']}  ({trained.summary['seconds']:.0f} s, "

@@ -1,1 +1,45 @@
-"""The wing data."""
+"""From a folder to samples: which images are normal, which show what defect, and who is labelled.
+
+A folder enters (`read_category`, `inspect`); categories, splits and the trials of a benchmark leave. No pixel
+is kept here, only paths, types and boxes.
+"""
+
+from flawtrace.data import pieces
+from flawtrace.data.errors import (
+    DataError,
+    FewImagesWarning,
+    MissingFolderError,
+    NoImagesError,
+    TooFewLabelsError,
+    VanishedDefectError,
+)
+from flawtrace.data.folders import images_in, read_category
+from flawtrace.data.inspection import Inspection, inspect
+from flawtrace.data.protocols import CURVE, Trial, trials, write_split
+from flawtrace.data.samples import Category, Sample, Split, evenly
+from flawtrace.data.splits import draw_available, draw_split, scarce
+
+__all__ = [
+    "CURVE",
+    "Category",
+    "DataError",
+    "FewImagesWarning",
+    "Inspection",
+    "MissingFolderError",
+    "NoImagesError",
+    "Sample",
+    "Split",
+    "TooFewLabelsError",
+    "Trial",
+    "VanishedDefectError",
+    "draw_available",
+    "draw_split",
+    "evenly",
+    "images_in",
+    "inspect",
+    "pieces",
+    "read_category",
+    "scarce",
+    "trials",
+    "write_split",
+]

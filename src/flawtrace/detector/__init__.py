@@ -1,1 +1,41 @@
-"""The wing detector."""
+"""The trained artefact: an image enters; map, mask, score and verdict leave.
+
+`Detector` is what training leaves behind, in one file; `export_onnx` makes an ONNX file of it, `load` opens
+either, and `measure` times it. What a map means is decided in `decision`, how often that is wrong on normal
+images is told in `alarms`, and what keeps a detector from being trusted in `doubts`.
+"""
+
+from flawtrace.detector import doubts
+from flawtrace.detector.alarms import FalseAlarms, alarm_text, announced_text, false_alarms, with_rate
+from flawtrace.detector.artefact import Detector
+from flawtrace.detector.decision import Prediction
+from flawtrace.detector.errors import DoubtWarning, NothingToCompareError
+from flawtrace.detector.exporting import Export, export_onnx
+from flawtrace.detector.facts import Facts, commit, origin, versions
+from flawtrace.detector.file import FILE_NAME
+from flawtrace.detector.runtime import AnyDetector, load
+from flawtrace.detector.stopwatch import Timing, measure
+
+__all__ = [
+    "FILE_NAME",
+    "AnyDetector",
+    "Detector",
+    "DoubtWarning",
+    "Export",
+    "Facts",
+    "FalseAlarms",
+    "NothingToCompareError",
+    "Prediction",
+    "Timing",
+    "alarm_text",
+    "announced_text",
+    "commit",
+    "doubts",
+    "export_onnx",
+    "false_alarms",
+    "load",
+    "measure",
+    "origin",
+    "versions",
+    "with_rate",
+]

@@ -23,8 +23,7 @@ from flawtrace.ground.devices import ON_PROCESSOR, at_once, batches, sent
 from flawtrace.ground.files import write_bytes
 from flawtrace.ground.learner import seeded
 from flawtrace.ground.shapes import AnomalyMap, ErrorMaps, Image, Images, Masks, PerImage
-from flawtrace.method import autoencoder, encoder, predictor
-from flawtrace.method.reader import Reader
+from flawtrace.method import Reader, autoencoder, encoder, predictor
 from flawtrace.pictures.images import digest, squared
 from flawtrace.pictures.tiles import Size, joined_map
 

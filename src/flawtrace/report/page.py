@@ -7,13 +7,12 @@ from datetime import date
 from pathlib import Path
 
 from flawtrace.ground.files import write_text
-from flawtrace.measures.evaluation import Evaluation
-from flawtrace.report import plots
+from flawtrace.measures import Evaluation
+from flawtrace.report import style
 from flawtrace.report.pages import template
 from flawtrace.report.tested import tested_part
 from flawtrace.report.trained import trained_part
-from flawtrace.training.run import SETTINGS_NAME
-from flawtrace.training.summary import SUMMARY_NAME
+from flawtrace.training import SETTINGS_NAME, SUMMARY_NAME
 
 REPORT_NAME = "report.html"
 
@@ -36,7 +35,7 @@ def write_report(run: Path, evaluation: Evaluation | None = None) -> Path:
         title=run.resolve().name,
         today=date.today(),
         tested=tested_part(evaluation) if evaluation else None,
-        colours={name: getattr(plots, name) for name in ("NORMAL", "DEFECTIVE", "PREDICTED", "INK")},
+        colours={name: getattr(style, name) for name in ("NORMAL", "DEFECTIVE", "PREDICTED", "INK")},
         **trained_part(run),
     )
     path = run / REPORT_NAME

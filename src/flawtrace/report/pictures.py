@@ -1,14 +1,86 @@
-"""One row of pictures of an image: itself, the truth, the map, what was found."""
+"""Images, maps and visits as pictures for a page."""
+
+import io
+
+import matplotlib
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image as Pillow
+from torch import Tensor
 
 from flawtrace.ground.shapes import AnomalyMap, Image, Mask
-from flawtrace.report import plots
-from flawtrace.report.plots import DEFECTIVE, PREDICTED
+from flawtrace.pictures.images import as_picture, outline
+from flawtrace.report.style import DEFECTIVE, INK, PREDICTED, data_uri
+
+PICTURE_SIDE = 256
+"""Pixels along a picture at most: enough for print, and a report stays small enough for a mail."""
+
+
+def picture(image: Image) -> str:
+    """A JPEG of at most PICTURE_SIDE pixels along its longer side."""
+    canvas = Pillow.fromarray(as_picture(image).cpu().numpy())
+    canvas.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+    buffer = io.BytesIO()
+    canvas.save(buffer, "JPEG", quality=88, subsampling=0)
+    return data_uri("image/jpeg", buffer.getvalue())
+
+
+def outlined(image: Image, region: Mask, colour: str) -> Image:
+    """`image` with a line around `region`, with a dark rim that shows on bright products."""
+    width = max(1, min(region.shape) // 128)
+    for line, paint in [(outline(region, width + 1), INK), (outline(region, width), colour)]:
+        image = torch.where(line, torch.tensor(_rgb(paint))[:, None, None], image)
+    return image
+
+
+def heat(anomaly_map: AnomalyMap, threshold: float) -> Image:
+    """`anomaly_map` in colours whose middle is the threshold: dark below, bright above."""
+    position = np.interp(anomaly_map.numpy(), [0.0, threshold, 1.0], [0.0, 0.5, 1.0])
+    return _coloured("inferno", position)
+
+
+def heat_scale() -> str:
+    """The colours of `heat`, from 0 through the threshold to 1, left to right."""
+    return picture(_coloured("inferno", np.tile(np.linspace(0, 1, 256), (8, 1))))
+
+
+def visit_map(visits: AnomalyMap, most: float) -> str:
+    """Visits per cell in colours, dark where there were none and bright where there were `most`."""
+    return picture(enlarged(_coloured("viridis", (visits / max(most, 1e-9)).clamp(0, 1).numpy()), "nearest"))
+
+
+def visits_over(image: Image, visits: AnomalyMap, most: float) -> str:
+    """`image` in pale grey, coloured where patches were taken."""
+    visits = enlarged(visits[None], "nearest")[0]
+    pale = 0.35 + 0.65 * enlarged(image).mean(dim=0, keepdim=True).expand(3, -1, -1)
+    colours = _coloured("viridis", (visits / max(most, 1e-9)).clamp(0, 1).numpy())
+    return picture(pale.lerp(colours, 0.65 * (visits > 0).float()))
+
+
+def visit_scale() -> str:
+    """The colours of `visit_map`, from none to most, left to right."""
+    return picture(_coloured("viridis", np.tile(np.linspace(0, 1, 256), (8, 1))))
+
+
+def enlarged(image: Float[Tensor, "c h w"], mode: str = "bilinear") -> Float[Tensor, "c side side"]:
+    """At PICTURE_SIDE pixels along its sides, whatever a browser would make of them."""
+    return torch.nn.functional.interpolate(image[None], size=(PICTURE_SIDE, PICTURE_SIDE), mode=mode)[0]
+
+
+def _rgb(colour: str) -> list[float]:
+    return [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+
+
+def _coloured(scale: str, values: np.ndarray) -> Image:
+    table = matplotlib.colormaps[scale]
+    return torch.from_numpy(table(values)[..., :3]).float().permute(2, 0, 1)
 
 
 def row_of_pictures(image: Image, mask: Mask, anomaly_map: AnomalyMap, threshold: float) -> dict[str, str]:
     return {
-        "image": plots.picture(image),
-        "truth": plots.picture(plots.outlined(image, mask, DEFECTIVE)),
-        "map": plots.picture(plots.heat(anomaly_map, threshold)),
-        "prediction": plots.picture(plots.outlined(image, anomaly_map >= threshold, PREDICTED)),
+        "image": picture(image),
+        "truth": picture(outlined(image, mask, DEFECTIVE)),
+        "map": picture(heat(anomaly_map, threshold)),
+        "prediction": picture(outlined(image, anomaly_map >= threshold, PREDICTED)),
     }

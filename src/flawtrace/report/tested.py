@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from flawtrace.detector.alarms import announced_text
-from flawtrace.measures.evaluation import Case, Evaluation
+from flawtrace.detector import announced_text
+from flawtrace.measures import Case, Evaluation
 from flawtrace.pictures.images import fit, read_image
-from flawtrace.report import plots
+from flawtrace.report import pictures, plots
 from flawtrace.report.pictures import row_of_pictures
 from flawtrace.report.plots import OperatingPoint
 
@@ -30,7 +30,7 @@ def tested_part(evaluation: Evaluation) -> dict[str, Any]:
         "announced": announced_text(evaluation.announced, evaluation.false_alarms),
         "types": [(name, counts[name], row) for name, row in evaluation.per_type.items()],
         "groups": _groups(anomalous, normal, threshold),
-        "heat_scale": plots.heat_scale(),
+        "heat_scale": pictures.heat_scale(),
         "precision_recall": None if recall is None else plots.precision_recall(recall, point),
         "roc": None if roc is None else plots.roc(roc, point),
         "histogram": plots.score_histogram(

@@ -9,15 +9,12 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from flawtrace.detector.alarms import alarm_text
+from flawtrace.detector import alarm_text
 from flawtrace.ground.errors import DamagedFileError
 from flawtrace.ground.files import read_json, read_jsonl
-from flawtrace.report import plots
+from flawtrace.report import pictures, plots
 from flawtrace.report.pictures import row_of_pictures
-from flawtrace.training.run import SETTINGS_NAME
-from flawtrace.training.study import LOG_NAME
-from flawtrace.training.summary import SUMMARY_NAME
-from flawtrace.training.suspects import PICTURES_NAME
+from flawtrace.training import LOG_NAME, PICTURES_NAME, SETTINGS_NAME, SUMMARY_NAME
 
 VISITS_NAME = "visits.safetensors"
 SHOWN_LABELLED = 5
@@ -145,13 +142,13 @@ def _visits(path: Path, names: Sequence[str]) -> dict[str, Any] | None:
     if not quarters and not images:
         return None
     most = int(tensors["labelled"][:SHOWN_LABELLED].max()) if images else 0
-    return {"quarters": quarters, "labelled": images, "most": most, "scale": plots.visit_scale()}
+    return {"quarters": quarters, "labelled": images, "most": most, "scale": pictures.visit_scale()}
 
 
 def _quarters(periods: Tensor) -> list[tuple[int, str]]:
     """Number and picture of each quarter in which a cycle ended."""
     return [
-        (number, plots.visit_map(visits / visits.mean(), MOST_RELATIVE))
+        (number, pictures.visit_map(visits / visits.mean(), MOST_RELATIVE))
         for number, visits in enumerate(periods, start=1)
         if visits.any()
     ]
@@ -162,7 +159,11 @@ def _labelled(tensors: Mapping[str, Tensor], names: Sequence[str]) -> list[tuple
     visits, images = tensors["labelled"][:SHOWN_LABELLED], tensors["images"][:SHOWN_LABELLED]
     known = [*names, *[""] * len(images)]
     return [
-        (name, plots.picture(plots.enlarged(image)), plots.visits_over(image, seen, float(visits.max())))
+        (
+            name,
+            pictures.picture(pictures.enlarged(image)),
+            pictures.visits_over(image, seen, float(visits.max())),
+        )
         for name, image, seen in zip(known, images, visits, strict=False)
     ]
 

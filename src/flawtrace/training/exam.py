@@ -9,15 +9,13 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
-from flawtrace.data.samples import Sample, Split
+from flawtrace.data import Sample, Split
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import batches
 from flawtrace.ground.learner import derive, generator
 from flawtrace.ground.shapes import Canvases, Masks, Pictures
 from flawtrace.measures import metrics
-from flawtrace.method.material import Material, Prepared, covered, encode
-from flawtrace.method.predictor import Predictor, Views
-from flawtrace.method.reader import Reader
+from flawtrace.method import Material, Predictor, Prepared, Reader, Views, covered, encode
 from flawtrace.pictures.augmentation import paste
 from flawtrace.training.fitting import Examples, Lesson, folds, predict
 

@@ -15,10 +15,7 @@ from flawtrace.ground.config import Config
 from flawtrace.ground.devices import learning, rows_together
 from flawtrace.ground.learner import Learner, derive, generator, seeded
 from flawtrace.ground.shapes import Coverage, ErrorMaps, Masks, Points
-from flawtrace.method import predictor
-from flawtrace.method.material import Material, covered
-from flawtrace.method.patches import clamp, crop
-from flawtrace.method.predictor import Compact, Predictor, Views
+from flawtrace.method import Compact, Material, Predictor, Views, clamp, covered, crop, predictor
 from flawtrace.pictures.turns import turned
 
 CLEAR = 0.3

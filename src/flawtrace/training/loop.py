@@ -6,7 +6,7 @@ One update of the algorithm is `method.cycle.Cycle.advance`.
 from collections.abc import Iterator
 
 from flawtrace.ground.learner import derive
-from flawtrace.method.reader import Reader
+from flawtrace.method import Reader
 from flawtrace.training.exam import Exam, lesson
 from flawtrace.training.progress import Event, Plan
 from flawtrace.training.study import Journal, Study, checked

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from flawtrace.data.samples import Split
+from flawtrace.data import Split
 from flawtrace.ground.config import Config
-from flawtrace.method.reward import Feedback
+from flawtrace.method import Feedback
 from flawtrace.training.fitting import Fit
 from flawtrace.training.study import Study
 

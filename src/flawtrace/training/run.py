@@ -10,20 +10,14 @@ from typing import Any
 
 import torch
 
-from flawtrace.data.errors import TooFewLabelsError
+from flawtrace.data import Split, TooFewLabelsError
 from flawtrace.data.pieces import images_of, pieces, sources_of
-from flawtrace.data.samples import Split
-from flawtrace.detector.alarms import with_rate
-from flawtrace.detector.artefact import Detector
-from flawtrace.detector.facts import Facts, origin
-from flawtrace.detector.file import FILE_NAME
+from flawtrace.detector import FILE_NAME, Detector, Facts, origin, with_rate
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import locked, read_json, write_json
 from flawtrace.ground.presets import stored_config
-from flawtrace.method import encoder
-from flawtrace.method.cycle import scout
-from flawtrace.method.material import Prepared, prepare
+from flawtrace.method import Prepared, encoder, prepare, scout
 from flawtrace.pictures.images import read_image
 from flawtrace.training.errors import DataChangedError, RunExistsError, TooFewNormalError
 from flawtrace.training.exam import Exam, deal, examine, judge, learnt_reader, normal_scores

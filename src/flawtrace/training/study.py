@@ -15,12 +15,7 @@ from torch import Tensor
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import append_json, read_jsonl, write_text
 from flawtrace.ground.learner import derive
-from flawtrace.method import sampler
-from flawtrace.method.cycle import Cycle
-from flawtrace.method.material import Prepared
-from flawtrace.method.predictor import Predictor
-from flawtrace.method.reward import Feedback
-from flawtrace.method.sampler import PolicyStats
+from flawtrace.method import Cycle, Feedback, PolicyStats, Predictor, Prepared, sampler
 from flawtrace.training.checkpoint import Checkpoint
 from flawtrace.training.errors import DataChangedError, DivergedError
 from flawtrace.training.fitting import Fit

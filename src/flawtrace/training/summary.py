@@ -7,11 +7,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from flawtrace.data import Split
 from flawtrace.data.pieces import images_of
-from flawtrace.data.samples import Split
-from flawtrace.detector.artefact import Detector
+from flawtrace.detector import FILE_NAME, Detector
 from flawtrace.detector.doubts import doubts, image_doubts, policy_doubts
-from flawtrace.detector.file import FILE_NAME
 from flawtrace.ground import devices
 from flawtrace.ground.files import read_jsonl, write_bytes, write_json
 from flawtrace.ground.memory import peak_memory_mb

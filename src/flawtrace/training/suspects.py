@@ -10,13 +10,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from flawtrace.data.samples import Sample, Split
+from flawtrace.data import Sample, Split
 from flawtrace.ground.devices import rows_together
 from flawtrace.ground.files import write_bytes
 from flawtrace.ground.shapes import AnomalyMap, ErrorMaps, Image, Mask, Masks, PerImage
-from flawtrace.method.material import Material
-from flawtrace.method.predictor import Predictor
-from flawtrace.method.reader import Reader
+from flawtrace.method import Material, Predictor, Reader
 from flawtrace.training.exam import Exam
 from flawtrace.training.fitting import predict
 

@@ -3,11 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flawtrace.benchmark import comparison
-from flawtrace.benchmark.board import write_board
-from flawtrace.benchmark.comparison import Benchmark, Told
-from flawtrace.benchmark.methods import DEFAULT, chosen, read_methods
-from flawtrace.data.protocols import CURVE
+from flawtrace.benchmark import DEFAULT, Benchmark, Told, chosen, comparison, read_methods, write_board
+from flawtrace.data import CURVE
 from flawtrace.ground.devices import ready
 from flawtrace.ground.files import locked
 from flawtrace.ground.groups import ProtocolName

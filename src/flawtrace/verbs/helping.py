@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from flawtrace.report.diagnosis import examined
+from flawtrace.report import examined
 
 
 def doctor(run: Path | str | None = None) -> dict[str, Any]:

@@ -4,10 +4,8 @@ import warnings
 from pathlib import Path
 from typing import TypeVar
 
-from flawtrace.detector.artefact import Detector
+from flawtrace.detector import AnyDetector, Detector, DoubtWarning, load
 from flawtrace.detector.doubts import doubts
-from flawtrace.detector.errors import DoubtWarning
-from flawtrace.detector.runtime import AnyDetector, load
 from flawtrace.ground.devices import ready
 from flawtrace.ground.groups import RuntimeName
 

@@ -5,21 +5,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flawtrace.data.errors import FewImagesWarning
-from flawtrace.data.folders import read_category
-from flawtrace.data.inspection import Inspection
-from flawtrace.data.inspection import inspect as inspect_folder
-from flawtrace.data.splits import draw_available, scarce
+from flawtrace.data import FewImagesWarning, Inspection, draw_available, read_category, scarce
+from flawtrace.data import inspect as inspect_folder
 from flawtrace.ground.devices import ready
 from flawtrace.ground.files import write_json
 from flawtrace.ground.presets import load_config
-from flawtrace.measures.evaluation import Evaluation
-from flawtrace.measures.evaluation import evaluate as evaluate_detector
+from flawtrace.measures import Evaluation
+from flawtrace.measures import evaluate as evaluate_detector
 from flawtrace.pictures.synthetic import make_dataset
-from flawtrace.report.page import REPORT_NAME, can_report, write_report
-from flawtrace.training.progress import Event
-from flawtrace.training.run import Trained, refuse_other_settings
-from flawtrace.training.run import train as training
+from flawtrace.report import REPORT_NAME, can_report, write_report
+from flawtrace.training import Event, Trained, refuse_other_settings
+from flawtrace.training import train as training
 from flawtrace.verbs.loading import trained_detector
 
 METRICS_NAME = "metrics.json"

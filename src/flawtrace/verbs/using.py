@@ -9,19 +9,22 @@ from pathlib import Path
 
 import torch
 
-from flawtrace.data.errors import NoImagesError
-from flawtrace.data.folders import images_in
-from flawtrace.detector.artefact import Detector
-from flawtrace.detector.decision import Prediction
-from flawtrace.detector.errors import NothingToCompareError
-from flawtrace.detector.exporting import Export, export_onnx
-from flawtrace.detector.runtime import AnyDetector
-from flawtrace.detector.stopwatch import Timing, measure
+from flawtrace.data import NoImagesError, images_in
+from flawtrace.detector import (
+    AnyDetector,
+    Detector,
+    Export,
+    NothingToCompareError,
+    Prediction,
+    Timing,
+    export_onnx,
+    measure,
+)
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import locked, read_json, write_text
 from flawtrace.ground.groups import RuntimeName
 from flawtrace.pictures.images import overlay, read_image, write_map, write_mask, write_picture
-from flawtrace.training.summary import SUMMARY_NAME
+from flawtrace.training import SUMMARY_NAME
 from flawtrace.verbs.loading import any_detector
 from flawtrace.verbs.making import Counting
 
