@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-from flawtrace.evaluation import Case, evaluate
-from flawtrace.images import overlay, read_image
 
 from flawtrace.data import read_category
 from flawtrace.detector import Detector
+from flawtrace.measures import Case, evaluate
+from flawtrace.pictures.images import overlay, read_image
 
 
 def middling(cases: list[Case]) -> Case:

@@ -12,7 +12,6 @@ that a benchmark had finished must not be run again.
 """
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -41,31 +40,7 @@ from flawtrace.pictures.images import read_mask
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training import checkpoint
 
-SETTINGS: dict[str, Any] = {
-    "encoder": "pixels",
-    "labels": 2,
-    "copies": 1,
-    "cycles": 2,
-    "image_side": 64,
-    "updates": 8,
-    "last_updates": 12,
-    "sampler.walkers": 6,
-    "sampler.patch_side": 16,
-    "sampler.crop_side": 32,
-    "sampler.stride": 8,
-    "autoencoder.width": 8,
-    "autoencoder.bottleneck": 4,
-    "autoencoder.stages": 2,
-    "profile.length": 3,
-    "profile.observations": 4,
-    "profile.tracked": 4,
-    "predictor.width": 4,
-    "predictor.batch": 3,
-    "predictor.steps": 10,
-    "predictor.crop_side": 32,
-    "predictor.normal_images": 4,
-    "predictor.pasted": 4,
-}
+TINY = Path(__file__).parents[1] / "tests/tiny.toml"
 """With which training takes about a second."""
 INTERVAL = 0.02
 """Seconds between checkpoints, so that many are under way when a kill comes."""
@@ -92,15 +67,14 @@ class Work:
 def works(folder: Path) -> dict[str, Work]:
     """On images and with a detector that are made in `folder`."""
     parts = make_dataset(folder / "parts", side=64, num_normal=9, num_test_normal=2, num_per_type=6)
-    verbs.train(parts, folder / "run", settings=SETTINGS)
+    verbs.train(parts, folder / "run", settings_file=TINY)
     methods = folder / "methods.toml"
-    methods.write_text(
-        f"[a]\nsettings = {_toml(SETTINGS)}\n[b]\nsettings = {_toml(SETTINGS | {'copies': 0})}\n"
-    )
+    shared = "[shared.settings]\n" + TINY.read_text().replace("\n[", "\n[shared.settings.")
+    methods.write_text(shared + "\n[a]\n[b]\nsettings = { copies = 0 }\n")
     images = sorted((parts / "test").rglob("*.png"))
 
     def train(out: Path) -> None:
-        verbs.train(parts, out, settings=SETTINGS, resume=True)
+        verbs.train(parts, out, settings_file=TINY, resume=True)
 
     def predict(out: Path) -> None:
         list(verbs.predict(folder / "run", images, out))
@@ -113,14 +87,6 @@ def works(folder: Path) -> dict[str, Work]:
         "predict": Work(predict, predicted, lambda _: []),
         "benchmark": Work(benchmark, compared, lambda out: read_rows(out / "rows.jsonl")),
     }
-
-
-def _toml(settings: dict[str, Any]) -> str:
-    return (
-        "{ "
-        + ", ".join(f"{json.dumps(name)} = {json.dumps(value)}" for name, value in settings.items())
-        + " }"
-    )
 
 
 def trained(out: Path) -> dict[str, Any]:

@@ -50,18 +50,7 @@ from flawtrace.training.checkpoint import pack, unpack
 
 SECONDS = 10
 MEMORY = 2**30
-SMALL = {
-    "encoder": "pixels",
-    "image_side": 32,
-    "cell": 4,
-    "sampler.patch_side": 16,
-    "sampler.crop_side": 32,
-    "predictor.crop_side": 32,
-    "predictor.width": 4,
-    "predictor.members": 1,
-    "autoencoder.width": 4,
-    "autoencoder.stages": 1,
-}
+TINY = Path(__file__).parents[1] / "tests/tiny.toml"
 EXTREME = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\x80\0\0\0", b"\1\0\0\0")
 TOKENS = (b"null", b"-1", b"1e999", b"NaN", b'""', b"[]", b"{}", b"9" * 20, b'"\\ud800"', b"../../x")
 
@@ -88,7 +77,8 @@ def pictures() -> list[bytes]:
 
 
 def untrained() -> Detector:
-    return Detector.untrained(load_config(settings=SMALL), Facts(0.5, {}, ("ab",), "", {}))
+    config = load_config(file=TINY, settings={"predictor.members": 1})
+    return Detector.untrained(config, Facts(0.5, {}, ("ab",), "", {}))
 
 
 def detectors() -> list[bytes]:

@@ -1,6 +1,7 @@
 """Shared by all tests."""
 
 import os
+import tomllib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,6 @@ from flawtrace.ground.config import Config
 from flawtrace.ground.presets import load_config
 from flawtrace.method.material import Material, covered
 from flawtrace.method.patches import edges
-from flawtrace.method.walkers import Geometry, Walkers
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training.checkpoint import pack, unpack
 
@@ -44,29 +44,15 @@ def real_data() -> Path:
     return folder
 
 
-SMALL: dict[str, Any] = {
-    "encoder": "pixels",
-    "image_side": 64,
-    "updates": 8,
-    "last_updates": 12,
-    "sampler": {"walkers": 6, "patch_side": 16, "crop_side": 32, "stride": 8},
-    "policy": {"widths": (4, 4), "hidden": 8},
-    "reward": {"decay": 20},
-    "autoencoder": {"width": 8, "bottleneck": 4, "stages": 2},
-    "profile": {"length": 3, "observations": 4, "tracked": 4},
-    "predictor": {"width": 4, "batch": 3, "steps": 10, "crop_side": 32, "normal_images": 4, "pasted": 4},
-}
-"""A cycle that takes a tenth of a second: 32 x 32 cells, patches of 8 cells."""
+TINY: dict[str, Any] = tomllib.loads((Path(__file__).parent / "tiny.toml").read_text())
 
 
 @pytest.fixture
 def small() -> Callable[..., Config]:
-    """Makes the small settings, changed by settings with dotted names."""
+    """Makes the tiny settings, changed by settings with dotted names (`__` for a dot)."""
 
     def make(**changes: Any) -> Config:
-        return load_config(
-            "light", settings=SMALL | {name.replace("__", "."): value for name, value in changes.items()}
-        )
+        return load_config(settings=TINY | {name.replace("__", "."): v for name, v in changes.items()})
 
     return make
 
@@ -100,12 +86,6 @@ def material() -> Material:
 
 
 @pytest.fixture
-def walkers(material: Material) -> Walkers:
-    """Four walkers with patches of 8 cells that move by 4, on material whose static map is flat."""
-    return Walkers(material.images, torch.ones(8, 32, 32), Geometry(walkers=4, patch=8, crop=16, stride=4))
-
-
-@pytest.fixture
 def saved(tmp_path: Path) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Sends a state through a checkpoint file."""
 
@@ -115,10 +95,6 @@ def saved(tmp_path: Path) -> Callable[[dict[str, Any]], dict[str, Any]]:
         return unpack(path)
 
     return through_a_file
-
-
-TINY: dict[str, Any] = SMALL | {"labels": 2, "copies": 1, "cycles": 2}
-"""Settings with which a whole training takes about a second."""
 
 
 @pytest.fixture(scope="session")

@@ -13,13 +13,11 @@ import pytest
 
 from flawtrace.benchmark.board import verdict, write_board
 from flawtrace.benchmark.formats import to_csv, to_latex, to_markdown
-from flawtrace.benchmark.tables import (
-    ABOVE,
-    BELOW,
-    Table,
-    summary_tables,
-)
-from flawtrace.measures.statistics import Difference, Row, estimate, paired
+from flawtrace.benchmark.numbers import ABOVE, BELOW
+from flawtrace.benchmark.tables import Table, summary_tables
+from flawtrace.measures.bootstrap import Difference
+from flawtrace.measures.rows import Row
+from flawtrace.measures.statistics import estimate, sections
 
 METRICS = ["pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_aupro", "image_auroc", "image_ap", "pixel_f1"]
 LEVEL = {"grid": 0.45, "leather": 0.62, "tile": 0.78, "wood": 0.58}
@@ -226,8 +224,9 @@ def test_names_are_text_in_every_format(name: str) -> None:
 def test_the_csv_holds_every_digit_of_every_estimate() -> None:
     rows = bench(["learned", "uniform"], ["grid"], 2)
     found = list(csv.DictReader(io.StringIO(to_csv(rows))))
-    ours, theirs = ([row for row in rows if row["method"] == name] for name in ("uniform", "learned"))
-    expected, difference = estimate(ours, "pixel_ap"), paired(ours, theirs, "pixel_ap")
+    (section,) = sections(rows)
+    expected = section.estimates("uniform", "pixel_ap")["grid"]
+    difference = section.differences("uniform", "learned", "pixel_ap")["grid"]
     assert expected is not None
     assert difference is not None
     wanted = {"protocol": "five-per-type", "category": "grid", "method": "uniform", "metric": "pixel_ap"}

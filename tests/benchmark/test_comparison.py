@@ -1,6 +1,5 @@
 """The bench: the same images for every method, no cell twice, nothing lost."""
 
-import json
 import os
 import signal
 import subprocess
@@ -44,35 +43,19 @@ save_file({"maps": np.stack(maps).astype(np.float32)}, out, {"flawtrace": json.d
 """
 """A program that gives the truth as its maps."""
 
-SMALL_METHODS = """
+METHODS = """
 [ours]
-settings = SETTINGS
 [truth]
 command = ["{python}", "{here}/oracle.py", "{split}", "{root}", "{maps}"]
 """
 
 
-def toml(settings: dict[str, Any]) -> str:
-    def flat(tree: dict[str, Any], prefix: str = "") -> list[str]:
-        return [
-            part
-            for name, value in tree.items()
-            for part in (
-                flat(value, f"{prefix}{name}.")
-                if isinstance(value, dict)
-                else [f'"{prefix}{name}" = {json.dumps(value)}']
-            )
-        ]
-
-    return "{ " + ", ".join(flat(settings)) + " }"
-
-
 @pytest.fixture
-def methods(tmp_path: Path, tiny: dict[str, Any]) -> Path:
-    settings = {name: value for name, value in tiny.items() if name != "labels"}
+def methods(tmp_path: Path) -> Path:
+    tiny = (Path(__file__).parents[1] / "tiny.toml").read_text()
     (tmp_path / "oracle.py").write_text(ORACLE)
     file = tmp_path / "methods.toml"
-    file.write_text(SMALL_METHODS.replace("SETTINGS", toml(settings | {"image_side": 64})))
+    file.write_text("[shared.settings]\n" + tiny.replace("\n[", "\n[shared.settings.") + METHODS)
     return file
 
 
@@ -118,7 +101,7 @@ def test_a_benchmark_leaves_rows_splits_tables_and_a_page(parts: Path, methods: 
     assert (out / "rows.jsonl").read_text() == before, "a finished cell was run again"
 
     with pytest.raises(MethodChangedError, match="ours on bricks-five-per-type-1"):
-        methods.write_text(methods.read_text().replace('"cycles" = 2', '"cycles" = 3'))
+        methods.write_text(methods.read_text().replace("cycles = 2", "cycles = 3"))
         verbs.benchmark([parts], out, methods=methods, seeds=(1,))
 
 

@@ -28,6 +28,17 @@ def test_methods_come_in_the_order_of_the_file(tmp_path: Path) -> None:
     assert other.filled(places) == ["/p", f"{tmp_path}/a.py", "/m"]
 
 
+def test_methods_have_what_their_file_shares_unless_they_say_otherwise(tmp_path: Path) -> None:
+    text = (
+        '[shared]\nsettings = {"cycles" = 1, "labels" = 2}\n[a]\n[b]\nsettings = {"cycles" = 3}\n'
+        '[c]\ncommand = ["{maps}"]\n'
+    )
+    a, b, c = read_methods(written(tmp_path, text))
+    assert a.settings == {"cycles": 1, "labels": 2}
+    assert b.identity == {"preset": "light", "cycles": 3, "labels": 2}
+    assert c.settings == {}
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -36,6 +47,7 @@ def test_methods_come_in_the_order_of_the_file(tmp_path: Path) -> None:
         ('[a]\ncommand = ["{spilt}"]', "spilt"),
         ('[a]\ncommand = ["{"]', "its command may name"),
         ("[a]\nfoo = 1", "foo"),
+        ('[shared]\ncommand = ["x"]', "command"),
         ("[a", "TOML|methods"),
         ("a = 1", "methods"),
     ],

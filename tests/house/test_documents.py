@@ -1,10 +1,12 @@
 """What the README shows runs, and what documents point to is there."""
 
+import ast
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +49,31 @@ def test_the_picture_can_be_made_again(run: Path, category: Path, tmp_path: Path
     assert made.stat().st_size > 10_000
 
 
-def test_every_module_has_its_line_in_the_architecture() -> None:
+def architecture() -> dict[str, set[str]]:
+    """The files that each wing's table lists."""
     text = (ROOT / "ARCHITECTURE.md").read_text()
-    modules = {file.stem for file in (ROOT / "src/flawtrace").glob("*.py")} - {"__init__"}
-    assert {name for name in modules if f"`{name}`" not in text} == set()
+    sections = re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
+    return {wing: set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) for wing, table in sections}
+
+
+def test_every_file_has_its_line_in_the_architecture() -> None:
+    wings = {folder for folder in (ROOT / "src/flawtrace").iterdir() if (folder / "__init__.py").exists()}
+    files = {wing.name: {file.stem for file in wing.glob("*.py")} - {"__init__"} for wing in wings}
+    assert architecture() == files
+
+
+def test_other_wings_import_public_words_alone() -> None:
+    package, strangers = ROOT / "src/flawtrace", []
+    for file in package.rglob("*.py"):
+        wing = file.relative_to(package).parts[0]
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("flawtrace."):
+                other, _, inside = str(node.module).removeprefix("flawtrace.").partition(".")
+                if other not in (wing, "ground"):
+                    public = import_module(f"flawtrace.{other}").__all__
+                    words = {inside} if inside else {alias.name for alias in node.names}
+                    strangers += [f"{file.name}: {node.module} {word}" for word in words - set(public)]
+    assert strangers == []
 
 
 def anchors(document: Path) -> set[str]:

@@ -7,19 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flawtrace.measures.statistics import (
-    Difference,
-    Estimate,
-    Row,
-    across,
-    estimate,
-    grouped,
-    labels_curve,
-    of_type,
-    paired,
-    paired_across,
-    value,
-)
+from flawtrace.measures.bootstrap import Difference, Estimate
+from flawtrace.measures.rows import Row, grouped, of_type, value
+from flawtrace.measures.statistics import MEAN, Section, across, estimate, labels_curve
 
 F1 = "pixel_f1_max"
 lawful = settings(deadline=None, derandomize=True, max_examples=40)
@@ -55,6 +45,12 @@ def known(found: Estimate | None) -> Estimate:
 def differing(found: Difference | None) -> Difference:
     assert found is not None
     return found
+
+
+def paired(ours: list[Row], theirs: list[Row], metric: str) -> Difference | None:
+    """The mean difference over all categories, as a section has it."""
+    named = [{**row, "method": "ours"} for row in ours] + [{**row, "method": "theirs"} for row in theirs]
+    return Section("", "five-per-type", 5, named).differences("ours", "theirs", metric)[MEAN]
 
 
 @given(st.lists(shares, min_size=1, max_size=6))
@@ -218,8 +214,9 @@ def test_a_clear_gain_exceeds_zero_and_a_doubtful_one_does_not() -> None:
 
 
 def test_differences_over_categories_count_all_their_trials() -> None:
-    pairs = [([row(0.5, 0), row(0.6, 1)], [row(0.4, 0), row(0.4, 1)]), ([row(0.3)], [row(0.3)]), ([], [])]
-    found = differing(paired_across(pairs, F1))
+    ours = [row(0.5, 0), row(0.6, 1), row(0.3, category="screw")]
+    theirs = [row(0.4, 0), row(0.4, 1), row(0.3, category="screw"), row(0.9, category="wood")]
+    found = differing(paired(ours, theirs, F1))
     assert (found.pairs, found.num) == (3, 1)
     assert found.mean == pytest.approx((0.15 + 0) / 2)
 

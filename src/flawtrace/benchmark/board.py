@@ -21,16 +21,9 @@ from flawtrace.benchmark.tables import (
     summary_tables,
 )
 from flawtrace.ground.files import write_text
-from flawtrace.measures.statistics import (
-    MEAN,
-    Difference,
-    Rows,
-    Section,
-    across,
-    grouped,
-    labels_curve,
-    sections,
-)
+from flawtrace.measures.bootstrap import Difference
+from flawtrace.measures.rows import Rows, grouped
+from flawtrace.measures.statistics import MEAN, Section, across, labels_curve, sections
 from flawtrace.report import style, template
 
 BOARD_NAME = "board.html"

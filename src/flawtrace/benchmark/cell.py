@@ -1,7 +1,6 @@
 """One cell of a benchmark: one method on one trial, from images to a row of results."""
 
 import platform
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,12 +13,12 @@ from flawtrace.benchmark.methods import Method
 from flawtrace.benchmark.programs import ask
 from flawtrace.data import Sample, Trial, write_split
 from flawtrace.detector import Detector, commit, versions
-from flawtrace.ground.devices import PROCESSOR, at_once, named
+from flawtrace.ground.devices import PROCESSOR, named
 from flawtrace.ground.errors import FlawtraceError, FolderInUseError, OutputError
 from flawtrace.ground.memory import forget_peak
+from flawtrace.measures import looks
 from flawtrace.measures.metrics import Maps, summary
 from flawtrace.measures.replicates import draws, replicates
-from flawtrace.pictures.images import read_image
 from flawtrace.training import Event, train
 
 
@@ -101,14 +100,9 @@ def _train(desk: Desk, method: Method, tell: Tell) -> Answer:
 
 def looked(detector: Detector, samples: Sequence[Sample]) -> tuple[Maps, float]:
     """The detector's maps of the samples, and the processor time that they took, reading left out."""
-    maps, seconds = [], 0.0
-    together = at_once(detector.device)
-    for start in range(0, len(samples), together):
-        images = [read_image(sample.image) for sample in samples[start : start + together]]
-        started = time.process_time()
-        maps += detector.maps_at((SIDE, SIDE), images)
-        seconds += time.process_time() - started
-    return torch.stack(maps).numpy(), seconds
+    seen = list(looks(detector, samples, (SIDE, SIDE)))
+    maps = torch.stack([anomaly_map for look in seen for anomaly_map in look.maps])
+    return maps.numpy(), sum(look.seconds for look in seen)
 
 
 def _summary(desk: Desk, answer: Answer, which: np.ndarray) -> dict[str, float | None]:

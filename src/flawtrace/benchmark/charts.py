@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator
 
-from flawtrace.measures.statistics import Estimate
+from flawtrace.measures.bootstrap import Estimate
 from flawtrace.report.style import (
     CLONE,
     COVER,

@@ -7,8 +7,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from flawtrace.benchmark.tables import ABOVE, BELOW, LABELS, Cell, Table, first_method
-from flawtrace.measures.statistics import COSTS, Estimate, Rows, Section, sections
+from flawtrace.benchmark.numbers import ABOVE, BELOW, Cell
+from flawtrace.benchmark.tables import LABELS, Table, first_method
+from flawtrace.measures.bootstrap import Estimate
+from flawtrace.measures.rows import COSTS, Rows
+from flawtrace.measures.statistics import Section, sections
 
 CSV_COLUMNS = (
     *("protocol", "labels", "category", "method", "metric", "against"),

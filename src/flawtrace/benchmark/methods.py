@@ -16,6 +16,15 @@ from flawtrace.ground.presets import load_config, nearest
 PLACES = ("python", "here", "peers", "split", "root", "maps", "cache")
 """What a command may name in braces, and the bench fills in."""
 
+SHARED = "shared"
+"""The table of a methods file whose settings all of its methods have, unless they say otherwise."""
+
+
+class Shared(Settings):
+    """What the methods of a file have in common."""
+
+    settings: dict[str, Any] = {}  # noqa: RUF012 (pydantic copies it)
+
 
 class Method(Settings):
     """One line of the comparison."""
@@ -56,7 +65,10 @@ DEFAULT = (Method(name="flawtrace"), Method(name="pixels", settings={"encoder": 
 
 
 def read_methods(file: Path) -> tuple[Method, ...]:
-    """The methods of a TOML file, one table each, in its order.
+    """The methods of a TOML file, one table each, in its order; `shared` is what they have in common.
+
+        [shared]
+        settings = { "cycles" = 1 }
 
         [uniform]
         settings = { "sampler.kind" = "uniform" }
@@ -70,7 +82,8 @@ def read_methods(file: Path) -> tuple[Method, ...]:
     """
     try:
         tables = tomllib.loads(file.read_text())
-        methods = tuple(Method(name=name, here=file.parent, **table) for name, table in tables.items())
+        shared = Shared(**tables.pop(SHARED, {})).settings
+        methods = tuple(_method(name, file.parent, table, shared) for name, table in tables.items())
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
@@ -80,6 +93,12 @@ def read_methods(file: Path) -> tuple[Method, ...]:
     for method in methods:
         _refuse_unknown_names(file, method)
     return methods
+
+
+def _method(name: str, here: Path, table: dict[str, Any], shared: dict[str, Any]) -> Method:
+    """Another program has no settings to share."""
+    method = Method(name=name, here=here, **table)
+    return method if method.command else method.model_copy(update={"settings": shared | method.settings})
 
 
 def chosen(methods: tuple[Method, ...], names: tuple[str, ...]) -> tuple[Method, ...]:

@@ -1,32 +1,20 @@
 """What a bench found, as tables: plain data, which `formats` and the page of `board` write in their ways.
 
-Whether a difference is above or below zero is a sign in the text, never a colour alone. What is missing says
-why in a note below the table.
+What is missing says why in a note below the table.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flawtrace.measures.statistics import (
-    COSTS,
-    MEAN,
-    Difference,
-    Estimate,
-    Row,
-    Rows,
-    Section,
-    across,
-    estimate,
-    grouped,
-    of_type,
-    sections,
-)
+from flawtrace.benchmark.numbers import ABOVE, BELOW, MISSING, ONE_SEED, Cell, cost, difference, share
+from flawtrace.measures.bootstrap import Estimate
+from flawtrace.measures.rows import COSTS, Row, Rows, grouped, of_type
+from flawtrace.measures.statistics import MEAN, Section, across, estimate, sections
 
 HEADLINE = "pixel_f1_max"
 WIDEST = 10
 """Columns of a table that could also be turned."""
-ABOVE, BELOW, MISSING, ONE_SEED = "▲", "▼", "–", "†"
 LABELS = {
     "pixel_f1_max": "pixel F1_max",
     "pixel_f1": "pixel F1",
@@ -42,14 +30,6 @@ LABELS = {
     "peak_memory_mb": "peak memory (MB)",
 }
 """What a row is asked for, and how a column calls it."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    text: str
-    interval: str = ""
-    mark: str = ""
-    """`ABOVE` or `BELOW` for a difference whose interval leaves zero out."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +81,7 @@ def category_table(section: Section, metric: str) -> Table:
             title=f"{LABELS[metric]} by category",
             columns=("method", *section.categories, MEAN),
             rows=tuple(
-                (Cell(method), *(_share(estimates[name]) for name in (*section.categories, MEAN)))
+                (Cell(method), *(share(estimates[name]) for name in (*section.categories, MEAN)))
                 for method, estimates in found.items()
             ),
             notes=(*_reading(section, found.values()), *_gaps(section, found), _images(section)),
@@ -126,7 +106,7 @@ def methods_table(section: Section) -> Table:
         title="Methods, mean over categories",
         columns=("method", *(LABELS[name] for name in known)),
         rows=tuple(
-            (Cell(method), *((_cost if name in COSTS else _share)(row[name]) for name in known))
+            (Cell(method), *((cost if name in COSTS else share)(row[name]) for name in known))
             for method, row in found.items()
         ),
         notes=(*_reading(section, found.values()), *METHOD_NOTES),
@@ -152,7 +132,7 @@ def difference_table(section: Section, reference: str, metric: str) -> Table:
             title=f"{LABELS[metric]}, difference to {reference}",
             columns=("method", *section.categories, MEAN),
             rows=tuple(
-                (Cell(method), *(_difference(row[name]) for name in (*section.categories, MEAN)))
+                (Cell(method), *(difference(row[name]) for name in (*section.categories, MEAN)))
                 for method, row in found.items()
                 if any(row.values())
             ),
@@ -180,7 +160,7 @@ def types_table(section: Section, metric: str) -> Table:
         section=section.name,
         title=f"{LABELS[metric]} by defect type",
         columns=("category", "defect type", *section.methods),
-        rows=tuple((Cell(line[0]), Cell(line[1]), *map(_share, row)) for line, row in found.items()),
+        rows=tuple((Cell(line[0]), Cell(line[1]), *map(share, row)) for line, row in found.items()),
         notes=(
             "Defect images of one type with all normal test images. Intervals cover the seeds alone, "
             "so one seed has none.",
@@ -201,45 +181,6 @@ def _tested_types(row: Row) -> list[str]:
 
 def _rows_of_type(rows: Rows, name: str) -> list[Row]:
     return of_type([row for row in rows if name in _tested_types(row)], name)
-
-
-def _share(found: Estimate | None) -> Cell:
-    if found is None:
-        return Cell(MISSING)
-    seeds = ONE_SEED if found.bounded and found.images_only else ""
-    interval = f"[{found.low:.3f}, {found.high:.3f}]" if found.bounded else ""
-    return Cell(f"{found.mean:.3f}{seeds}", interval)
-
-
-def _difference(found: Difference | None) -> Cell:
-    if found is None:
-        return Cell(MISSING)
-    mark = ABOVE if found.exceeds_zero else BELOW if found.falls_below_zero else ""
-    seeds = ONE_SEED if found.bounded and found.images_only else ""
-    interval = f"[{_signed(found.low)}, {_signed(found.high)}]" if found.bounded else ""
-    return Cell(f"{_signed(found.mean)}{seeds}", interval, mark)
-
-
-def _signed(number: float) -> str:
-    """With a sign as wide as a plus, which stays when the digits round to zero.
-
-    >>> _signed(0.0312), _signed(-0.0001), _signed(0.0)
-    ('+0.031', '−0.000', '0.000')
-    """
-    return f"{number:+.3f}".replace("-", "−") if number else "0.000"
-
-
-def _cost(found: Estimate | None) -> Cell:
-    return Cell(MISSING) if found is None else Cell(brief(found.mean))
-
-
-def brief(number: float) -> str:
-    """As many digits as a cost deserves.
-
-    >>> brief(2134.7), brief(180.2), brief(0.2134)
-    ('2,135', '180', '0.21')
-    """
-    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def _reading(section: Section, found: Iterable[dict[str, Any]]) -> Iterator[str]:

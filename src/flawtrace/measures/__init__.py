@@ -1,10 +1,20 @@
 """How good a detector is: metrics of maps against masks, and how far chance moves them.
 
 Maps, masks and scores enter; numbers, curves and intervals leave. `evaluate` takes a detector and samples;
-`metrics` and `replicates` know arrays alone, `statistics` the rows of a benchmark.
+`metrics` and `replicates` know arrays alone; `rows`, `bootstrap` and `statistics` the rows of a benchmark.
 """
 
-from flawtrace.measures import metrics, replicates, statistics
-from flawtrace.measures.evaluation import Case, Evaluation, evaluate
+from flawtrace.measures import bootstrap, metrics, replicates, rows, statistics
+from flawtrace.measures.evaluation import Case, Evaluation, evaluate, looks
 
-__all__ = ["Case", "Evaluation", "evaluate", "metrics", "replicates", "statistics"]
+__all__ = [
+    "Case",
+    "Evaluation",
+    "bootstrap",
+    "evaluate",
+    "looks",
+    "metrics",
+    "replicates",
+    "rows",
+    "statistics",
+]

@@ -1,7 +1,8 @@
 """Held-out numbers: a detector against images that it was not trained on."""
 
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from flawtrace.data import Sample
 from flawtrace.data.pieces import common_size, mask_at
 from flawtrace.detector import Detector, FalseAlarms, false_alarms
 from flawtrace.ground.devices import at_once
-from flawtrace.ground.shapes import AnomalyMap, Mask
+from flawtrace.ground.shapes import AnomalyMap, Image, Mask
 from flawtrace.measures.errors import NothingToEvaluateError
 from flawtrace.measures.metrics import Curve, pixel_f1, precision_recall_points, roc_points, summary
 from flawtrace.pictures.images import read_image
@@ -70,6 +71,36 @@ class Evaluation:
         }
 
 
+@dataclass(frozen=True)
+class Look:
+    """A few samples with the detector's maps of them."""
+
+    samples: Sequence[Sample]
+    maps: list[AnomalyMap]
+    seconds: float
+    """Of processor time, reading left out."""
+    done: int
+    """Samples so far, those left out among them."""
+
+
+def looks(
+    detector: Detector, samples: Sequence[Sample], size: Size, skip: Callable[[Image], bool] | None = None
+) -> Iterator[Look]:
+    """The samples' images, read as many at once as the device wants, with maps of one size (height, width).
+
+    Images that `skip` is true of are left out.
+    """
+    together = at_once(detector.device)
+    for start in range(0, len(samples), together):
+        chosen = samples[start : start + together]
+        read = [(sample, read_image(sample.image)) for sample in chosen]
+        kept = [(sample, image) for sample, image in read if not (skip and skip(image))]
+        started = time.process_time()
+        maps = detector.maps_at(size, [image for _, image in kept])
+        seconds = time.process_time() - started
+        yield Look([sample for sample, _ in kept], maps, seconds, start + len(chosen))
+
+
 def evaluate(
     detector: Detector, samples: Sequence[Sample], progress: Callable[[int, int], None] | None = None
 ) -> Evaluation:
@@ -83,11 +114,10 @@ def evaluate(
     """
     cases: list[Case] = []
     size = common_size(samples, detector.config)
-    together = at_once(detector.device)
-    for start in range(0, len(samples), together):
-        cases += _cases(detector, samples[start : start + together], size)
+    for look in looks(detector, samples, size, skip=detector.knows):
+        cases += [_case(*seen, detector.threshold) for seen in zip(look.samples, look.maps, strict=True)]
         if progress:
-            progress(min(start + together, len(samples)), len(samples))
+            progress(look.done, len(samples))
     if not any(case.sample.anomalous for case in cases):
         folder = Path(os.path.commonpath([sample.image for sample in samples]))
         raise NothingToEvaluateError(folder, len(cases), len(samples) - len(cases))
@@ -111,17 +141,6 @@ def evaluate(
         precision_recall=precision_recall_points(maps, masks),
         announced={} if detector.config.tile_side else detector.facts.false_alarms,
     )
-
-
-def _cases(detector: Detector, samples: Sequence[Sample], size: Size) -> list[Case]:
-    """The samples that the detector does not know, each with its anomaly map."""
-    pictures = [(sample, read_image(sample.image)) for sample in samples]
-    unknown = [(sample, image) for sample, image in pictures if not detector.knows(image)]
-    maps = detector.maps_at(size, [image for _, image in unknown])
-    return [
-        _case(sample, anomaly_map, detector.threshold)
-        for (sample, _), anomaly_map in zip(unknown, maps, strict=True)
-    ]
 
 
 def _case(sample: Sample, anomaly_map: AnomalyMap, threshold: float) -> Case:
