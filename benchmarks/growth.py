@@ -27,7 +27,7 @@ import torch
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from flawtrace import verbs
-from flawtrace.benchmark.cell import circumstances
+from flawtrace.comparison.cell import circumstances
 from flawtrace.detector.artefact import Detector
 from flawtrace.detector.facts import Facts
 from flawtrace.detector.stopwatch import measure

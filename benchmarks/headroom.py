@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from rows import arguments_of, run
 
-from flawtrace.benchmark.comparison import find_categories
-from flawtrace.benchmark.desk import SIDE, Desk
 from flawtrace.cli.flags import seeds_of
+from flawtrace.comparison.bench import find_categories
+from flawtrace.comparison.desk import SIDE, Desk
 from flawtrace.data.pieces import worked_on
 from flawtrace.data.protocols import trials
 from flawtrace.data.samples import Sample

@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from rows import arguments_of, run
 
-from flawtrace.benchmark.cell import looked
-from flawtrace.benchmark.comparison import find_categories
-from flawtrace.benchmark.desk import SIDE
 from flawtrace.cli.flags import seeds_of
+from flawtrace.comparison.bench import find_categories
+from flawtrace.comparison.cell import looked
+from flawtrace.comparison.desk import SIDE
 from flawtrace.data.pieces import mask_at
 from flawtrace.data.protocols import trials
 from flawtrace.data.samples import Sample, Split

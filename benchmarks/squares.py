@@ -18,12 +18,12 @@ import torch
 from choosers import Chooser, chosen_by, cross_entropies, trained
 from rows import arguments_of, run
 
-from flawtrace.benchmark.cell import circumstances, looked, results
-from flawtrace.benchmark.comparison import find_categories
-from flawtrace.benchmark.desk import Answer, Desk
-from flawtrace.benchmark.formats import to_markdown
-from flawtrace.benchmark.tables import summary_tables
 from flawtrace.cli.flags import seeds_of
+from flawtrace.comparison.bench import find_categories
+from flawtrace.comparison.cell import circumstances, looked, results
+from flawtrace.comparison.desk import Answer, Desk
+from flawtrace.comparison.formats import to_markdown
+from flawtrace.comparison.tables import summary_tables
 from flawtrace.data.protocols import Trial, trials
 from flawtrace.detector.artefact import Detector
 from flawtrace.detector.facts import Facts

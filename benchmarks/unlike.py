@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from flawtrace.benchmark.comparison import find_categories
+from flawtrace.comparison.bench import find_categories
 from flawtrace.data.samples import Category, Sample
 from flawtrace.data.splits import draw_split
 from flawtrace.ground.learner import generator

@@ -32,7 +32,7 @@ import torch
 from PIL import Image as Pillow
 
 from flawtrace import verbs
-from flawtrace.benchmark.comparison import read_rows
+from flawtrace.comparison.bench import read_rows
 from flawtrace.detector.artefact import Detector
 from flawtrace.ground.errors import FlawtraceError, OutputError
 from flawtrace.ground.files import LOCK_NAME, read_json, read_jsonl

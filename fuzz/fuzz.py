@@ -34,8 +34,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from PIL import Image as Pillow
 
-from flawtrace.benchmark.comparison import read_rows
-from flawtrace.benchmark.methods import read_methods
+from flawtrace.comparison.bench import read_rows
+from flawtrace.comparison.methods import read_methods
 from flawtrace.data.protocols import read_split
 from flawtrace.detector.artefact import Detector
 from flawtrace.detector.doubts import doubts

@@ -8,9 +8,9 @@ import torch
 from elsewhere import ELSEWHERE, elsewhere
 
 from flawtrace import verbs
-from flawtrace.benchmark.cell import run_cell
-from flawtrace.benchmark.desk import Desk
-from flawtrace.benchmark.methods import Method
+from flawtrace.comparison.cell import run_cell
+from flawtrace.comparison.desk import Desk
+from flawtrace.comparison.methods import Method
 from flawtrace.data.folders import read_category
 from flawtrace.data.protocols import Trial
 from flawtrace.data.splits import draw_split

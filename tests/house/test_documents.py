@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import flawtrace
 from flawtrace.cli import app as cli
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +61,11 @@ def test_every_file_has_its_line_in_the_architecture() -> None:
     wings = {folder for folder in (ROOT / "src/flawtrace").iterdir() if (folder / "__init__.py").exists()}
     files = {wing.name: {file.stem for file in wing.glob("*.py")} - {"__init__"} for wing in wings}
     assert architecture() == files
+
+
+def test_no_wing_hides_a_public_word() -> None:
+    wings = {folder.name for folder in (ROOT / "src/flawtrace").iterdir()}
+    assert wings.isdisjoint(flawtrace.__all__), "importing the wing would replace the word"
 
 
 def test_other_wings_import_public_words_alone() -> None:

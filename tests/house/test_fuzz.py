@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flawtrace.benchmark.comparison import read_rows
+from flawtrace.comparison.bench import read_rows
 from flawtrace.ground.errors import DamagedFileError
 
 FUZZ = Path(__file__).parents[2] / "fuzz/fuzz.py"

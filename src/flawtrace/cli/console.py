@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from flawtrace.benchmark import Benchmark, Plan, Row, Told
+    from flawtrace.comparison import Benchmark, Plan, Row, Told
     from flawtrace.data import Inspection
     from flawtrace.detector import Timing
     from flawtrace.measures import Evaluation

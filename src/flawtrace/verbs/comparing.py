@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flawtrace.benchmark import DEFAULT, Benchmark, Told, chosen, comparison, read_methods, write_board
+from flawtrace.comparison import DEFAULT, Benchmark, Told, bench, chosen, read_methods, write_board
 from flawtrace.data import CURVE
 from flawtrace.ground.devices import ready
 from flawtrace.ground.files import locked
@@ -25,7 +25,7 @@ def benchmark(
     retry: bool = False,
     reference: str | None = None,
     device: str = "cpu",
-    progress: Callable[[comparison.Plan, Told | comparison.Row], None] | None = None,
+    progress: Callable[[bench.Plan, Told | bench.Row], None] | None = None,
 ) -> Benchmark:
     """Run every method on every trial that has no row yet, and compare all rows.
 
@@ -34,17 +34,17 @@ def benchmark(
     per defect type under `k-per-type`, 1, 2, 5 and 10 unless named.
     """
     ready(device)
-    file = rows or Path(out) / comparison.ROWS_NAME
+    file = rows or Path(out) / bench.ROWS_NAME
     asked = chosen(read_methods(methods) if methods else DEFAULT, tuple(names))
-    categories = comparison.find_categories([Path(folder) for folder in folders])
-    design = comparison.Design(asked, tuple(protocols), tuple(seeds), tuple(labels or CURVE))
-    plan = comparison.plan(categories, design, file, retry)
+    categories = bench.find_categories([Path(folder) for folder in folders])
+    design = bench.Design(asked, tuple(protocols), tuple(seeds), tuple(labels or CURVE))
+    plan = bench.plan(categories, design, file, retry)
     if reference:
         chosen(asked, (reference,))
     with locked(Path(out), "splits", "logs", "maps"):
-        for message in comparison.run(plan.tasks, Path(out), file, jobs, peers=peers, device=device):
+        for message in bench.run(plan.tasks, Path(out), file, jobs, peers=peers, device=device):
             if progress:
                 progress(plan, message)
-    known = comparison.read_rows(file)
+    known = bench.read_rows(file)
     board = write_board(Path(out), known, reference) if known else None
     return Benchmark(tuple(known), tuple(map(str, plan.skipped)), board)

@@ -4,10 +4,10 @@ Categories, methods and a protocol enter; a row per cell (one method on one tria
 alone come tables, plots and a page. `methods` says what is compared, `cell` runs it, `tables` sums it up.
 """
 
-from flawtrace.benchmark import comparison
-from flawtrace.benchmark.board import write_board
-from flawtrace.benchmark.comparison import Benchmark, Plan, Row, Told
-from flawtrace.benchmark.methods import DEFAULT, chosen, read_methods
+from flawtrace.comparison import bench
+from flawtrace.comparison.bench import Benchmark, Plan, Row, Told
+from flawtrace.comparison.board import write_board
+from flawtrace.comparison.methods import DEFAULT, chosen, read_methods
 
 __all__ = [
     "DEFAULT",
@@ -15,8 +15,8 @@ __all__ = [
     "Plan",
     "Row",
     "Told",
+    "bench",
     "chosen",
-    "comparison",
     "read_methods",
     "write_board",
 ]

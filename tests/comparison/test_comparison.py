@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from flawtrace import verbs
-from flawtrace.benchmark import comparison
-from flawtrace.benchmark.cell import run_cell
-from flawtrace.benchmark.desk import Desk
-from flawtrace.benchmark.errors import MethodChangedError, NoCategoryError, SameNameError
-from flawtrace.benchmark.methods import Method, read_methods
+from flawtrace.comparison.cell import run_cell
+from flawtrace.comparison.desk import Desk
+from flawtrace.comparison.errors import MethodChangedError, NoCategoryError, SameNameError
+from flawtrace.comparison.methods import Method, read_methods
 from flawtrace.data.errors import MissingFolderError
 from flawtrace.data.folders import read_category
 from flawtrace.data.protocols import Trial
@@ -189,20 +188,20 @@ def test_an_error_is_run_again_only_when_asked(parts: Path, tmp_path: Path) -> N
     assert len(list(read_jsonl(tmp_path / "rows.jsonl"))) == 1
     compare(retry=True)
     assert len(list(read_jsonl(tmp_path / "rows.jsonl"))) == 2
-    assert len(comparison.read_rows(tmp_path / "rows.jsonl")) == 1
+    assert len(bench.read_rows(tmp_path / "rows.jsonl")) == 1
 
 
 def test_categories_are_found_below_the_named_folders(parts: Path, tmp_path: Path) -> None:
-    assert [c.root.name for c in comparison.find_categories([parts])] == ["bricks"]
-    assert [c.root.name for c in comparison.find_categories([parts / "bricks", parts])] == ["bricks"]
+    assert [c.root.name for c in bench.find_categories([parts])] == ["bricks"]
+    assert [c.root.name for c in bench.find_categories([parts / "bricks", parts])] == ["bricks"]
     with pytest.raises(NoCategoryError, match="empty"):
         (tmp_path / "empty").mkdir()
-        comparison.find_categories([tmp_path / "empty"])
+        bench.find_categories([tmp_path / "empty"])
     with pytest.raises(MissingFolderError):
-        comparison.find_categories([tmp_path / "nowhere"])
+        bench.find_categories([tmp_path / "nowhere"])
     with pytest.raises(SameNameError, match="bricks"):
         make_dataset(tmp_path / "bricks", side=64, num_normal=2, num_test_normal=1, num_per_type=1)
-        comparison.find_categories([parts, tmp_path])
+        bench.find_categories([parts, tmp_path])
 
 
 def test_a_category_with_one_type_is_told_and_the_rest_runs(
@@ -241,9 +240,9 @@ def test_where_rows_cannot_be_written_the_workers_stop_and_nothing_hangs(
     parts: Path, methods: Path, tmp_path: Path
 ) -> None:
     """Two trials at once, and a folder where the file should be; the second trial has not run to its end."""
-    design = comparison.Design(read_methods(methods), ("five-per-type",), (1, 2, 3))
-    plan = comparison.plan(comparison.find_categories([parts]), design, tmp_path / "none.jsonl")
+    design = bench.Design(read_methods(methods), ("five-per-type",), (1, 2, 3))
+    plan = bench.plan(bench.find_categories([parts]), design, tmp_path / "none.jsonl")
     (tmp_path / "rows").mkdir()
     with pytest.raises(OutputError, match="rows"):
-        list(comparison.run(plan.tasks, tmp_path / "out", tmp_path / "rows", jobs=2))
+        list(bench.run(plan.tasks, tmp_path / "out", tmp_path / "rows", jobs=2))
     assert list((tmp_path / "out/runs").glob("*/*")), "what was finished can be gone on with"

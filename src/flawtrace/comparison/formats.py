@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from flawtrace.benchmark.numbers import ABOVE, BELOW, Cell
-from flawtrace.benchmark.tables import LABELS, Table, first_method
+from flawtrace.comparison.numbers import ABOVE, BELOW, Cell
+from flawtrace.comparison.tables import LABELS, Table, first_method
 from flawtrace.measures.bootstrap import Estimate
 from flawtrace.measures.rows import COSTS, Rows
 from flawtrace.measures.statistics import Section, sections

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from flawtrace.benchmark.comparison import read_rows
-from flawtrace.benchmark.errors import UnknownMethodError
-from flawtrace.benchmark.methods import DEFAULT, Method, chosen, read_methods
+from flawtrace.comparison.bench import read_rows
+from flawtrace.comparison.errors import UnknownMethodError
+from flawtrace.comparison.methods import DEFAULT, Method, chosen, read_methods
 from flawtrace.ground.errors import SettingsError, UnknownSettingError
 
 

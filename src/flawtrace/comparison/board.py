@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flawtrace.benchmark import charts
-from flawtrace.benchmark.charts import Look
-from flawtrace.benchmark.formats import to_csv, to_latex, to_markdown
-from flawtrace.benchmark.tables import (
+from flawtrace.comparison import charts
+from flawtrace.comparison.charts import Look
+from flawtrace.comparison.formats import to_csv, to_latex, to_markdown
+from flawtrace.comparison.tables import (
     HEADLINE,
     LABELS,
     failures,

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flawtrace.benchmark.board import verdict, write_board
-from flawtrace.benchmark.formats import to_csv, to_latex, to_markdown
-from flawtrace.benchmark.numbers import ABOVE, BELOW
-from flawtrace.benchmark.tables import Table, summary_tables
+from flawtrace.comparison.board import verdict, write_board
+from flawtrace.comparison.formats import to_csv, to_latex, to_markdown
+from flawtrace.comparison.numbers import ABOVE, BELOW
+from flawtrace.comparison.tables import Table, summary_tables
 from flawtrace.measures.bootstrap import Difference
 from flawtrace.measures.rows import Row
 from flawtrace.measures.statistics import estimate, sections

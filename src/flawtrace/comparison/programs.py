@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import safetensors
 
-from flawtrace.benchmark.desk import SIDE, Answer, Desk, Tell
-from flawtrace.benchmark.errors import MapsError
-from flawtrace.benchmark.methods import Method
+from flawtrace.comparison.desk import SIDE, Answer, Desk, Tell
+from flawtrace.comparison.errors import MapsError
+from flawtrace.comparison.methods import Method
 from flawtrace.ground.files import write_text
 
 

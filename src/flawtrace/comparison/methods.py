@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError, model_validator
 
-from flawtrace.benchmark.errors import UnknownMethodError
+from flawtrace.comparison.errors import UnknownMethodError
 from flawtrace.ground.config import Config
 from flawtrace.ground.errors import SettingsError
 from flawtrace.ground.groups import Preset, Settings

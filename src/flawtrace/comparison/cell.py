@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from flawtrace.benchmark.desk import SIDE, Answer, Desk, Tell
-from flawtrace.benchmark.methods import Method
-from flawtrace.benchmark.programs import ask
+from flawtrace.comparison.desk import SIDE, Answer, Desk, Tell
+from flawtrace.comparison.methods import Method
+from flawtrace.comparison.programs import ask
 from flawtrace.data import Sample, Trial, write_split
 from flawtrace.detector import Detector, commit, versions
 from flawtrace.ground.devices import PROCESSOR, named

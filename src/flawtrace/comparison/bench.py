@@ -17,10 +17,10 @@ from typing import Any, TypeAlias
 
 import torch
 
-from flawtrace.benchmark.cell import run_cell
-from flawtrace.benchmark.desk import Desk
-from flawtrace.benchmark.errors import MethodChangedError, NoCategoryError, SameNameError, WorkerLostError
-from flawtrace.benchmark.methods import Method
+from flawtrace.comparison.cell import run_cell
+from flawtrace.comparison.desk import Desk
+from flawtrace.comparison.errors import MethodChangedError, NoCategoryError, SameNameError, WorkerLostError
+from flawtrace.comparison.methods import Method
 from flawtrace.data import CURVE, Category, MissingFolderError, Trial, read_category, trials
 from flawtrace.ground.errors import DamagedFileError, FlawtraceError
 from flawtrace.ground.files import append_json, read_jsonl

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flawtrace.benchmark.numbers import ABOVE, BELOW, MISSING, ONE_SEED, Cell, cost, difference, share
+from flawtrace.comparison.numbers import ABOVE, BELOW, MISSING, ONE_SEED, Cell, cost, difference, share
 from flawtrace.measures.bootstrap import Estimate
 from flawtrace.measures.rows import COSTS, Row, Rows, grouped, of_type
 from flawtrace.measures.statistics import MEAN, Section, across, estimate, sections
