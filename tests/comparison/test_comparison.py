@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from flawtrace import verbs
+from flawtrace.comparison import bench
 from flawtrace.comparison.cell import run_cell
 from flawtrace.comparison.desk import Desk
 from flawtrace.comparison.errors import MethodChangedError, NoCategoryError, SameNameError
