@@ -35,7 +35,6 @@ from flawtrace.ground.devices import named, peak_memory_mb, ready, settle
 from flawtrace.ground.learner import derive
 from flawtrace.ground.presets import load_config
 from flawtrace.method.cycle import scout
-from flawtrace.method.encoder import build
 from flawtrace.method.material import Prepared, prepare
 from flawtrace.pictures.images import read_image
 from flawtrace.training.study import Clock, Study
@@ -166,7 +165,7 @@ def ways(device: torch.device) -> tuple[str, ...]:
 
 def prepared(folder: Path, config: Config, device: torch.device) -> Prepared:
     split = pieces(draw_split(read_category(folder), config.labels, config.seed), config)
-    *_, found = prepare(split, build(config).to(device), config)
+    *_, found = prepare(split, config, torch.device(device))
     assert isinstance(found, Prepared)
     return found
 

@@ -71,7 +71,7 @@ def print_evaluation(evaluation: "Evaluation") -> None:
 
         found = evaluation.false_alarms
         out_console.print(
-            f"{found.alarms} of {found.images} normal images reach the threshold. "
+            f"False alarms: {found.alarms} of {found.images} normal images are called defective. "
             f"{announced_text(evaluation.announced, found)}"
         )
 

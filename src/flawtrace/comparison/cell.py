@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,12 +13,12 @@ from flawtrace.comparison.desk import SIDE, Answer, Desk, Tell
 from flawtrace.comparison.methods import Method
 from flawtrace.comparison.programs import ask
 from flawtrace.data import Sample, Trial, write_split
-from flawtrace.detector import Detector, commit, versions
+from flawtrace.detector import Detector, Prediction, commit, versions
 from flawtrace.ground.devices import PROCESSOR, named
 from flawtrace.ground.errors import FlawtraceError, FolderInUseError, OutputError
 from flawtrace.ground.memory import forget_peak
-from flawtrace.measures import looks
-from flawtrace.measures.metrics import Maps, summary
+from flawtrace.measures import decided, looks
+from flawtrace.measures.metrics import summary
 from flawtrace.measures.replicates import draws, replicates
 from flawtrace.training import Event, train
 
@@ -52,7 +53,7 @@ def results(desk: Desk, answer: Answer) -> dict[str, Any]:
         },
         "threshold": answer.threshold,
         "validation": answer.validation,
-        "replicates": replicates(answer.maps, desk.masks, answer.scores, answer.threshold, weights),
+        "replicates": replicates(answer.maps, desk.masks, answer.scores, answer.decided, weights),
     }
 
 
@@ -83,30 +84,31 @@ def _train(desk: Desk, method: Method, tell: Tell) -> Answer:
             tell(event.done / event.total, event.phase)
         else:
             trained = event
-    maps, seconds = looked(trained.detector, desk.trial.split.test)
+    predictions, seconds = looked(trained.detector, desk.trial.split.test)
     summary = trained.summary
     return Answer(
-        maps,
-        maps.max(axis=(1, 2)),
-        trained.detector.threshold,
+        torch.stack([prediction.anomaly_map for prediction in predictions]).numpy(),
+        np.array([prediction.score for prediction in predictions], dtype=np.float32),
+        decided(predictions),
+        asdict(trained.detector.thresholds),
         trained.detector.facts.validation,
         {
             "seconds": round(summary["processor_seconds"] + encoded.seconds, 1),
-            "predict_seconds": round(seconds / len(maps), 4),
+            "predict_seconds": round(seconds / len(predictions), 4),
             "peak_memory_mb": summary["peak_memory_mb"],
         },
     )
 
 
-def looked(detector: Detector, samples: Sequence[Sample]) -> tuple[Maps, float]:
-    """The detector's maps of the samples, and the processor time that they took, reading left out."""
+def looked(detector: Detector, samples: Sequence[Sample]) -> tuple[list[Prediction], float]:
+    """What the detector says of the samples, and the processor time that it took, reading left out."""
     seen = list(looks(detector, samples, (SIDE, SIDE)))
-    maps = torch.stack([anomaly_map for look in seen for anomaly_map in look.maps])
-    return maps.numpy(), sum(look.seconds for look in seen)
+    return [found for look in seen for found in look.predictions], sum(look.seconds for look in seen)
 
 
 def _summary(desk: Desk, answer: Answer, which: np.ndarray) -> dict[str, float | None]:
-    found = summary(answer.maps[which], desk.masks[which], answer.scores[which], answer.threshold)
+    part = answer.decided[which] if answer.decided else None
+    found = summary(answer.maps[which], desk.masks[which], answer.scores[which], part)
     return {name: None if value is None else round(value, 5) for name, value in found.items()}
 
 

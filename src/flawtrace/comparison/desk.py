@@ -15,14 +15,15 @@ from flawtrace.data import Trial
 from flawtrace.data.pieces import mask_at, pieces
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import ready
-from flawtrace.measures.metrics import Maps, Masks, Scores
-from flawtrace.method import Prepared, encoder, prepare
+from flawtrace.measures.metrics import Decided, Maps, Masks, Scores
+from flawtrace.method import Prepared, prepare
 
 SIDE = 256
 """Pixels along the maps that are compared; every method's image is the whole image at this size."""
 ENCODED_BY = (
     *("seed", "copies", "encoder", "orientations", "image_side", "tile_side", "normal_limit", "cell"),
     "profile.by_scale",
+    "variation",
 )
 """Settings that decide what `prepare` makes of the images."""
 Tell = Callable[[float, str], None]
@@ -35,8 +36,10 @@ class Answer:
 
     maps: Maps
     scores: Scores
-    threshold: float | None
-    """None where the method does not choose one."""
+    decided: Decided | None
+    """None where the method chooses no threshold."""
+    threshold: float | dict[str, float] | None
+    """By which it decided."""
     validation: dict[str, float] | None
     """Scores on held-out training labels, by which choices are made."""
     facts: dict[str, Any] = field(default_factory=dict)
@@ -75,15 +78,13 @@ class Desk:
     def encoded(self, config: Config) -> Encoded:
         """Kept for the next method with the same encoder; one at a time, because canvases are large."""
         shared = {name: attrgetter(name)(config) for name in ENCODED_BY}
-        key = json.dumps(shared)
+        key = json.dumps(shared, default=lambda settings: settings.model_dump())
         if key not in self._encoded:
             self._encoded = {key: self._encode(config)}
         return self._encoded[key]
 
     def _encode(self, config: Config) -> Encoded:
         started = time.process_time()
-        *_, prepared = prepare(
-            pieces(self.trial.split, config), encoder.build(config).to(self.device), config
-        )
+        *_, prepared = prepare(pieces(self.trial.split, config), config, self.device)
         assert isinstance(prepared, Prepared)
         return Encoded(prepared, time.process_time() - started)

@@ -12,6 +12,7 @@ from flawtrace.comparison.desk import SIDE, Answer, Desk, Tell
 from flawtrace.comparison.errors import MapsError
 from flawtrace.comparison.methods import Method
 from flawtrace.ground.files import write_text
+from flawtrace.measures.metrics import Decided
 
 
 def ask(desk: Desk, method: Method, tell: Tell) -> Answer:
@@ -58,4 +59,6 @@ def _read_answer(file: Path, count: int, command: str, log: Path) -> Answer:
         "peak_memory_mb": facts.get("peak_memory_mb"),
         "described": facts.get("settings"),
     }
-    return Answer(maps, scores.astype(np.float32), facts.get("threshold"), facts.get("validation"), known)
+    threshold = facts.get("threshold")
+    decided = None if threshold is None else Decided.at(maps, scores, float(threshold))
+    return Answer(maps, scores.astype(np.float32), decided, threshold, facts.get("validation"), known)

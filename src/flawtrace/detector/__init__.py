@@ -6,13 +6,14 @@ images is told in `alarms`, and what keeps a detector from being trusted in `dou
 """
 
 from flawtrace.detector import doubts
-from flawtrace.detector.alarms import FalseAlarms, alarm_text, announced_text, false_alarms, with_rate
+from flawtrace.detector.alarms import Errors, alarm_text, announced_text, quietest
 from flawtrace.detector.artefact import Detector
-from flawtrace.detector.decision import Prediction
+from flawtrace.detector.decision import Prediction, Thresholds
 from flawtrace.detector.errors import DoubtWarning, NothingToCompareError
 from flawtrace.detector.exporting import Export, export_onnx
 from flawtrace.detector.facts import Facts, commit, origin, versions
 from flawtrace.detector.file import FILE_NAME
+from flawtrace.detector.judge import Evidence, Judge, evidence
 from flawtrace.detector.runtime import AnyDetector, load
 from flawtrace.detector.stopwatch import Timing, measure
 
@@ -21,21 +22,24 @@ __all__ = [
     "AnyDetector",
     "Detector",
     "DoubtWarning",
+    "Errors",
+    "Evidence",
     "Export",
     "Facts",
-    "FalseAlarms",
+    "Judge",
     "NothingToCompareError",
     "Prediction",
+    "Thresholds",
     "Timing",
     "alarm_text",
     "announced_text",
     "commit",
     "doubts",
+    "evidence",
     "export_onnx",
-    "false_alarms",
     "load",
     "measure",
     "origin",
+    "quietest",
     "versions",
-    "with_rate",
 ]

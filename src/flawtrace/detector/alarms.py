@@ -14,8 +14,8 @@ CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class FalseAlarms:
-    """Normal images that reach the threshold, among so many that no predictor saw."""
+class Errors:
+    """So many of so many images got the wrong verdict: false alarms of normal ones, misses of others."""
 
     alarms: int
     images: int
@@ -28,7 +28,7 @@ class FalseAlarms:
         threshold above the k + 1 highest of n scores follows Beta(k + 1, n - k) (Wilks 1941), of which
         `high` is the 97.5 % quantile, and `low` is below the 2.5 % one.
 
-        >>> [round(rate, 3) for rate in FalseAlarms(0, 25).interval]
+        >>> [round(rate, 3) for rate in Errors(0, 25).interval]
         [0.0, 0.137]
         """
         tail = (1 - CONFIDENCE) / 2
@@ -43,18 +43,6 @@ class FalseAlarms:
         return {"alarms": self.alarms, "images": self.images, "low": round(low, 4), "high": round(high, 4)}
 
 
-def false_alarms(scores: Scores, threshold: float) -> FalseAlarms:
-    """Of the scores of normal images; one that reaches the threshold is an alarm."""
-    return FalseAlarms(int((scores >= threshold).sum()), len(scores))
-
-
-def with_rate(threshold: float, scores: Scores, rate: float | None) -> tuple[float, FalseAlarms]:
-    """The threshold, raised if more than `rate` of the normal images reach it, and how many still do."""
-    if rate is not None:
-        threshold = max(threshold, quietest(scores, rate))
-    return threshold, false_alarms(scores, threshold)
-
-
 def quietest(scores: Scores, rate: float) -> float:
     """The least threshold that at most `rate` of the scores of normal images reach.
 
@@ -67,10 +55,10 @@ def quietest(scores: Scores, rate: float) -> float:
     return float(np.nextafter(np.sort(scores)[::-1][allowed], np.inf))
 
 
-def announced_text(announced: dict[str, Any], found: FalseAlarms) -> str:
-    """What `FalseAlarms.to_json` announced, and how other normal images keep to it, in words.
+def announced_text(announced: dict[str, Any], found: Errors) -> str:
+    """What `Errors.to_json` announced, and how other normal images keep to it, in words.
 
-    >>> announced_text({"alarms": 0, "images": 25, "low": 0.0, "high": 0.1372}, FalseAlarms(1, 20))
+    >>> announced_text({"alarms": 0, "images": 25, "low": 0.0, "high": 0.1372}, Errors(1, 20))
     '0 to 137 per 1,000 were announced.'
     """
     if not announced.get("images"):
@@ -86,7 +74,7 @@ def announced_text(announced: dict[str, Any], found: FalseAlarms) -> str:
 
 
 def alarm_text(found: dict[str, Any], what: str = "image") -> str:
-    """What `FalseAlarms.to_json` says of images, or of tiles, in words.
+    """What `Errors.to_json` says of images, or of tiles, in words.
 
     >>> alarm_text({"alarms": 0, "images": 25, "low": 0.0, "high": 0.1372})
     '0 of 25 normal images that no predictor saw; expect 0 to 137 per 1,000 normal images (95 %)'

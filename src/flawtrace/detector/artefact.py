@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flawtrace.data.pieces import worked_on
-from flawtrace.detector.decision import Prediction, decided
+from flawtrace.detector.decision import Prediction, Thresholds, decided
 from flawtrace.detector.errors import DamagedDetectorError
 from flawtrace.detector.facts import Facts, parsed
 from flawtrace.detector.file import FILE_NAME, FORMAT, checksum, read_file
+from flawtrace.detector.judge import Judge, evidence
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import ON_PROCESSOR, at_once, batches, sent
 from flawtrace.ground.files import write_bytes
@@ -27,13 +28,16 @@ from flawtrace.method import Reader, autoencoder, encoder, predictor
 from flawtrace.pictures.images import digest, squared
 from flawtrace.pictures.tiles import Size, joined_map
 
+LATER = ("reader.memory.", "judge.")
+"""What detectors of format 3 did not have."""
+
 AnyImage: TypeAlias = Float[Tensor, "3 _h _w"]
 AnyMap: TypeAlias = Float[Tensor, "_h _w"]
 """Of which each in a list can have its own size."""
 
 
 class Detector(nn.Module):
-    """A reader, with snapshots of one autoencoder's training, and the predictors that see what it shows."""
+    """A reader, with snapshots of one autoencoder's training, predictors of what it shows, and a judge."""
 
     def __init__(
         self,
@@ -41,12 +45,14 @@ class Detector(nn.Module):
         facts: Facts,
         reader: Reader,
         members: Sequence[predictor.Predictor],
+        judge: Judge | None = None,
     ) -> None:
         super().__init__()
         self.config = config
         self.facts = facts
         self.reader = reader
         self.members = nn.ModuleList(members)
+        self.judge = judge or Judge()
         self.eval().requires_grad_(False)
 
     @classmethod
@@ -63,8 +69,8 @@ class Detector(nn.Module):
         )
 
     @property
-    def threshold(self) -> float:
-        return self.facts.threshold
+    def thresholds(self) -> Thresholds:
+        return self.facts.thresholds
 
     @property
     def header(self) -> dict[str, Any]:
@@ -79,25 +85,44 @@ class Detector(nn.Module):
     def device(self) -> torch.device:
         return self.reader.novelty.place.device
 
+    def predictions_at(self, size: Size, images: Sequence[AnyImage]) -> list[Prediction]:
+        """Of images (3, h, w) of any sizes, each looked at in its own working size, with maps of `size`."""
+        fitted = [worked_on(image, self.config) for image in images]
+        predictions: list[Prediction] = []
+        for _, alike in groupby(zip(images, fitted, strict=True), key=lambda pair: pair[1].shape):
+            originals, squares = zip(*alike, strict=True)
+            maps, scores = self._looked(sent(torch.stack(squares), self.device))
+            maps = maps if maps.shape[1:] == size else resized(maps, *size)
+            predictions += [self._decided(*found) for found in zip(originals, maps, scores, strict=True)]
+        return predictions
+
     @torch.no_grad()
     def anomaly_maps(self, images: Images) -> ErrorMaps:
         """Probability of a defect per pixel, of images (b, 3, h, w) at a working size, tile by tile."""
+        return self._looked(images)[0]
+
+    @torch.no_grad()
+    def _looked(self, images: Images) -> tuple[ErrorMaps, PerImage]:
+        """Maps and scores of images (b, 3, h, w) at a working size, on the processor."""
         side = self.config.image_side
         if images.shape[2:] == (side, side):
-            return torch.cat([self._maps(batch) for batch in batches(images)])
-        return torch.stack([joined_map(image, side, self._maps) for image in images])
+            parts = [self.answer(batch) for batch in batches(images)]
+            return torch.cat([maps for maps, _ in parts]).cpu(), torch.cat(
+                [found for _, found in parts]
+            ).cpu()
+        together = at_once(self.device)
+        several = [Tiled(self.answer) for _ in images]
+        joined = [joined_map(one, side, look, together) for one, look in zip(images, several, strict=True)]
+        return torch.stack(joined).cpu(), torch.tensor([look.score for look in several])
 
-    def maps_at(self, size: Size, images: Sequence[AnyImage]) -> list[AnyMap]:
-        """Maps of images (3, h, w) of any sizes, each looked at in its own working size, all at `size`."""
-        fitted = [worked_on(image, self.config) for image in images]
-        maps: list[AnyMap] = []
-        for _, alike in groupby(fitted, key=lambda image: image.shape):
-            found = self.anomaly_maps(sent(torch.stack(list(alike)), self.device)).cpu()
-            maps += found if found.shape[1:] == size else resized(found, *size)
-        return maps
-
-    def _maps(self, images: Images) -> ErrorMaps:
-        return self.agreed(self.reader(images))
+    def answer(self, images: Images) -> tuple[ErrorMaps, PerImage]:
+        """Maps and scores of squares of the side that the predictors work on."""
+        views = self.reader(images)
+        maps = self.agreed(views)
+        if self.config.score == "maximum":
+            return maps, maps.amax(dim=(1, 2))
+        distances = self.reader.memory(views.canvases)
+        return maps, self.judge(evidence(maps, views.novelties, distances))
 
     def agreed(self, views: predictor.Views) -> ErrorMaps:
         """The mean of what all members say."""
@@ -105,21 +130,28 @@ class Detector(nn.Module):
         return torch.stack([member.probabilities(views) for member in members]).mean(dim=0)
 
     def forward(self, images: Images) -> tuple[ErrorMaps, Masks, PerImage]:
-        """Map, mask and score of images (b, 3, h, w) in [0, 1], of any one size: all that `predict` does.
+        """Map, mask and score of images (b, 3, h, w) in [0, 1], of any one size.
 
-        In one piece, so that it can be exported; `predict` and `anomaly_maps` are kinder to memory. With
-        `tile_side` the images are tiles: whoever runs the graph cuts and joins.
+        In one piece, so that it can be exported; `predict` and `anomaly_maps` are kinder to memory. The mask
+        has all pixels of outlines where the score is not OK; `predict` leaves out regions without a peak.
+        With `tile_side` the images are tiles: whoever runs the graph cuts and joins.
         """
-        maps = resized(self._maps(squared(images, self.config.image_side)), *images.shape[2:])
-        return maps, maps >= self.threshold, maps.amax(dim=(1, 2))
+        found, scores = self.answer(squared(images, self.config.image_side))
+        maps = resized(found, *images.shape[2:])
+        masks = (maps >= self.thresholds.outline) & (scores >= self.thresholds.unsure)[:, None, None]
+        return maps, masks, scores
 
     def predict(self, image: Image) -> Prediction:
         """Of one image (3, h, w) in [0, 1], of any size."""
         device = self.device
-        anomaly_map = map_of(
-            image, self.config, lambda tiles: self.anomaly_maps(sent(tiles, device)).cpu(), at_once(device)
-        )
-        return decided(image, anomaly_map, self.facts)
+        look = Tiled(lambda tiles: self.answer(sent(tiles, device)))
+        with torch.no_grad():
+            anomaly_map = map_of(image, self.config, look, at_once(device))
+        return self._decided(image, anomaly_map, look.score)
+
+    def _decided(self, image: Image, anomaly_map: AnomalyMap, score: float | Tensor) -> Prediction:
+        final = float(anomaly_map.max()) if self.config.score == "maximum" else float(score)
+        return decided(image, anomaly_map, final, self.thresholds, self.facts.familiar)
 
     def knows(self, image: Image) -> bool:
         """Whether it was trained on this image (3, h, w), told by content."""
@@ -141,18 +173,33 @@ class Detector(nn.Module):
         """
         file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
         header, state = read_file(file)
+        if header.get("checksum") not in (None, checksum(state)):
+            raise DamagedDetectorError(file, "its weights are not those that were written")
         try:
             config, facts = parsed(header, file)
             with seeded(0):
                 detector = cls.untrained(config, facts)
+            if header["format"] < FORMAT:  # without memory and judge, which a single threshold does not need
+                state = {n: t for n, t in detector.state_dict().items() if n.startswith(LATER)} | state
             detector.load_state_dict(state)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise DamagedDetectorError(file, str(error)) from error
-        if header.get("checksum") not in (None, checksum(state)):
-            raise DamagedDetectorError(file, "its weights are not those that were written")
         if not all(tensor.isfinite().all() for tensor in state.values()):
             raise DamagedDetectorError(file, "some weights are not finite numbers")
         return detector
+
+
+class Tiled:
+    """Looks at tiles of one image: hands their maps on, and keeps the highest of their scores."""
+
+    def __init__(self, answer: Callable[[Images], tuple[ErrorMaps, PerImage]]) -> None:
+        self._answer = answer
+        self.score = 0.0
+
+    def __call__(self, tiles: Images) -> ErrorMaps:
+        maps, scores = self._answer(tiles)
+        self.score = max(self.score, float(scores.max()))
+        return maps.cpu()
 
 
 def map_of(

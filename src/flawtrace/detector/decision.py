@@ -1,16 +1,52 @@
-"""What an image's map means: its mask, its score and the verdict."""
+"""What an image's map and score mean: its mask, and the verdict.
+
+Four numbers decide. A pixel belongs to an outline from `outline` on; a region of such pixels counts if its
+highest value reaches `peak` (hysteresis, Canny 1986). An image is DEFECT from the score `defect` on, and
+UNSURE from `unsure` on. Mask and verdict never disagree: what is DEFECT shows a region, what is OK none.
+"""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import numpy as np
+import torch
 from jaxtyping import Float
+from skimage.measure import label
 from torch import Tensor
 
-from flawtrace.detector.facts import Facts
 from flawtrace.ground.shapes import AnomalyMap, Image, Mask
-from flawtrace.pictures.traits import unlike
+from flawtrace.pictures.traits import Ranges, unlike
 
 Verdict: TypeAlias = Literal["OK", "DEFECT", "UNSURE"]
+
+SPOT = 0.5
+"""Of a map's highest value: what is marked where an image is DEFECT and no pixel reaches `outline`."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    outline: float
+    """The probability from which a pixel belongs to a region."""
+    peak: float
+    """The probability that a region has to reach somewhere."""
+    defect: float
+    """The score from which an image is DEFECT."""
+    unsure: float
+    """The score from which an image is UNSURE; at most `defect`."""
+
+    def __post_init__(self) -> None:
+        if not (self.outline <= self.peak and self.unsure <= self.defect):
+            raise ValueError(f"outline must not be above peak, nor unsure above defect: {self}")
+
+    @classmethod
+    def single(cls, threshold: float) -> "Thresholds":
+        """One number for everything, where the score is the map's maximum."""
+        return cls(threshold, threshold, threshold, threshold)
+
+    def verdict(self, score: float) -> Verdict:
+        if score >= self.defect:
+            return "DEFECT"
+        return "UNSURE" if score >= self.unsure else "OK"
 
 
 @dataclass(frozen=True)
@@ -18,24 +54,51 @@ class Prediction:
     anomaly_map: AnomalyMap
     """Probability of a defect per pixel, in [0, 1], at the image's own size."""
     mask: Mask
-    """Where the map reaches the threshold."""
+    """The regions that count; none where the verdict is OK."""
     score: float
-    """The map's maximum: at or above the threshold exactly when the mask shows a defect."""
+    """How likely the image shows a defect, in [0, 1]."""
+    verdict: Verdict
     doubt: str | None = None
-    """Why the map is not to be trusted, if the image is unlike all training images."""
+    """Why the detector is unsure."""
 
     @property
     def anomalous(self) -> bool:
         return bool(self.mask.any())
 
-    @property
-    def verdict(self) -> Verdict:
-        if self.doubt:
-            return "UNSURE"
-        return "DEFECT" if self.anomalous else "OK"
+
+def decided(
+    image: Image, anomaly_map: Float[Tensor, "_h _w"], score: float, thresholds: Thresholds, familiar: Ranges
+) -> Prediction:
+    """What an image's map and score mean; one unlike the `familiar` images is UNSURE, whatever they say."""
+    verdict = thresholds.verdict(score)
+    mask = marked(anomaly_map, thresholds, verdict)
+    doubt = unlike(image, familiar)
+    if doubt is None and verdict == "UNSURE":
+        doubt = f"its score lies between {thresholds.unsure:.3f} and {thresholds.defect:.3f}"
+    return Prediction(anomaly_map, mask, score, "UNSURE" if doubt else verdict, doubt)
 
 
-def decided(image: Image, anomaly_map: Float[Tensor, "h w"], facts: Facts) -> Prediction:
-    """What an image's map means to a detector with these facts."""
-    mask = anomaly_map >= facts.threshold
-    return Prediction(anomaly_map, mask, float(anomaly_map.max()), unlike(image, facts.familiar))
+def marked(anomaly_map: Float[Tensor, "h w"], thresholds: Thresholds, verdict: Verdict) -> Mask:
+    """The mask of an image with this verdict."""
+    if verdict == "OK":
+        return torch.zeros_like(anomaly_map, dtype=torch.bool)
+    highest = float(anomaly_map.max())
+    if highest < thresholds.outline:
+        return anomaly_map >= SPOT * highest
+    return regions(anomaly_map, thresholds.outline, min(thresholds.peak, highest))
+
+
+def regions(anomaly_map: Float[Tensor, "h w"], outline: float, peak: float) -> Mask:
+    """Sets of 8-connected pixels at or above `outline`, as far as they reach `peak` somewhere.
+
+    >>> regions(torch.tensor([[0.3, 0.9, 0.0, 0.3]]), outline=0.2, peak=0.5).tolist()
+    [[True, True, False, False]]
+    """
+    values = anomaly_map.numpy()
+    if outline == peak:
+        return torch.from_numpy(values >= outline)
+    labels = label(values >= outline, connectivity=2)
+    counts = np.zeros(int(labels.max()) + 1, dtype=bool)
+    counts[np.unique(labels[values >= peak])] = True
+    counts[0] = False
+    return torch.from_numpy(counts[labels])

@@ -7,8 +7,8 @@ from flawtrace.detector.facts import Facts
 
 HARDLY_FOUND = 0.3
 """Pixel F1 on held-out labels below which the threshold is worth little."""
-DEARLY_BOUGHT = 0.8
-"""Share of the best F1 below which a threshold that was raised is worth a warning."""
+HARDLY_SEPARATED = 0.6
+"""F1 of held-out images, DEFECT against normal, below which verdicts are worth little."""
 MANY_ALARMS = 0.2
 """Share of normal images called defective from which on nobody will use the detector."""
 DEAD = 0.05
@@ -18,18 +18,20 @@ DEAD = 0.05
 def doubts(facts: Facts) -> Iterator[str]:
     """From what a detector knows about itself."""
     best = facts.validation.get("pixel_f1_max", 1.0)
-    reached = facts.validation.get("pixel_f1", best)
+    separated = facts.validation.get("image_f1", 1.0)
     if best < HARDLY_FOUND:
         yield (
             f"The detector hardly finds the defects of labels that it has not seen: their best pixel F1 is "
             f"{best:.3f}, so its threshold says little. More labels per type help most; --tile-side shows "
             "small defects larger, and features find more than pixels."
         )
-    elif reached < best * DEARLY_BOUGHT:
+    elif separated < HARDLY_SEPARATED:
+        missed, alarms = facts.misses, facts.false_alarms
         yield (
-            "The limit on false alarms costs: at the threshold that keeps to it, pixel F1 on held-out labels "
-            f"is {reached:.3f} instead of {best:.3f}, and {facts.validation.get('found', 0):.0%} of their "
-            "images are found. Allow more (--max-false-alarms), or look at the normal images that score most."
+            f"The detector hardly tells defective images from normal ones: of {missed.get('images', 0)} "
+            f"held-out defect images it calls {missed.get('alarms', 0)} OK, of {alarms.get('images', 0)} normal "
+            f"ones {alarms.get('alarms', 0)} DEFECT. More labels per type help most; with a limit on one kind "
+            "of error (--max-false-alarms, --max-misses), allow more of it."
         )
     alarms, images = (facts.false_alarms.get(name, 0) for name in ("alarms", "images"))
     if alarms > images * MANY_ALARMS:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LARGEST_DIFFERENCE = 1e-4
 """Of the map, between the exported detector and the one it comes from."""
+LARGEST_SCORE_DIFFERENCE = 1e-3
+"""Of the score, likewise."""
 OUTPUTS = ("map", "mask", "score")
 
 
@@ -64,8 +66,9 @@ def _difference(detector: Detector, exported: OnnxDetector, image: Image, file: 
     ours, theirs = detector.predict(image), exported.predict(image)
     difference = float((ours.anomaly_map - theirs.anomaly_map).abs().max())
     wrong = ours.mask != theirs.mask
-    on_the_edge = (ours.anomaly_map - detector.threshold).abs() <= difference
-    if difference > LARGEST_DIFFERENCE or (wrong & ~on_the_edge).any():
+    on_the_edge = (ours.anomaly_map - detector.thresholds.outline).abs() <= difference
+    apart = abs(ours.score - theirs.score) > LARGEST_SCORE_DIFFERENCE
+    if difference > LARGEST_DIFFERENCE or apart or (wrong & ~on_the_edge).any():
         raise UnfaithfulExportError(file, difference, LARGEST_DIFFERENCE, int(wrong.sum()))
     return difference
 

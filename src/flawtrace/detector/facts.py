@@ -10,9 +10,13 @@ from typing import Any
 
 import torch
 
+from flawtrace.detector.decision import Thresholds
 from flawtrace.ground.config import Config
 from flawtrace.ground.presets import stored_config
 from flawtrace.pictures.traits import MEANINGS, Ranges
+
+NUMBERS = ("validation", "false_alarms", "decision", "misses")
+"""Facts that are numbers by name."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class Facts:
     """What a detector knows about its own training; stored in the file's header."""
 
     threshold: float
-    """The probability from which a pixel counts as defective, chosen on held-out training labels."""
+    """The probability from which a pixel belongs to an outline, chosen on held-out training labels."""
     validation: dict[str, float]
     """Scores on those held-out labels."""
     digests: tuple[str, ...]
@@ -30,9 +34,19 @@ class Facts:
     versions: dict[str, str]
     """As `origin` gave them."""
     false_alarms: dict[str, Any] = field(default_factory=dict)
-    """On normal images that no predictor saw: how many, of how many, and the rates this allows."""
+    """On normal images new to the predictors: how many, of how many, and the rates this allows."""
     familiar: Ranges = field(default_factory=dict)
     """What training images look like from afar; nothing is known of it where this is empty."""
+    decision: dict[str, float] = field(default_factory=dict)
+    """`peak`, `defect` and `unsure` of `Thresholds`; empty where one threshold decides everything."""
+    misses: dict[str, Any] = field(default_factory=dict)
+    """On held-out defect images: how many are OK, of how many, and the rates this allows."""
+
+    @property
+    def thresholds(self) -> Thresholds:
+        if not self.decision:
+            return Thresholds.single(self.threshold)
+        return Thresholds(self.threshold, **self.decision)
 
 
 def parsed(header: dict[str, Any], file: Path) -> tuple[Config, Facts]:
@@ -41,8 +55,9 @@ def parsed(header: dict[str, Any], file: Path) -> tuple[Config, Facts]:
     known = {name: (float(low), float(high)) for name, (low, high) in said.get("familiar", {}).items()}
     if known and not {"contrast"} <= set(known) <= set(MEANINGS):
         raise KeyError(f"familiar traits {', '.join(known)}")
-    numbers = {name: _numbers(said.get(name, {})) for name in ("validation", "false_alarms")}
+    numbers = {name: _numbers(said.get(name, {})) for name in NUMBERS}
     facts = Facts(**{**said, "digests": tuple(said["digests"]), "familiar": known, **numbers})
+    facts.thresholds  # noqa: B018 (numbers that contradict each other are damage, and found here)
     return stored_config(header["config"], where=str(file)), facts
 
 

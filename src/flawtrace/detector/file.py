@@ -13,8 +13,10 @@ from torch import Tensor
 
 from flawtrace.detector.errors import DamagedDetectorError, ForeignDetectorError
 
-FORMAT = 3
+FORMAT = 4
 """Raised when a reader of older files would go wrong."""
+READ = (3, 4)
+"""Formats that this version reads; 3 had one threshold, and no memory or judge."""
 FILE_NAME = "detector.safetensors"
 
 
@@ -46,6 +48,6 @@ def read_file(file: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         header = json.loads(metadata["flawtrace"])
     except ValueError as error:
         raise DamagedDetectorError(file, f"its header is no JSON: {error}") from error
-    if header.get("format") != FORMAT:
+    if header.get("format") not in READ:
         raise ForeignDetectorError(file, f"it has format {header.get('format')}, this version reads {FORMAT}")
     return header, state

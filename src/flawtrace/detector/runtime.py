@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from flawtrace.detector.artefact import Detector, map_of, resized
-from flawtrace.detector.decision import Prediction, decided
+from flawtrace.detector.artefact import Detector, Tiled, map_of, resized
+from flawtrace.detector.decision import Prediction, Thresholds, decided
 from flawtrace.detector.errors import (
     DamagedDetectorError,
     ForeignDetectorError,
@@ -22,7 +22,7 @@ from flawtrace.detector.facts import Facts, parsed
 from flawtrace.detector.seal import intact
 from flawtrace.ground.config import Config
 from flawtrace.ground.groups import RuntimeName
-from flawtrace.ground.shapes import AnomalyMap, Image, Images
+from flawtrace.ground.shapes import Image, Images, PerImage
 from flawtrace.pictures.images import squared
 
 if TYPE_CHECKING:
@@ -39,20 +39,19 @@ class Exported:
         self.content, self.file = content, file
 
     @property
-    def threshold(self) -> float:
-        return self.facts.threshold
+    def thresholds(self) -> Thresholds:
+        return self.facts.thresholds
 
     def predict(self, image: Image) -> Prediction:
         """Of one image (3, h, w) in [0, 1], of any size."""
-        return decided(image, self._map(image), self.facts)
+        look = Tiled(self.answer)
+        whole = self.config.tile_side is None
+        anomaly_map = look(image[None])[0] if whole else map_of(image, self.config, look)
+        score = float(anomaly_map.max()) if self.config.score == "maximum" else look.score
+        return decided(image, anomaly_map, score, self.thresholds, self.facts.familiar)
 
-    def _map(self, image: Image) -> AnomalyMap:
-        if self.config.tile_side is None:
-            return self.maps(image[None])[0]
-        return map_of(image, self.config, self.maps)
-
-    def maps(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
-        """Probability of a defect per pixel; with `tile_side` the images are tiles."""
+    def answer(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b h w"], PerImage]:
+        """Maps (probability of a defect per pixel) and scores; with `tile_side` the images are tiles."""
         raise NotImplementedError
 
     def compiled(self, content: bytes) -> Callable[[Images], object]:
@@ -72,9 +71,9 @@ class OnnxDetector(Exported):
         self._session = _session(content, file)
         super().__init__(self._session.get_modelmeta().custom_metadata_map, content, file)
 
-    def maps(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
-        (maps,) = self._session.run(["map"], {"images": images.numpy()})
-        return torch.from_numpy(maps)
+    def answer(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b h w"], PerImage]:
+        maps, scores = self._session.run(["map", "score"], {"images": images.numpy()})
+        return torch.from_numpy(maps), torch.from_numpy(scores)
 
     def compiled(self, content: bytes) -> Callable[[Images], object]:
         session = _session(content, self.file)
@@ -95,10 +94,10 @@ class OpenvinoDetector(Exported):
         super().__init__(_metadata(content, file), content, file)
         self._model = _model(content, file)
 
-    def maps(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
-        square = squared(images, self.config.image_side)
-        maps = torch.from_numpy(self._model(square.numpy())["map"].copy())
-        return resized(maps, *images.shape[2:])
+    def answer(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b h w"], PerImage]:
+        found = self._model(squared(images, self.config.image_side).numpy())
+        maps, scores = (torch.from_numpy(found[name].copy()) for name in ("map", "score"))
+        return resized(maps, *images.shape[2:]), scores
 
     def compiled(self, content: bytes) -> Callable[[Images], object]:
         model = _model(content, self.file)

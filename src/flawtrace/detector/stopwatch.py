@@ -81,7 +81,7 @@ def look(detector: AnyDetector, images: Images) -> Any:
     if detector.config.tile_side is not None:
         return [detector.predict(image) for image in images.cpu()]
     if not isinstance(detector, Detector):
-        return detector.maps(images)
+        return detector.answer(images)
     maps = detector.anomaly_maps(squared(images, detector.config.image_side))
     return resized(maps, *images.shape[2:])
 

@@ -20,6 +20,7 @@ from flawtrace.ground.groups import (
     SamplerConfig,
     Settings,
     UnitInterval,
+    VariationConfig,
 )
 
 
@@ -49,12 +50,17 @@ class Config(Settings):
     """Pixels along one cell of the canvas, the grid that the autoencoder reconstructs."""
     max_false_alarms: UnitInterval | None = None
     """Share of held-out normal images (or tiles) that may reach the threshold; None: wherever F1 is best."""
+    max_misses: UnitInterval | None = None
+    """Share of held-out defect images (or tiles) that may be OK; None: wherever both errors are fewest."""
+    score: Literal["evidence", "maximum"] = "evidence"
+    """What an image's score is: evidence weighed by held-out images, or the highest value of its map."""
     cycles: PositiveInt = 12
     """Cycles over which policy and predictor learn, before the one that makes the detector."""
     updates: PositiveInt = 100
     """Autoencoder updates of a cycle."""
     last_updates: PositiveInt = 1000
     """Autoencoder updates of the last cycle, which makes the detector."""
+    variation: VariationConfig = VariationConfig()
     sampler: SamplerConfig = SamplerConfig()
     policy: PolicyConfig = PolicyConfig()
     reward: RewardConfig = RewardConfig()

@@ -19,6 +19,7 @@ SamplerName: TypeAlias = Literal["learned", "random-walk", "uniform", "edge-guid
 ProtocolName: TypeAlias = Literal["five-per-type", "k-per-type", "one-third", "unseen-type"]
 RuntimeName: TypeAlias = Literal["torch", "onnx", "openvino"]
 PredictorInput: TypeAlias = Literal["profile", "canvas", "picture"]
+Border: TypeAlias = Literal["continued", "black"]
 NoveltyOf: TypeAlias = Literal["reconstruction", "canvas", "nothing"]
 """What novelty is measured on: how the last snapshot misses the canvas, the canvas itself, or nothing."""
 UnitInterval: TypeAlias = Annotated[float, Field(ge=0, le=1)]
@@ -26,6 +27,34 @@ UnitInterval: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class VariationConfig(Settings):
+    """What normal images vary in; None is measured on them when training begins."""
+
+    ways: tuple[Annotated[int, Field(ge=0, le=7)], ...] | None = None
+    """Ways round in which a part is seen: 0 as it is, 1 to 3 by quarter turns, 4 to 7 the same mirrored."""
+    angle: Annotated[float, Field(ge=0, le=180)] | None = None
+    """Degrees by which copies of labelled images are turned at most, either way."""
+    shift: UnitInterval | None = None
+    """Share of the side by which copies are shifted at most."""
+    scale: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Share by which copies are larger or smaller at most."""
+    shear: Annotated[float, Field(ge=0, le=60)] | None = None
+    """Degrees by which copies are sheared at most; two thirds of the angle where it is measured."""
+    light: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Share by which copies are brighter or darker at most."""
+    border: Border = "continued"
+    """What comes into a copy from outside the image: the image mirrored at its border, or black."""
+    other_days: UnitInterval = 0.5
+    """Share of the normal images, and of the copies, that are learnt from as another day's camera might take
+    them: moved and lit a little, and blurred, compressed or noisy."""
+
+    @model_validator(mode="after")
+    def ways_go_together(self) -> "VariationConfig":
+        if self.ways is not None and (0 not in self.ways or sorted(set(self.ways)) != list(self.ways)):
+            raise ValueError(f"ways {self.ways} must begin with 0 and name each way once, in order")
+        return self
 
 
 class SamplerConfig(Settings):

@@ -24,9 +24,20 @@ PAPER: dict[str, Any] = {
     "encoder": "pixels",
     "orientations": 1,
     "cell": 1,
+    "score": "maximum",
     "cycles": 100,
     "updates": 20,
     "last_updates": 20,
+    "variation": {
+        "ways": (0, 2, 4, 6),
+        "angle": 30.0,
+        "shift": 0.1,
+        "scale": 0.0,
+        "shear": 20.0,
+        "light": 0.0,
+        "border": "black",
+        "other_days": 0.0,
+    },
     "sampler": {"walkers": 32, "patch_side": 64, "crop_side": 128, "stride": 24},
     "policy": {"widths": (16, 32, 32, 64, 64), "hidden": 256, "batch_norm": True, "learns_from": 15},
     "reward": {"standardized_texture": False, "prediction_as": "value"},
@@ -50,6 +61,9 @@ PAPER: dict[str, Any] = {
     },
 }
 """The published sizes (METHOD: arXiv 2511.20270 and its first author's script)."""
+
+BEFORE_VARIATION: dict[str, Any] = {**PAPER["variation"], "ways": tuple(range(8))}
+"""What every training did before it measured what normal images vary in."""
 
 
 def load_config(
@@ -97,7 +111,8 @@ def stored_config(tree: Any, where: str) -> Config:
 
     What a file from before there was a choice does not say is what was done then.
     """
-    return parse_config({"orientations": 1, **tree} if isinstance(tree, dict) else tree, where)
+    before = {"orientations": 1, "variation": BEFORE_VARIATION, "score": "maximum"}
+    return parse_config({**before, **tree} if isinstance(tree, dict) else tree, where)
 
 
 def nearest(name: str, names: "tuple[str, ...] | list[str]") -> str | None:

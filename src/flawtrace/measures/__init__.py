@@ -5,12 +5,13 @@ Maps, masks and scores enter; numbers, curves and intervals leave. `evaluate` ta
 """
 
 from flawtrace.measures import bootstrap, metrics, replicates, rows, statistics
-from flawtrace.measures.evaluation import Case, Evaluation, evaluate, looks
+from flawtrace.measures.evaluation import Case, Evaluation, decided, evaluate, looks
 
 __all__ = [
     "Case",
     "Evaluation",
     "bootstrap",
+    "decided",
     "evaluate",
     "looks",
     "metrics",

@@ -12,11 +12,11 @@ import torch
 
 from flawtrace.data import Sample
 from flawtrace.data.pieces import common_size, mask_at
-from flawtrace.detector import Detector, FalseAlarms, false_alarms
+from flawtrace.detector import Detector, Errors, Prediction, Thresholds
 from flawtrace.ground.devices import at_once
 from flawtrace.ground.shapes import AnomalyMap, Image, Mask
 from flawtrace.measures.errors import NothingToEvaluateError
-from flawtrace.measures.metrics import Curve, pixel_f1, precision_recall_points, roc_points, summary
+from flawtrace.measures.metrics import Curve, Decided, mask_f1, precision_recall_points, roc_points, summary
 from flawtrace.pictures.images import read_image
 from flawtrace.pictures.tiles import Size
 
@@ -27,10 +27,18 @@ class Case:
 
     sample: Sample
     mask: Mask
-    anomaly_map: AnomalyMap
-    score: float
+    prediction: Prediction
+    """What the detector says, at the size of the mask."""
     f1: float | None
-    """F1 of its pixels at the stored threshold; None where the image has no defect."""
+    """F1 of the pixels that it marked; None where the image has no defect."""
+
+    @property
+    def score(self) -> float:
+        return self.prediction.score
+
+    @property
+    def anomaly_map(self) -> AnomalyMap:
+        return self.prediction.anomaly_map
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class Evaluation:
     """Over all test images, pixels pooled."""
     per_type: dict[str, dict[str, float | None]]
     """The same for each defect type, together with the normal test images."""
-    threshold: float
+    thresholds: Thresholds
     num_normal: int
     num_anomalous: int
     num_left_out: int
@@ -53,30 +61,37 @@ class Evaluation:
     """False alarms on normal images that were held back in training; empty where those were of tiles."""
 
     @property
-    def false_alarms(self) -> FalseAlarms:
-        """Of the normal test images."""
-        scores = [case.score for case in self.cases if not case.sample.anomalous]
-        return false_alarms(np.array(scores), self.threshold)
+    def false_alarms(self) -> Errors:
+        """DEFECT among the normal test images."""
+        normal = [case for case in self.cases if not case.sample.anomalous]
+        return Errors(sum(case.prediction.verdict == "DEFECT" for case in normal), len(normal))
+
+    @property
+    def misses(self) -> Errors:
+        """OK among the defective test images."""
+        anomalous = [case for case in self.cases if case.sample.anomalous]
+        return Errors(sum(case.prediction.verdict == "OK" for case in anomalous), len(anomalous))
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the pictures."""
         return {
             "metrics": self.metrics,
             "per_type": self.per_type,
-            "threshold": self.threshold,
+            "thresholds": vars(self.thresholds),
             "num_normal": self.num_normal,
             "num_anomalous": self.num_anomalous,
             "num_left_out": self.num_left_out,
             "false_alarms": self.false_alarms.to_json() | {"announced": self.announced},
+            "misses": self.misses.to_json(),
         }
 
 
 @dataclass(frozen=True)
 class Look:
-    """A few samples with the detector's maps of them."""
+    """A few samples with what the detector says of them."""
 
     samples: Sequence[Sample]
-    maps: list[AnomalyMap]
+    predictions: list[Prediction]
     seconds: float
     """Of processor time, reading left out."""
     done: int
@@ -86,7 +101,7 @@ class Look:
 def looks(
     detector: Detector, samples: Sequence[Sample], size: Size, skip: Callable[[Image], bool] | None = None
 ) -> Iterator[Look]:
-    """The samples' images, read as many at once as the device wants, with maps of one size (height, width).
+    """The samples' images, read as many at once as the device wants; maps have one size (height, width).
 
     Images that `skip` is true of are left out.
     """
@@ -96,9 +111,9 @@ def looks(
         read = [(sample, read_image(sample.image)) for sample in chosen]
         kept = [(sample, image) for sample, image in read if not (skip and skip(image))]
         started = time.process_time()
-        maps = detector.maps_at(size, [image for _, image in kept])
+        predictions = detector.predictions_at(size, [image for _, image in kept])
         seconds = time.process_time() - started
-        yield Look([sample for sample, _ in kept], maps, seconds, start + len(chosen))
+        yield Look([sample for sample, _ in kept], predictions, seconds, start + len(chosen))
 
 
 def evaluate(
@@ -115,7 +130,7 @@ def evaluate(
     cases: list[Case] = []
     size = common_size(samples, detector.config)
     for look in looks(detector, samples, size, skip=detector.knows):
-        cases += [_case(*seen, detector.threshold) for seen in zip(look.samples, look.maps, strict=True)]
+        cases += [_case(*seen) for seen in zip(look.samples, look.predictions, strict=True)]
         if progress:
             progress(look.done, len(samples))
     if not any(case.sample.anomalous for case in cases):
@@ -125,14 +140,12 @@ def evaluate(
     types = {case.sample.defect_type for case in cases if case.sample.anomalous}
     maps, masks = _stacked(cases)
     return Evaluation(
-        metrics=_metrics(cases, detector.threshold),
+        metrics=_metrics(cases),
         per_type={
-            str(kind): _metrics(
-                [*normal, *(case for case in cases if case.sample.defect_type == kind)], detector.threshold
-            )
+            str(kind): _metrics([*normal, *(case for case in cases if case.sample.defect_type == kind)])
             for kind in sorted(map(str, types))
         },
-        threshold=detector.threshold,
+        thresholds=detector.thresholds,
         num_normal=len(normal),
         num_anomalous=len(cases) - len(normal),
         num_left_out=len(samples) - len(cases),
@@ -143,15 +156,21 @@ def evaluate(
     )
 
 
-def _case(sample: Sample, anomaly_map: AnomalyMap, threshold: float) -> Case:
-    mask = mask_at(sample, (anomaly_map.shape[0], anomaly_map.shape[1]))
-    f1 = pixel_f1(anomaly_map[None].numpy(), mask[None].numpy(), threshold)
-    return Case(sample, mask, anomaly_map, float(anomaly_map.max()), f1)
+def _case(sample: Sample, prediction: Prediction) -> Case:
+    mask = mask_at(sample, (prediction.mask.shape[0], prediction.mask.shape[1]))
+    return Case(sample, mask, prediction, mask_f1(prediction.mask[None].numpy(), mask[None].numpy()))
 
 
-def _metrics(cases: Sequence[Case], threshold: float) -> dict[str, float | None]:
+def decided(predictions: Sequence[Prediction]) -> Decided:
+    """Masks and verdicts as arrays."""
+    verdicts = [("OK", "UNSURE", "DEFECT").index(prediction.verdict) for prediction in predictions]
+    return Decided(torch.stack([p.mask for p in predictions]).numpy(), np.array(verdicts))
+
+
+def _metrics(cases: Sequence[Case]) -> dict[str, float | None]:
     maps, masks = _stacked(cases)
-    return summary(maps, masks, np.array([case.score for case in cases]), threshold)
+    scores = np.array([case.score for case in cases])
+    return summary(maps, masks, scores, decided([case.prediction for case in cases]))
 
 
 def _stacked(cases: Sequence[Case]) -> tuple[np.ndarray, np.ndarray]:

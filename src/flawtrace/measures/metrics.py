@@ -26,6 +26,29 @@ Curve: TypeAlias = Float[np.ndarray, "_ 2"]
 """Points (x, y), in the order in which a falling threshold visits them."""
 
 
+OK, UNSURE, DEFECT = range(3)
+"""Verdicts as numbers."""
+RATES = ("false_alarm_rate", "miss_rate", "unsure_rate", "image_f1")
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a method decided about images by numbers that it chose without them."""
+
+    masks: Masks
+    """The pixels that it marked."""
+    verdicts: Int[np.ndarray, " n"]
+    """OK, UNSURE or DEFECT."""
+
+    @classmethod
+    def at(cls, maps: Maps, scores: Scores, threshold: float) -> "Decided":
+        """By one threshold for pixels and images."""
+        return cls(maps >= threshold, np.where(scores >= threshold, DEFECT, OK))
+
+    def __getitem__(self, chosen: np.ndarray) -> "Decided":
+        return Decided(self.masks[chosen], self.verdicts[chosen])
+
+
 @dataclass(frozen=True)
 class Ranking:
     """What a falling threshold has let in, at each value that an anomalous pixel (or image) takes."""
@@ -89,9 +112,13 @@ def best_threshold(maps: Maps, masks: Masks) -> tuple[float, float] | None:
 def pixel_f1(maps: Maps, masks: Masks, threshold: float) -> float | None:
     """F1 of the pixels at or above `threshold`, pooled over all images; `None` for one class only."""
     _refuse_broken(maps)
+    return mask_f1(maps >= threshold, masks)
+
+
+def mask_f1(predicted: Masks, masks: Masks) -> float | None:
+    """F1 of marked pixels, pooled over all images; `None` for one class only."""
     if masks.all() or not masks.any():
         return None
-    predicted = maps >= threshold
     true, num_predicted, num_anomalous = (int(part.sum()) for part in (predicted & masks, predicted, masks))
     return float(_f1(true, num_predicted - true, num_anomalous))
 
@@ -123,8 +150,29 @@ def image_ap(scores: Scores, anomalous: Labels) -> float | None:
     return None if ranking is None else _average_precision(ranking)
 
 
-def summary(maps: Maps, masks: Masks, scores: Scores, threshold: float | None) -> dict[str, float | None]:
-    """Every metric of a test set; `threshold` was chosen elsewhere, or is None, and only `pixel_f1` uses it.
+def verdict_rates(verdicts: Int[np.ndarray, " n"], anomalous: Labels) -> dict[str, float | None]:
+    """How often the verdict is wrong, and how often it is none; `None` where there are no such images.
+
+    A false alarm is a normal image that is DEFECT, a miss a defective one that is OK: of an UNSURE image a
+    person decides. `image_f1` takes DEFECT alone as found.
+
+    >>> verdict_rates(np.array([0, 2, 1, 2]), np.array([False, False, True, True]))["false_alarm_rate"]
+    0.5
+    """
+    defect = verdicts == DEFECT
+    normal, wrong = ~anomalous, int((defect & ~anomalous).sum())
+    found = int((defect & anomalous).sum())
+    both = anomalous.any() and normal.any()
+    return {
+        "false_alarm_rate": float(defect[normal].mean()) if normal.any() else None,
+        "miss_rate": float((verdicts[anomalous] == OK).mean()) if anomalous.any() else None,
+        "unsure_rate": float((verdicts == UNSURE).mean()) if len(verdicts) else None,
+        "image_f1": float(_f1(found, wrong, int(anomalous.sum()))) if both else None,
+    }
+
+
+def summary(maps: Maps, masks: Masks, scores: Scores, decided: Decided | None) -> dict[str, float | None]:
+    """Every metric of a test set; those of masks and verdicts where something was `decided`.
 
     An image is anomalous when its mask has any pixel.
     """
@@ -137,7 +185,8 @@ def summary(maps: Maps, masks: Masks, scores: Scores, threshold: float | None) -
         "pixel_aupro": None if ranking is None else _aupro(ranking, limit=0.3),
         "image_auroc": image_auroc(scores, anomalous),
         "image_ap": image_ap(scores, anomalous),
-        "pixel_f1": None if threshold is None else pixel_f1(maps, masks, threshold),
+        "pixel_f1": None if decided is None else mask_f1(decided.masks, masks),
+        **(dict.fromkeys(RATES) if decided is None else verdict_rates(decided.verdicts, anomalous)),
     }
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from flawtrace.measures import metrics
-from flawtrace.measures.metrics import Labels, Maps, Masks, Ranking, Scores, Values
+from flawtrace.measures.metrics import Decided, Labels, Maps, Masks, Ranking, Scores, Values
 
 Weights: TypeAlias = Int[np.ndarray, "r n"]
 """How often each of n images is drawn in each of r resamples."""
@@ -83,11 +83,12 @@ def _first(visits: Float[np.ndarray, "r m visits"]) -> Int[np.ndarray, "r m"]:
 
 
 def replicates(
-    maps: Maps, masks: Masks, scores: Scores, threshold: float | None, weights: Weights
+    maps: Maps, masks: Masks, scores: Scores, decided: Decided | None, weights: Weights
 ) -> dict[str, list[float]]:
     """Each metric on each resample, under the names of `metrics.summary`.
 
-    A metric that needs a class which the images lack is absent, and so is `pixel_f1` without a `threshold`.
+    A metric that needs a class which the images lack is absent, and so is what comes from masks and verdicts
+    where nothing was `decided`.
     An image is anomalous when its mask has any pixel.
 
     Raises:
@@ -98,8 +99,10 @@ def replicates(
     columns = _image_metrics(scores, anomalous, weights)
     if masks.any() and not masks.all():
         columns |= _curve_metrics(_turns(maps, masks), weights)
-        if threshold is not None:
-            columns |= {"pixel_f1": _pixel_f1(maps, masks, threshold, weights)}
+        if decided is not None:
+            columns |= {"pixel_f1": _mask_f1(decided.masks, masks, weights)}
+    if decided is not None:
+        columns |= _rates(decided, anomalous, weights)
     return {name: [round(float(value), DIGITS) for value in column] for name, column in columns.items()}
 
 
@@ -131,9 +134,20 @@ def _curve_metrics(turns: Turns, weights: Weights) -> dict[str, list[float]]:
     }
 
 
-def _pixel_f1(maps: Maps, masks: Masks, threshold: float, weights: Weights) -> list[float]:
+def _rates(decided: Decided, anomalous: Labels, weights: Weights) -> dict[str, list[float]]:
+    """Exact: an image is repeated as often as it is drawn."""
+    rates = [
+        metrics.verdict_rates(np.repeat(decided.verdicts, row), np.repeat(anomalous, row)) for row in weights
+    ]
+    return {
+        name: [float(rate[name] or 0.0) for rate in rates]
+        for name in metrics.RATES
+        if all(rate[name] is not None for rate in rates)
+    }
+
+
+def _mask_f1(predicted: Masks, masks: Masks, weights: Weights) -> list[float]:
     """Exact: pixels are counted per image."""
-    predicted = maps >= threshold
     true, num_predicted, num_anomalous = (
         (weights @ part.sum(axis=(1, 2))).tolist() for part in (predicted & masks, predicted, masks)
     )

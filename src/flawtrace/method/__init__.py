@@ -9,6 +9,8 @@ from flawtrace.method import autoencoder, encoder, predictor, sampler
 from flawtrace.method.cycle import Cycle, scout
 from flawtrace.method.environment import PatchEnv
 from flawtrace.method.material import Material, Prepared, covered, encode, prepare
+from flawtrace.method.memory import Memory
+from flawtrace.method.novelty import Novelty
 from flawtrace.method.patches import clamp, crop
 from flawtrace.method.predictor import Compact, Predictor, Views
 from flawtrace.method.reader import Reader
@@ -20,6 +22,8 @@ __all__ = [
     "Cycle",
     "Feedback",
     "Material",
+    "Memory",
+    "Novelty",
     "PatchEnv",
     "PolicyStats",
     "Predictor",

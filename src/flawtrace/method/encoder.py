@@ -1,5 +1,6 @@
 """What the autoencoder reconstructs: the pixels, or features of a small frozen network."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import batches
 from flawtrace.ground.shapes import Canvases, Images
-from flawtrace.pictures.turns import averaged
+from flawtrace.pictures.turns import EVERY, averaged, some
 
 TAPS = {2: 24, 4: 40, 10: 112}
 """Channels of the EfficientNet-Lite0 features that are used, by block; strides 4, 8 and 16."""
@@ -50,14 +51,14 @@ class Features(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, by_scale: bool = True, pretrained: bool = True, orientations: int = 1) -> None:
+    def __init__(self, by_scale: bool = True, pretrained: bool = True, ways: Sequence[int] = (0,)) -> None:
         """Without `pretrained`, the weights are yet to be loaded, from a detector's file.
 
-        The network knows left from right, and where an image ends: in other `orientations` (1, 2, 4 or 8) it
-        says the same a little otherwise, and the mean says it better.
+        The network knows left from right, and where an image ends: of an image turned in other `ways` it says
+        the same a little differently, and the mean over them says it better.
         """
         super().__init__()
-        self._orientations = orientations
+        self._ways = tuple(ways)
         self.scales: tuple[int, ...] = tuple(TAPS.values()) if by_scale else (self.channels,)
         self.network = _truncated(pretrained)
         self.register_buffer("mean", torch.zeros(self.channels, 1, 1))
@@ -78,7 +79,7 @@ class Features(nn.Module):
         return rounded(((self._raw(images) - self.mean) / self.std).clamp(-LIMIT, LIMIT))
 
     def _raw(self, images: Images) -> Canvases:
-        maps = averaged((images * 255 - 127) / 128, self._orientations, self._seen)
+        maps = averaged((images * 255 - 127) / 128, self._ways, self._seen)
         size = maps[0].shape[2:]
         resized = [F.interpolate(m, size=size, mode="bilinear") for m in maps[1:]]
         return torch.cat([maps[0], *resized], dim=1)
@@ -106,9 +107,11 @@ class _Trunk(nn.Module):
 
 
 def build(config: Config, pretrained: bool = True) -> Pixels | Features:
+    """For these settings; ways round in which no normal image is seen are left out, where they are known."""
     if config.encoder == "pixels":
         return Pixels(config.cell)
-    return Features(config.profile.by_scale, pretrained, config.orientations)
+    ways = some(EVERY if config.variation.ways is None else config.variation.ways, config.orientations)
+    return Features(config.profile.by_scale, pretrained, ways)
 
 
 def rounded(canvases: Images) -> Images:

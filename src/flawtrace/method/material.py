@@ -13,15 +13,18 @@ from torch.nn import functional as F
 from flawtrace.data import Sample, Split, VanishedDefectError, evenly
 from flawtrace.data.pieces import mask_at, size_of, sources_of, worked_on
 from flawtrace.ground.config import Config
-from flawtrace.ground.devices import at_once, sent
-from flawtrace.ground.learner import derive
+from flawtrace.ground.devices import PROCESSOR, at_once, sent
+from flawtrace.ground.groups import VariationConfig
+from flawtrace.ground.learner import derive, generator
 from flawtrace.ground.shapes import Canvases, Image, Images, Mask, Masks
-from flawtrace.method.encoder import Features, Pixels
+from flawtrace.method.encoder import Features, Pixels, build
 from flawtrace.method.errors import BlankImagesError
 from flawtrace.method.patches import edges
 from flawtrace.pictures.augmentation import augment
+from flawtrace.pictures.disturbance import another_day
 from flawtrace.pictures.images import digest, read_image
 from flawtrace.pictures.traits import OF_SIZE, Ranges, Traits, blank, ranges, traits
+from flawtrace.pictures.variation import settled
 
 CALIBRATION = 100
 """Normal images from which the encoder takes its statistics, at most; evenly spread over all."""
@@ -90,28 +93,39 @@ class Prepared:
     """Calibrated on the normal images; it made the canvases."""
     familiar: Ranges
     """Of the traits of all training images, seen whole; with tiles, without those of size."""
+    variation: VariationConfig
+    """What normal images vary in: as it was set, or else as it was measured."""
     num_blank: int = 0
     """Images that are of one plain colour."""
 
 
-def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterator[Loading | Prepared]:
+def prepare(split: Split, config: Config, device: torch.device = PROCESSOR) -> Iterator[Loading | Prepared]:
     """Read, resize and encode all training images; yields its progress, and at last what it prepared.
+
+    What normal images vary in is measured first, wherever the settings leave it open.
 
     Raises:
         BlankImagesError: no normal image shows anything.
         VanishedDefectError: a labelled defect has no pixel left at the working size.
     """
-    copies, seed = config.copies, derive(config.seed, 6)
-    total = len(split.normal) + len(split.labelled) * (1 + copies)
-    device = next(encoder.buffers(), torch.zeros(())).device
-    calibration = [piece.shown for piece in _read(evenly(split.normal, CALIBRATION), config)]
-    encoder.calibrate(torch.stack(calibration).to(device))
+    total = len(split.normal) + len(split.labelled) * (1 + config.copies)
+    calibration = torch.stack([piece.shown for piece in _read(evenly(split.normal, CALIBRATION), config)])
+    variation = settled(config.variation, calibration)
+    config = config.model_copy(update={"variation": variation})
+    encoder = build(config).to(device)
+    encoder.calibrate(calibration.to(device))
+    rng = generator(derive(config.seed, 12))
     samples = [*split.normal, *split.labelled]
     shelf: dict[str, Tensor] = {}
     found: list[_Piece] = []
     pieces = _read(samples, config)
+    spoils = iter(_of_other_days(len(split.normal), len(samples), variation.other_days))
     while batch := list(islice(pieces, at_once(device))):
-        part = _part(encoder, sent(torch.stack([piece.shown for piece in batch]), device))
+        shown = [
+            another_day(piece.shown, rng) if spoilt else piece.shown
+            for piece, spoilt in zip(batch, islice(spoils, len(batch)), strict=True)
+        ]
+        part = _part(encoder, sent(torch.stack(shown), device))
         _shelve(part, shelf, len(found), len(samples))
         found += [replace(piece, shown=piece.shown[:, :0, :0]) for piece in batch]
         yield Loading(len(found), total)
@@ -121,7 +135,9 @@ def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterato
     kept = _Part(**shelf)
     labelled = kept.pictures[len(split.normal) :].float().cpu()
     masks = torch.stack([_mask(sample, config) for sample in split.labelled])
-    copied, copied_masks = augment(labelled, masks, copies, seed)
+    copied, copied_masks = augment(
+        labelled, masks, config.copies, variation, generator(derive(config.seed, 6))
+    )
     followed = [kept.canvases[len(split.normal) :]]
     for images in torch.split(copied, at_once(device)):
         followed.append(encode(encoder, sent(images, device)))
@@ -150,7 +166,12 @@ def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterato
     if config.tile_side is not None:
         familiar = {name: familiar[name] for name in familiar if name not in OF_SIZE}
     num_blank = sum(piece.blank for piece in of_images.values())
-    yield Prepared(material, tuple(of_images), encoder, familiar, num_blank)
+    yield Prepared(material, tuple(of_images), encoder, familiar, variation, num_blank)
+
+
+def _of_other_days(num_normal: int, count: int, share: float) -> list[bool]:
+    """Which images are shown as another day's camera might take them: a share of the normal ones, evenly."""
+    return [index < num_normal and int((index + 1) * share) > int(index * share) for index in range(count)]
 
 
 @torch.no_grad()

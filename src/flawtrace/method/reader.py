@@ -1,4 +1,4 @@
-"""Everything between an image and the predictors; made without labels: features, snapshots, novelty."""
+"""What predictors see of an image, made without labels: features, loss profile, novelty; and the memory."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,7 @@ from flawtrace.ground.devices import batches
 from flawtrace.ground.groups import NoveltyOf
 from flawtrace.ground.shapes import Canvases, ErrorMaps, Images, Pictures
 from flawtrace.method.encoder import Features, Pixels, rounded
+from flawtrace.method.memory import Memory
 from flawtrace.method.novelty import Novelty
 from flawtrace.method.predictor import Views
 from flawtrace.method.profile import laid_out, scale_errors
@@ -25,6 +26,7 @@ class Reader(nn.Module):
         self.encoder = encoder
         self.snapshots = nn.ModuleList(snapshots)
         self.novelty = Novelty(encoder.channels, grid)
+        self.memory = Memory(encoder.channels, grid)
         self._novelty_of = novelty_of
 
     def forward(self, images: Images) -> Views:
@@ -41,9 +43,23 @@ class Reader(nn.Module):
 
     @torch.no_grad()
     def learn_normal(self, canvases: Canvases) -> None:
-        """Fit the novelty to canvases of normal images."""
+        """Fit novelty and memory to canvases of normal images."""
+        self.fit_novelty(self.novelty, canvases)
+        self.memory.fit(canvases)
+
+    @torch.no_grad()
+    def fit_novelty(self, novelty: Novelty, canvases: Canvases) -> None:
+        """Fit any novelty to what this reader makes of canvases of normal images."""
         if self._novelty_of != "nothing":
-            self.novelty.fit(lambda: map(self._vectors, batches(canvases)))
+            novelty.fit(lambda: map(self._vectors, batches(canvases)))
+
+    @torch.no_grad()
+    def novelties(self, novelty: Novelty, canvases: Canvases) -> ErrorMaps:
+        """Of canvases, by a novelty that was fitted with `fit_novelty`."""
+        if self._novelty_of == "nothing":
+            return torch.zeros_like(canvases[:, 0].float())
+        found: ErrorMaps = novelty(self._vectors(canvases))
+        return found
 
     def _novelties(self, whole: Images, rebuilt: Images) -> ErrorMaps:
         if self._novelty_of == "nothing":

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from kornia.augmentation import AugmentationSequential, RandomAffine, RandomHorizontalFlip, RandomVerticalFlip
 from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from flawtrace.ground.learner import seeded
+from flawtrace.ground.groups import VariationConfig
 from flawtrace.ground.shapes import Image, Images, Mask, Masks
+from flawtrace.pictures.disturbance import defocused, lit, moved
 from flawtrace.pictures.turns import turned
 
 SQUARE = 4
@@ -25,25 +25,34 @@ PIECES = 3
 
 
 def augment(
-    images: Images, masks: Masks, copies: int, seed: int
+    images: Images, masks: Masks, copies: int, variation: VariationConfig, rng: torch.Generator
 ) -> tuple[Float[Tensor, "copies c h w"], Bool[Tensor, "copies h w"]]:
-    """Random copies, those of the first image first: flips, 30 degrees, 10 % shift, 20 degrees shear (paper).
+    """Random copies that vary as normal images do, those of the first image first.
 
-    Image and mask move together; what comes in from outside the image is black and normal.
+    Image and mask move together. What comes in from outside is black and normal, or the image and its mask
+    mirrored at the border. A share `other_days` of the copies is blurred, compressed or noisy as well.
     """
-    if copies == 0:
-        return images[:0], masks[:0]
-    moves = AugmentationSequential(
-        RandomHorizontalFlip(p=0.5),
-        RandomVerticalFlip(p=0.5),
-        RandomAffine(degrees=30.0, translate=(0.1, 0.1), shear=20.0, p=1.0),
-        data_keys=["input", "mask"],
-    )
     repeated = images.repeat_interleave(copies, dim=0)
-    labels = masks.repeat_interleave(copies, dim=0)[:, None].float()
-    with seeded(seed):
-        moved, moved_labels = moves(repeated, labels)
-    return moved, moved_labels[:, 0] > 0.5
+    labels = masks.repeat_interleave(copies, dim=0)
+    if not len(repeated):
+        return repeated, labels
+    both = torch.cat([repeated, labels[:, None].to(repeated)], dim=1)
+    ways = variation.ways or (0,)
+    both = torch.stack([turned(one, ways[_draw(len(ways), rng)]) for one in both])
+    angle, scale, light = (
+        (greatest or 0.0) * _either_way(len(both), rng)
+        for greatest in (variation.angle, variation.scale, variation.light)
+    )
+    shift, shear = (
+        (greatest or 0.0) * _either_way(2 * len(both), rng).view(-1, 2)
+        for greatest in (variation.shift, variation.shear)
+    )
+    both = moved(both, angle, shift, 1 + scale, shear=shear, border=variation.border)
+    copied = lit(both[:, :3].clamp(0, 1), 1 + light)
+    spoilt = torch.rand(len(copied), generator=rng) < variation.other_days
+    for index in spoilt.nonzero()[:, 0].tolist():
+        copied[index] = defocused(copied[index][None], rng)[0]
+    return copied, both[:, 3] > 0.5
 
 
 def paste(
@@ -131,6 +140,11 @@ def _feathered(mask: Mask) -> Float[Tensor, "1 h w"]:
     """1 on the mask, falling to 0 within a few pixels around it."""
     grown = F.max_pool2d(mask[None, None].float(), 5, 1, 2)
     return F.avg_pool2d(grown, 5, 1, 2, count_include_pad=False)[0]
+
+
+def _either_way(count: int, rng: torch.Generator) -> Float[Tensor, " count"]:
+    """From -1 to 1."""
+    return 2 * torch.rand(count, generator=rng) - 1
 
 
 def _draw(count: int, rng: torch.Generator) -> int:

@@ -135,8 +135,8 @@ def _write_png(path: Path, values: Tensor) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def overlay(image: Image, anomaly_map: AnomalyMap, threshold: float) -> Picture:
-    """`image` with the heat of `anomaly_map` over it and an outline around what reaches `threshold`.
+def overlay(image: Image, anomaly_map: AnomalyMap, threshold: float, region: Mask | None = None) -> Picture:
+    """`image` with the heat of `anomaly_map` over it, and `region` or what reaches `threshold` outlined.
 
     Heat goes from the map's zero (or its least value, if below zero) to twice the threshold. Painted some
     rows at a time, so that a large image needs little more memory than itself.
@@ -150,7 +150,8 @@ def overlay(image: Image, anomaly_map: AnomalyMap, threshold: float) -> Picture:
         heat = _TABLE[(strength / 2 * 255).long()].permute(2, 0, 1)
         weight = 0.5 * _smoothstep((strength - 0.5) / 0.7)
         picture[rows] = as_picture(image[:, rows].lerp(heat, weight))
-    picture[outline(anomaly_map >= threshold, _line_width(anomaly_map))] = OUTLINE
+    marked = anomaly_map >= threshold if region is None else region
+    picture[outline(marked, _line_width(anomaly_map))] = OUTLINE
     return picture
 
 

@@ -1,6 +1,6 @@
 """The eight orientations of a square, and maps that are averaged over some of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import torch
@@ -9,8 +9,9 @@ from torch import Tensor
 
 from flawtrace.ground.shapes import Images
 
-WAYS: dict[int, tuple[int, ...]] = {1: (0,), 2: (0, 2), 4: (0, 2, 4, 6), 8: tuple(range(8))}
-"""By number: as it is; and upside down, by half a turn; and both mirrored; and all that by quarter turns."""
+EVERY = tuple(range(8))
+PREFERRED = (0, 2, 4, 6, 1, 3, 5, 7)
+"""As it is; upside down, by half a turn; both mirrored; and all that by quarter turns."""
 
 Maps: TypeAlias = Float[Tensor, "_b _maps _side _side"]
 Look: TypeAlias = Callable[[Images], list[Maps]]
@@ -27,16 +28,24 @@ def turned_back(maps: Tensor, way: int) -> Tensor:
     return back.flip(-1) if way >= 4 else back
 
 
-def averaged(images: Images, orientations: int, look: Look) -> list[Maps]:
-    """Each of the maps that `look` makes of the images, on average over so many orientations, turned back.
+def some(ways: Sequence[int], count: int) -> tuple[int, ...]:
+    """At most `count` of the ways, the preferred ones.
+
+    >>> some(EVERY, 2), some((0, 4), 8)
+    ((0, 2), (0, 4))
+    """
+    return tuple(sorted([way for way in PREFERRED if way in ways][:count]))
+
+
+def averaged(images: Images, ways: Sequence[int], look: Look) -> list[Maps]:
+    """Each of the maps that `look` makes of the images, on average over these ways round, turned back.
 
     >>> left_half = lambda images: [images * torch.tensor([1.0, 1.0, 0.0, 0.0])]
-    >>> averaged(torch.ones(1, 1, 4, 4), 2, left_half)[0][0, 0, 0].tolist()
+    >>> averaged(torch.ones(1, 1, 4, 4), (0, 2), left_half)[0][0, 0, 0].tolist()
     [0.5, 0.5, 0.5, 0.5]
     """
-    if orientations == 1:
+    if tuple(ways) == (0,):
         return look(images)
-    ways = WAYS[orientations]
     looks = [look(turned(images, way)) for way in ways]
     return [
         torch.stack([turned_back(*pair) for pair in zip(several, ways, strict=True)]).mean(dim=0)

@@ -77,10 +77,13 @@ def _coloured(scale: str, values: np.ndarray) -> Image:
     return torch.from_numpy(table(values)[..., :3]).float().permute(2, 0, 1)
 
 
-def row_of_pictures(image: Image, mask: Mask, anomaly_map: AnomalyMap, threshold: float) -> dict[str, str]:
+def row_of_pictures(
+    image: Image, mask: Mask, anomaly_map: AnomalyMap, threshold: float, predicted: Mask | None = None
+) -> dict[str, str]:
+    found = anomaly_map >= threshold if predicted is None else predicted
     return {
         "image": picture(image),
         "truth": picture(outlined(image, mask, DEFECTIVE)),
         "map": picture(heat(anomaly_map, threshold)),
-        "prediction": picture(outlined(image, anomaly_map >= threshold, PREDICTED)),
+        "prediction": picture(outlined(image, found, PREDICTED)),
     }

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from flawtrace.detector import Thresholds
 from flawtrace.measures.metrics import Curve
 from flawtrace.report.style import (
     CLONE,
@@ -103,7 +104,7 @@ def roc(curve: Curve, point: OperatingPoint) -> str:
 
 
 @styled
-def score_histogram(normal: list[float], anomalous: list[float], threshold: float) -> str:
+def score_histogram(normal: list[float], anomalous: list[float], thresholds: Thresholds) -> str:
     axes = new_axes(9.6, 2.9)
     bins = np.linspace(min(0.0, *normal, *anomalous), max(1.0, *normal, *anomalous), 41)
     for scores, colour, name, hatch in [
@@ -114,10 +115,14 @@ def score_histogram(normal: list[float], anomalous: list[float], threshold: floa
         axes.hist(
             scores, bins.tolist(), color=colour, alpha=0.75, hatch=hatch, edgecolor="white", label=label
         )
-    axes.axvline(threshold, color=INK, linestyle="--", label=f"threshold {threshold:.3f}")
+    axes.axvline(thresholds.defect, color=INK, linestyle="--", label=f"DEFECT from {thresholds.defect:.3f}")
+    if thresholds.unsure < thresholds.defect:
+        axes.axvline(
+            thresholds.unsure, color=FAINT, linestyle=":", label=f"UNSURE from {thresholds.unsure:.3f}"
+        )
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="score of the image", ylabel="images")
-    _legend_above(axes, 3)
+    _legend_above(axes, 4)
     return svg(axes)
 
 

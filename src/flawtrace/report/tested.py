@@ -20,30 +20,30 @@ def tested_part(evaluation: Evaluation) -> dict[str, Any]:
     """Everything the page says about test images."""
     anomalous = [case for case in evaluation.cases if case.sample.anomalous]
     normal = [case for case in evaluation.cases if not case.sample.anomalous]
-    threshold, point = evaluation.threshold, operating_point(evaluation)
+    thresholds, point = evaluation.thresholds, operating_point(evaluation)
     recall, roc = evaluation.precision_recall, evaluation.roc
     counts = Counter(str(case.sample.defect_type) for case in anomalous)
     return {
         "evaluation": evaluation,
-        "found": sum(case.score >= threshold for case in anomalous),
+        "found": sum(case.prediction.verdict == "DEFECT" for case in anomalous),
         "false_alarms": evaluation.false_alarms,
         "announced": announced_text(evaluation.announced, evaluation.false_alarms),
         "types": [(name, counts[name], row) for name, row in evaluation.per_type.items()],
-        "groups": _groups(anomalous, normal, threshold),
+        "groups": _groups(anomalous, normal, thresholds.outline),
         "heat_scale": pictures.heat_scale(),
         "precision_recall": None if recall is None else plots.precision_recall(recall, point),
         "roc": None if roc is None else plots.roc(roc, point),
         "histogram": plots.score_histogram(
-            [case.score for case in normal], [case.score for case in anomalous], threshold
+            [case.score for case in normal], [case.score for case in anomalous], thresholds
         ),
     }
 
 
 def operating_point(evaluation: Evaluation) -> OperatingPoint:
-    """What the stored threshold does to the test pixels; precision is 1 where nothing is predicted."""
+    """What the stored thresholds do to the test pixels; precision is 1 where nothing is marked."""
     true = predicted = defective = total = 0
     for case in evaluation.cases:
-        marked = case.anomaly_map >= evaluation.threshold
+        marked = case.prediction.mask
         true += int((marked & case.mask).sum())
         predicted += int(marked.sum())
         defective += int(case.mask.sum())
@@ -79,6 +79,6 @@ def _shown(case: Case, threshold: float) -> dict[str, Any]:
         "type": case.sample.defect_type,
         "score": case.score,
         "f1": case.f1,
-        "alarm": case.score >= threshold,
-        **row_of_pictures(image, case.mask, case.anomaly_map, threshold),
+        "verdict": case.prediction.verdict,
+        **row_of_pictures(image, case.mask, case.anomaly_map, threshold, case.prediction.mask),
     }

@@ -16,7 +16,7 @@ from flawtrace.ground.devices import learning, rows_together
 from flawtrace.ground.learner import Learner, derive, generator, seeded
 from flawtrace.ground.shapes import Coverage, ErrorMaps, Masks, Points
 from flawtrace.method import Compact, Material, Predictor, Views, clamp, covered, crop, predictor
-from flawtrace.pictures.turns import turned
+from flawtrace.pictures.turns import EVERY, turned
 
 CLEAR = 0.3
 """Share of a square that is defective, from which on it says what defects look like."""
@@ -91,6 +91,7 @@ class Fit:
         """Of the last step."""
         self._config = settings
         self._cell = config.cell
+        self._ways = config.variation.ways or EVERY
         self._side = min(settings.crop_side, config.image_side) // config.cell
         normal_weight = predictor.normal_weight(settings, config.cycles * config.updates)
         self._weights = predictor.Weights(normal_weight, settings.dice_weight)
@@ -113,7 +114,8 @@ class Fit:
         settings, network = self._config, self.learner.network.train()
         batch = self._batch(lesson)
         if settings.turns:
-            batch = turned_batch(batch, int(torch.randint(8, (), generator=self._rng)))
+            way = self._ways[int(torch.randint(len(self._ways), (), generator=self._rng))]
+            batch = turned_batch(batch, way)
         if settings.one_cycle:
             self.learner.set_lr(one_cycle(settings.lr, self.step / self.steps))
         self.step += 1

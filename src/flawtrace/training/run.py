@@ -11,22 +11,26 @@ from typing import Any
 import torch
 
 from flawtrace.data import Split, TooFewLabelsError
-from flawtrace.data.pieces import images_of, pieces, sources_of
-from flawtrace.detector import FILE_NAME, Detector, Facts, origin, with_rate
+from flawtrace.data.pieces import images_of, pieces
+from flawtrace.detector import FILE_NAME, Detector, Facts, Judge, origin
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import locked, read_json, write_json
 from flawtrace.ground.presets import stored_config
-from flawtrace.method import Prepared, encoder, prepare, scout
+from flawtrace.method import Prepared, Reader, prepare, scout
 from flawtrace.pictures.images import read_image
 from flawtrace.training.errors import DataChangedError, RunExistsError, TooFewNormalError
-from flawtrace.training.exam import Exam, deal, examine, judge, learnt_reader, normal_scores
+from flawtrace.training.exam import Exam, examine, learnt_reader
+from flawtrace.training.judging import judged
 from flawtrace.training.loop import fit_members, learn_together
 from flawtrace.training.progress import Event, Plan
 from flawtrace.training.study import Clock, Journal, Study
 from flawtrace.training.summary import SUMMARY_NAME, conclude
+from flawtrace.training.thresholds import alarms_of, chosen, misses_of, validation
 
 SETTINGS_NAME = "settings.json"
+FEWEST_NORMAL = 4
+"""Normal images on which a rate of false alarms can be measured at all."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ def train(
         plan = Plan.of(config, split)
         prepared = prepared or (yield from read_images(split, config, plan, device))
         write_json(run / SETTINGS_NAME, config.model_dump(mode="json"))
+        config = config.model_copy(update={"variation": prepared.variation})
         study = Study(prepared, scout(prepared.material, config), config, clock)
         journal = Journal(run, study, resume)
         yield from learn_together(study, journal, plan)
@@ -75,7 +80,8 @@ def train(
         reader = learnt_reader(snapshots, prepared, config)
         exam = examine(reader, study.material, split, config)
         yield from fit_members(study, exam, reader, journal, plan)
-        detector = Detector(config, _facts(study, exam, prepared), reader, study.members)
+        facts, judge = _decide(study, exam, reader)
+        detector = Detector(config, facts, reader, study.members, judge)
         detector.save(run / FILE_NAME)
         yield Trained(detector, conclude(study, exam, split, detector, run))
 
@@ -83,28 +89,30 @@ def train(
 def read_images(
     split: Split, config: Config, plan: Plan, device: torch.device
 ) -> Generator[Event, None, Prepared]:
-    frozen = encoder.build(config).to(device)
-    for progress in prepare(split, frozen, config):
+    for progress in prepare(split, config, device):
         if isinstance(progress, Prepared):
             return progress
         yield plan.loading_event(progress.done, progress.total)
     raise AssertionError("prepare ends with what it prepared")
 
 
-def _facts(study: Study, exam: Exam, prepared: Prepared) -> Facts:
-    """Threshold, scores on held-out labels and false alarms, all at that threshold."""
-    judgement, normal = judge(study.members, exam), normal_scores(study.members, exam)
-    threshold, found = with_rate(judgement.threshold, normal, study.config.max_false_alarms)
-    validation = judgement.scores(threshold)
-    return Facts(
-        threshold,
-        validation,
+def _decide(study: Study, exam: Exam, reader: Reader) -> tuple[Facts, Judge]:
+    """The detector's numbers and how well they do, all from images that the judging predictors never saw."""
+    config, prepared = study.config, study.prepared
+    held_out, judge = judged(study.members, exam, reader, config.score)
+    thresholds = chosen(held_out, config)
+    facts = Facts(
+        thresholds.outline,
+        validation(held_out, thresholds),
         prepared.digests,
         study.fingerprint,
         origin(),
-        found.to_json(),
+        alarms_of(held_out, thresholds),
         prepared.familiar,
+        {name: getattr(thresholds, name) for name in ("peak", "defect", "unsure")},
+        misses_of(held_out, thresholds),
     )
+    return facts, judge
 
 
 def _with_folds_for(config: Config, num_labelled: int) -> Config:
@@ -118,9 +126,9 @@ def _with_folds_for(config: Config, num_labelled: int) -> Config:
 
 
 def _refuse_rate_without_normal(split: Split, config: Config) -> None:
-    """Before hours are spent: a rate of false alarms is measured on normal images that are kept back."""
+    """Before hours are spent: a rate of false alarms is measured on images that a predictor has not seen."""
     rate = config.max_false_alarms
-    if rate is not None and not len(deal(sources_of(split.normal), len(split.labelled), config).kept):
+    if rate is not None and len(images_of(split.normal)) < FEWEST_NORMAL:
         raise TooFewNormalError(rate)
 
 

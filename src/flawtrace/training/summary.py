@@ -25,7 +25,7 @@ QUANTILES = (0.1, 0.5, 0.9)
 
 def conclude(study: Study, exam: Exam, split: Split, detector: Detector, run: Path) -> dict[str, Any]:
     """Write down what the report needs, and clear the checkpoint away; returns the summary."""
-    facts, witnesses = detector.facts, Witnesses(study.members, detector.reader, detector.threshold)
+    facts, witnesses = detector.facts, Witnesses(study.members, detector.reader, detector.thresholds.outline)
     found = suspects(witnesses, exam, study.material, split)
     write_suspects(found, run)
     summary = {
@@ -37,6 +37,9 @@ def conclude(study: Study, exam: Exam, split: Split, detector: Detector, run: Pa
         "threads": torch.get_num_threads(),
         "device": devices.named(study.device),
         "threshold": facts.threshold,
+        "decision": facts.decision,
+        "misses": facts.misses,
+        "variation": study.prepared.variation.model_dump(mode="json"),
         "validation": facts.validation,
         "false_alarms": facts.false_alarms,
         "warnings": [

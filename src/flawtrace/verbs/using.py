@@ -140,7 +140,10 @@ def _look(detector: AnyDetector, file: Path, out: Path | None, name: str) -> Row
     if out:
         write_map(out / "maps" / f"{name}.tiff", found.anomaly_map)
         write_mask(out / "masks" / f"{name}.png", found.mask)
-        write_picture(out / "overlays" / f"{name}.png", overlay(image, found.anomaly_map, detector.threshold))
+        write_picture(
+            out / "overlays" / f"{name}.png",
+            overlay(image, found.anomaly_map, detector.thresholds.outline, found.mask),
+        )
     return _row(file, found, name if out else None)
 
 

@@ -1,0 +1,104 @@
+"""A memory of normal images: how far each place is from all that normal images showed there, or close by.
+
+Nearest neighbours among frozen features, as in PatchCore (Roth et al. 2022, arXiv 2106.08265), bound to the
+place as PaDiM is (Defard et al. 2021, arXiv 2011.08785). It outlines little, but tells which images are
+unlike normal. No label has a part in it.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flawtrace.ground.shapes import Canvases, ErrorMaps
+
+SIDE = 16
+"""Places along an image, or as many as there are cells, if that is fewer."""
+KEPT = 100
+"""Normal images that are kept, evenly spread over all; fewer are kept several times."""
+DIMENSIONS = 64
+"""Principal components of the features that are kept at most."""
+REACH = 2
+"""Places up to which a neighbour may lie aside, both ways."""
+FAR = 1e9
+
+
+class Memory(nn.Module):
+    """Distance of a place from its nearest neighbour, beyond what is usual there, in deviations.
+
+    distance = (d - place) / spread, with d the Euclidean distance to the nearest of the kept vectors of the
+    places within `REACH`, `place` the mean of d over the kept images among themselves, and `spread` the
+    deviation of d from it. It is about 0, give or take 1, on normal images.
+    """
+
+    bank: Tensor
+    axes: Tensor
+    place: Tensor
+    spread: Tensor
+
+    def __init__(self, channels: int, grid: int) -> None:
+        """For canvases of `channels` and `grid` x `grid` cells; without `fit` all distances are 0."""
+        super().__init__()
+        self._pooled = max(1, grid // SIDE)
+        side, kept = grid // self._pooled, min(DIMENSIONS, channels)
+        self.register_buffer("axes", torch.zeros(kept, channels))
+        self.register_buffer("bank", torch.zeros(side * side, kept, KEPT, dtype=torch.float16))
+        self.register_buffer("place", torch.zeros(side, side))
+        self.register_buffer("spread", torch.ones(()))
+
+    def forward(self, canvases: Canvases) -> ErrorMaps:
+        """Of canvases (b, c, grid, grid); one number for each place."""
+        return (self._nearest(self._vectors(canvases)) - self.place) / self.spread
+
+    @torch.no_grad()
+    def fit(self, canvases: Canvases) -> None:
+        """Keep what these normal images show."""
+        chosen = torch.arange(KEPT) % len(canvases) if len(canvases) < KEPT else _evenly(len(canvases))
+        kept = self._pool(canvases[chosen])
+        vectors = kept.movedim(1, -1).flatten(0, 2)
+        covariance = (vectors - vectors.mean(dim=0)).T @ (vectors - vectors.mean(dim=0)) / len(vectors)
+        self.axes.copy_(torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, : len(self.axes)].T)
+        whole = self._project(kept)
+        self.bank.copy_(whole.flatten(2).permute(2, 1, 0))
+        same = (chosen[:, None] == chosen[None]).to(whole.device)
+        if bool(same.all()):
+            return
+        distances = self._nearest(whole, same)
+        usual = F.avg_pool2d(distances.mean(dim=0)[None], 3, 1, 1, count_include_pad=False)[0]
+        self.place.copy_(usual)
+        self.spread.copy_((distances - usual).square().mean().sqrt().clamp_min(1e-6))
+
+    def _pool(self, canvases: Canvases) -> Tensor:
+        return F.avg_pool2d(canvases.float(), self._pooled) if self._pooled > 1 else canvases.float()
+
+    def _project(self, pooled: Tensor) -> Tensor:
+        return F.conv2d(pooled, self.axes[:, :, None, None])
+
+    def _vectors(self, canvases: Canvases) -> Tensor:
+        return self._project(self._pool(canvases))
+
+    def _nearest(
+        self, vectors: Float[Tensor, "b d side side"], same: Float[Tensor, "b kept"] | Tensor | None = None
+    ) -> ErrorMaps:
+        """Distance to the nearest kept vector; those of the `same` image do not count."""
+        count, dims, side = vectors.shape[0], vectors.shape[1], vectors.shape[2]
+        bank = self.bank.float().view(side, side, dims, KEPT)
+        norms = bank.square().sum(dim=2)
+        ours = vectors.square().sum(dim=1)
+        nearest = torch.full_like(ours, FAR)
+        for down in range(-REACH, REACH + 1):
+            rows = torch.arange(side, device=vectors.device).add(down).clamp(0, side - 1)
+            for right in range(-REACH, REACH + 1):
+                columns = torch.arange(side, device=vectors.device).add(right).clamp(0, side - 1)
+                there = bank[rows][:, columns].reshape(side * side, dims, KEPT)
+                products = torch.bmm(vectors.flatten(2).permute(2, 0, 1), there)
+                squares = norms[rows][:, columns].reshape(side * side, 1, KEPT) - 2 * products
+                if same is not None:
+                    squares = squares + FAR * same
+                nearest = torch.minimum(nearest, squares.amin(dim=2).T.reshape(count, side, side))
+        return (nearest + ours).clamp_min(0).sqrt()
+
+
+def _evenly(count: int) -> Tensor:
+    """`KEPT` rows of `count`, evenly spread."""
+    return torch.linspace(0, count - 1, KEPT).round().long()

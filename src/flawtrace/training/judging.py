@@ -1,0 +1,95 @@
+"""What members say of images that they never saw: by it the detector's numbers are chosen."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from flawtrace.detector import Evidence, Judge, evidence
+from flawtrace.ground.devices import batches
+from flawtrace.ground.shapes import Canvases, ErrorMaps, Masks, PerImage
+from flawtrace.method import Memory, Novelty, Predictor, Reader
+from flawtrace.training.exam import Exam
+from flawtrace.training.fitting import Examples
+
+LEARNT_FROM = 100
+"""Normal images, at most, from which what is normal is learnt for one fold."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Images as members see them that had not seen them before, and the truth."""
+
+    maps: ErrorMaps
+    masks: Masks
+    evidence: Evidence
+    scores: PerImage
+
+    @property
+    def anomalous(self) -> Bool[Tensor, " b"]:
+        return self.masks.flatten(1).any(dim=1)
+
+
+@dataclass(frozen=True)
+class _Normality:
+    """Novelty and memory of the normal images of other folds."""
+
+    reader: Reader
+    novelty: Novelty
+    memory: Memory
+
+    @classmethod
+    def learnt(cls, reader: Reader, canvases: Canvases) -> "_Normality":
+        channels, grid = canvases.shape[1], canvases.shape[2]
+        novelty = Novelty(channels, grid).to(canvases.device)
+        memory = Memory(channels, grid).to(canvases.device)
+        some = canvases[:: -(-len(canvases) // LEARNT_FROM)]
+        reader.fit_novelty(novelty, some)
+        memory.fit(some)
+        return cls(reader, novelty, memory)
+
+
+@torch.no_grad()
+def judged(members: Sequence[Predictor], exam: Exam, reader: Reader, score: str) -> tuple[HeldOut, Judge]:
+    """Each member on its own fold of labels and normal images, and the judge that weighs what it says.
+
+    For each fold, what is normal is learnt without it as well, so that novelty and memory are those of images
+    that are new to them.
+    """
+    found = list(_seen(members, exam, reader))
+    maps, masks, pieces = (torch.cat(part).cpu() for part in zip(*found, strict=True))
+    highest = maps.amax(dim=(1, 2))
+    judge, held_out = Judge(), HeldOut(maps, masks, pieces, highest)
+    anomalous = held_out.anomalous
+    if score == "maximum" or anomalous.all():
+        return held_out, judge
+    judge.fit(pieces[~anomalous], pieces[anomalous])
+    return replace(held_out, scores=judge(pieces)), judge
+
+
+def _seen(
+    members: Sequence[Predictor], exam: Exam, reader: Reader
+) -> Iterator[tuple[ErrorMaps, Masks, Evidence]]:
+    for index, member in enumerate(members):
+        others = exam.normal_folds != index
+        known = exam.normal.views.canvases[others if others.any() else ~others]
+        normality = _Normality.learnt(reader, known)
+        labelled = torch.tensor(exam.held_out(index), dtype=torch.long)
+        yield from _by(member, normality, exam.labelled, labelled)
+        yield from _by(member, normality, exam.normal, exam.unseen(index))
+
+
+def _by(
+    member: Predictor, normality: _Normality, examples: Examples, rows: Int[Tensor, " n"]
+) -> Iterator[tuple[ErrorMaps, Masks, Evidence]]:
+    member.eval()
+    for some in batches(rows):
+        if not len(some):
+            continue
+        chosen = examples[some]
+        novelties = normality.reader.novelties(normality.novelty, chosen.views.canvases)
+        maps = member.probabilities(replace(chosen.views, novelties=novelties))
+        distances: Float[Tensor, "b side side"] = normality.memory(chosen.views.canvases)
+        yield maps, chosen.masks, evidence(maps, novelties, distances)
