@@ -149,7 +149,7 @@ class Detector(nn.Module):
             anomaly_map = map_of(image, self.config, look, at_once(device))
         return self._decided(image, anomaly_map, look.score)
 
-    def _decided(self, image: Image, anomaly_map: AnomalyMap, score: float | Tensor) -> Prediction:
+    def _decided(self, image: AnyImage, anomaly_map: AnyMap, score: float | Tensor) -> Prediction:
         final = float(anomaly_map.max()) if self.config.score == "maximum" else float(score)
         return decided(image, anomaly_map, final, self.thresholds, self.facts.familiar)
 

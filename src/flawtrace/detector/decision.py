@@ -14,7 +14,7 @@ from jaxtyping import Float
 from skimage.measure import label
 from torch import Tensor
 
-from flawtrace.ground.shapes import AnomalyMap, Image, Mask
+from flawtrace.ground.shapes import AnomalyMap, Mask
 from flawtrace.pictures.traits import Ranges, unlike
 
 Verdict: TypeAlias = Literal["OK", "DEFECT", "UNSURE"]
@@ -67,7 +67,11 @@ class Prediction:
 
 
 def decided(
-    image: Image, anomaly_map: Float[Tensor, "_h _w"], score: float, thresholds: Thresholds, familiar: Ranges
+    image: Float[Tensor, "3 _ _"],
+    anomaly_map: Float[Tensor, "h w"],
+    score: float,
+    thresholds: Thresholds,
+    familiar: Ranges,
 ) -> Prediction:
     """What an image's map and score mean; one unlike the `familiar` images is UNSURE, whatever they say."""
     verdict = thresholds.verdict(score)

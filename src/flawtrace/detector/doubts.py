@@ -26,12 +26,12 @@ def doubts(facts: Facts) -> Iterator[str]:
             "small defects larger, and features find more than pixels."
         )
     elif separated < HARDLY_SEPARATED:
-        missed, alarms = facts.misses, facts.false_alarms
+        missed, found = (facts.misses.get(name, 0) for name in ("alarms", "images"))
+        alarms, normal = (facts.false_alarms.get(name, 0) for name in ("alarms", "images"))
         yield (
-            f"The detector hardly tells defective images from normal ones: of {missed.get('images', 0)} "
-            f"held-out defect images it calls {missed.get('alarms', 0)} OK, of {alarms.get('images', 0)} normal "
-            f"ones {alarms.get('alarms', 0)} DEFECT. More labels per type help most; with a limit on one kind "
-            "of error (--max-false-alarms, --max-misses), allow more of it."
+            f"The detector hardly tells defective images from normal ones: of {found} held-out defect images "
+            f"it calls {missed} OK, of {normal} normal ones {alarms} DEFECT. More labels per type help most; "
+            "with a limit on one kind of error (--max-false-alarms, --max-misses), allow more of it."
         )
     alarms, images = (facts.false_alarms.get(name, 0) for name in ("alarms", "images"))
     if alarms > images * MANY_ALARMS:

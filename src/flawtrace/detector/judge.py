@@ -5,6 +5,8 @@ and the memory of normal images are each worth more on one product and less on a
 normal images say how much.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 
 from flawtrace.ground.shapes import ErrorMaps, PerImage
 
-Evidence = Float[Tensor, "b 4"]
+Evidence: TypeAlias = Float[Tensor, "b 4"]
 PIECES = ("peak", "area", "novelty", "memory")
 """What is weighed: highest probabilities of the map, those of a larger area, and two distances."""
 
@@ -25,7 +27,9 @@ EXPECTED, CERTAINTY = 0.3, 1.0
 """Weight of each piece before any image was seen, and how many images that is worth."""
 
 
-def evidence(maps: ErrorMaps, novelties: ErrorMaps, distances: ErrorMaps) -> Evidence:
+def evidence(
+    maps: ErrorMaps, novelties: Float[Tensor, "b _ _"], distances: Float[Tensor, "b _ _"]
+) -> Evidence:
     """Of images with these maps; each piece grows with the defect."""
     return torch.stack(
         [
@@ -61,8 +65,8 @@ class Judge(nn.Module):
         return (self._standard(evidence) @ self.weights + self.bias).sigmoid()
 
     @torch.no_grad()
-    def fit(self, normal: Evidence, anomalous: Evidence) -> None:
-        """Weigh the evidence by held-out images of both kinds; both count the same, however many they are."""
+    def fit(self, normal: Float[Tensor, "n 4"], anomalous: Float[Tensor, "m 4"]) -> None:
+        """Weigh the evidence of held-out images of both kinds; both count the same, however many they are."""
         self.mean.copy_(normal.mean(dim=0))
         self.spread.copy_(normal.std(dim=0, correction=0).clamp_min(0.05))
         rows = torch.cat([self._standard(normal), self._standard(anomalous)]).double().numpy()
@@ -85,7 +89,7 @@ class Judge(nn.Module):
         return ((evidence - self.mean) / self.spread).clamp(-FARTHEST, FARTHEST)
 
 
-def _highest(maps: ErrorMaps, share: float) -> PerImage:
+def _highest(maps: Float[Tensor, "b _ _"], share: float) -> PerImage:
     """Mean of the highest values of each map; of one at least."""
     values = maps.flatten(1)
     return values.topk(max(1, int(share * maps.shape[1] * maps.shape[2])), dim=1).values.mean(dim=1)

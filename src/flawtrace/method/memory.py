@@ -6,7 +6,7 @@ unlike normal. No label has a part in it.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -78,25 +78,31 @@ class Memory(nn.Module):
         return self._project(self._pool(canvases))
 
     def _nearest(
-        self, vectors: Float[Tensor, "b d side side"], same: Float[Tensor, "b kept"] | Tensor | None = None
+        self, vectors: Float[Tensor, "b d side side"], same: Bool[Tensor, "b kept"] | None = None
     ) -> ErrorMaps:
-        """Distance to the nearest kept vector; those of the `same` image do not count."""
+        """Distance to the nearest kept vector; those of the `same` image do not count.
+
+        Each place asks what is kept there for the vectors of all places around it, so that the bank, which is
+        large, is read once; then each vector takes the least of the answers around it.
+        """
         count, dims, side = vectors.shape[0], vectors.shape[1], vectors.shape[2]
-        bank = self.bank.float().view(side, side, dims, KEPT)
-        norms = bank.square().sum(dim=2)
-        ours = vectors.square().sum(dim=1)
-        nearest = torch.full_like(ours, FAR)
-        for down in range(-REACH, REACH + 1):
-            rows = torch.arange(side, device=vectors.device).add(down).clamp(0, side - 1)
-            for right in range(-REACH, REACH + 1):
-                columns = torch.arange(side, device=vectors.device).add(right).clamp(0, side - 1)
-                there = bank[rows][:, columns].reshape(side * side, dims, KEPT)
-                products = torch.bmm(vectors.flatten(2).permute(2, 0, 1), there)
-                squares = norms[rows][:, columns].reshape(side * side, 1, KEPT) - 2 * products
-                if same is not None:
-                    squares = squares + FAR * same
-                nearest = torch.minimum(nearest, squares.amin(dim=2).T.reshape(count, side, side))
-        return (nearest + ours).clamp_min(0).sqrt()
+        window = 2 * REACH + 1
+        around = F.unfold(vectors, window, padding=REACH).view(count, dims, window**2, side * side)
+        asked = around.permute(3, 0, 2, 1).reshape(side * side, count * window**2, dims)
+        bank = self.bank.float()
+        squares = bank.square().sum(dim=1)[:, None] - 2 * torch.bmm(asked, bank)
+        if same is not None:
+            squares = squares + FAR * same.repeat_interleave(window**2, dim=0)
+        answers = squares.amin(dim=2).view(side, side, count, window, window).permute(2, 3, 4, 0, 1)
+        padded = F.pad(answers, (REACH,) * 4, value=FAR)
+        nearest = torch.stack(
+            [
+                padded[:, down, right, window - 1 - down :, window - 1 - right :][..., :side, :side]
+                for down in range(window)
+                for right in range(window)
+            ]
+        ).amin(dim=0)
+        return (nearest + vectors.square().sum(dim=1)).clamp_min(0).sqrt()
 
 
 def _evenly(count: int) -> Tensor:

@@ -81,7 +81,7 @@ def train(
         exam = examine(reader, study.material, split, config)
         yield from fit_members(study, exam, reader, journal, plan)
         facts, judge = _decide(study, exam, reader)
-        detector = Detector(config, facts, reader, study.members, judge)
+        detector = Detector(config, facts, reader, study.members, judge).to(device)
         detector.save(run / FILE_NAME)
         yield Trained(detector, conclude(study, exam, split, detector, run))
 

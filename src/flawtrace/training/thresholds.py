@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,6 +13,8 @@ from flawtrace.detector.decision import Verdict, marked
 from flawtrace.ground.config import Config
 from flawtrace.measures.metrics import DEFECT, OK, Decided, Maps, Masks, Scores, summary
 from flawtrace.training.judging import HeldOut
+
+Others: TypeAlias = Float[np.ndarray, " m"]
 
 VALIDATION = ("pixel_f1_max", "pixel_f1", "pixel_auroc", "pixel_ap", "pixel_aupro", "image_auroc", "image_f1")
 """Scores on held-out images that a detector keeps."""
@@ -36,7 +38,7 @@ def chosen(held_out: HeldOut, config: Config) -> Thresholds:
 
 
 def decisive(
-    normal: Scores, anomalous: Scores, max_false_alarms: float | None = None, max_misses: float | None = None
+    normal: Scores, anomalous: Others, max_false_alarms: float | None = None, max_misses: float | None = None
 ) -> float:
     """The score from which an image is DEFECT.
 
@@ -149,7 +151,7 @@ def _rows(maps: Maps, masks: Masks, outline: float) -> Iterator[Float[np.ndarray
         yield np.stack([peaks, areas, true], axis=1)[1:]
 
 
-def _least_errors(normal: Scores, anomalous: Scores) -> float:
+def _least_errors(normal: Scores, anomalous: Others) -> float:
     """The middle of the widest gap between scores at which both rates of error together are least."""
     values = np.unique(np.concatenate([normal, anomalous]))
     edges = np.concatenate([values[:1], (values[1:] + values[:-1]) / 2, np.nextafter(values[-1:], np.inf)])
