@@ -91,7 +91,7 @@ class Prepared:
     familiar: Ranges
     """Of the traits of all training images, seen whole; with tiles, without those of size."""
     num_blank: int = 0
-    """Images that are of one plain colour."""
+    """Images of a single colour."""
 
 
 def prepare(split: Split, encoder: Pixels | Features, config: Config) -> Iterator[Loading | Prepared]:
