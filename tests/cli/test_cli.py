@@ -203,8 +203,8 @@ def test_a_missing_gpu_is_named(
     [
         (["--labels", "1"], "only --protocol k-per-type"),
         (["--labels", "0", "--protocol", "k-per-type"], "nothing to learn from"),
-        (["--labels", "few", "--protocol", "k-per-type"], "'few' is no number"),
-        (["--seeds", "46-42"], "'46-42' is no number and no range"),
+        (["--labels", "few", "--protocol", "k-per-type"], "'few' is neither a number"),
+        (["--seeds", "46-42"], "'46-42' is neither a number nor a range"),
     ],
 )
 def test_what_a_benchmark_is_told_to_vary_is_numbers(

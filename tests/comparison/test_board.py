@@ -207,7 +207,7 @@ def test_nothing_but_errors_still_makes_tables_and_a_page(tmp_path: Path) -> Non
     rows = [failed(row, "no") for row in bench(["learned"], ["grid"], 1)]
     table = titled(summary_tables(rows), "by category")
     assert cells_of(table, "learned")["mean"] == "–"
-    assert "could not be run" in Page(write_board(tmp_path, rows, None)).text
+    assert "have no result" in Page(write_board(tmp_path, rows, None)).text
 
 
 @pytest.mark.parametrize("name", ["a_b|c*d", "<b>&amp;", "50 % \\cmd{x}$^~#", "[x](y)"])
@@ -329,6 +329,6 @@ def test_the_verdict_names_who_is_above_below_and_undecided() -> None:
         "alike": Difference(0.01, -0.1, 0.1, 5, 20),
         "absent": None,
     }
-    told = "better above it; worse below it; alike cannot be told from it by these trials"
+    told = "better above it; worse below it; alike not significantly different from it on these trials"
     assert verdict(differing, "learned") == f"Compared with learned: {told}."
     assert verdict({}, "learned") == ""

@@ -177,7 +177,7 @@ def test_an_unknown_layout_says_what_was_found_and_shows_both(tmp_path: Path) ->
     picture(tmp_path / "ok/1.png")
     with pytest.raises(UnknownLayoutError) as caught:
         read_category(tmp_path)
-    for part in ("it holds ok/", "train/good/", "ground_truth/", "normal/", "masks/"):
+    for part in ("it contains ok/", "train/good/", "ground_truth/", "normal/", "masks/"):
         assert part in str(caught.value)
 
 
@@ -347,10 +347,10 @@ def test_what_training_would_stop_at_is_said_beforehand(mvtec: Path) -> None:
     for folder in ("test/scratch", "test/dent"):
         shutil.rmtree(mvtec / folder)
     shutil.rmtree(mvtec / "ground_truth")
-    assert "No image of a defect" in "\n".join(inspect(mvtec).problems)
+    assert "No defect images" in "\n".join(inspect(mvtec).problems)
     picture(mvtec / "test/dent/0.png")
     mask(mvtec / "ground_truth/dent/0_mask.png")
-    assert "1 labelled image is too few" in "\n".join(inspect(mvtec).problems)
+    assert "1 labelled image is not enough" in "\n".join(inspect(mvtec).problems)
     picture(mvtec / "test/dent/1.png")
     mask(mvtec / "ground_truth/dent/1_mask.png")
     found = inspect(mvtec)
@@ -360,7 +360,7 @@ def test_what_training_would_stop_at_is_said_beforehand(mvtec: Path) -> None:
 
 def test_a_type_that_has_no_more_images_than_labels_is_a_warning(mvtec: Path) -> None:
     (said,) = inspect(mvtec).warnings
-    assert "All images of defect type dent would be labels" in said
+    assert "All images of defect type dent would be used as labels" in said
 
 
 @pytest.mark.parametrize(("dimmed", "told"), [(1.0, False), (0.8, True)])
@@ -373,9 +373,9 @@ def test_inspect_tells_where_normal_test_images_were_taken_otherwise(
         for index in range(count):
             values = rng.integers(0, 100, (SIDE, SIDE)) + rng.integers(60, 90)
             Pillow.fromarray((light * values).astype(np.uint8)).save(mvtec / folder / f"{index}.png")
-    warnings = [text for text in inspect(mvtec).warnings if "not like those of training" in text]
+    warnings = [text for text in inspect(mvtec).warnings if "differ from the training images" in text]
     assert bool(warnings) == told
-    assert not told or "in brightness (0.394, in training 0.479)" in warnings[0]
+    assert not told or "in brightness (0.394 instead of 0.479)" in warnings[0]
 
 
 def test_inspect_lists_every_problem(mvtec: Path) -> None:
@@ -418,7 +418,8 @@ def test_the_same_picture_in_training_and_test_is_a_warning(mvtec: Path, name: s
     picture(mvtec / "train/good/3.png", seed=1)
     picture(mvtec / name, seed=1)
     assert any(
-        re.search(r"same picture is in training and in .*3\.png", text) for text in inspect(mvtec).warnings
+        re.search(r"same image is in the normal training images and in .*3\.png", text)
+        for text in inspect(mvtec).warnings
     )
 
 
@@ -481,7 +482,7 @@ def test_a_real_category_is_inspected_without_problem_but_for_darker_test_images
     found = inspect(real_data / "mvtec_ad/grid")
     assert found.problems == ()
     (warning,) = found.warnings
-    assert "brightness (0.409, in training 0.449), contrast" in warning
+    assert "brightness (0.409 instead of 0.449), contrast" in warning
     assert not inspect(real_data / "mpdd/metal_plate").warnings
     assert "license.txt" in found.ignored
 
@@ -501,5 +502,7 @@ def test_defects_that_hardly_show_in_a_whole_image_call_for_tiles(mvtec: Path) -
     values[500:510, 500:510] = 255
     Pillow.fromarray(values).save(mvtec / "ground_truth/dent/0_mask.png")
     (found,) = [warning for warning in inspect(mvtec).warnings if "--tile-side" in warning]
-    assert "less than 16 pixels once the whole image has 256 x 256: ground_truth/dent/0_mask.png" in found
-    assert found.endswith("--tile-side, such as 640.")
+    assert (
+        "fewer than 16 pixels after the image is resized to 256 x 256: ground_truth/dent/0_mask.png" in found
+    )
+    assert found.endswith("such as --tile-side 640.")

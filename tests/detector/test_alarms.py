@@ -142,10 +142,11 @@ def test_a_policy_that_does_the_same_everywhere_is_called_dead() -> None:
 
 def test_evaluation_says_whether_the_announced_rate_was_kept() -> None:
     announced = FalseAlarms(3, 66).to_json()
-    assert announced_text(announced, FalseAlarms(2, 21)) == "10 to 127 per 1,000 were announced."
+    assert announced_text(announced, FalseAlarms(2, 21)) == "Training estimated 10 to 127 per 1,000."
     said = announced_text(announced, FalseAlarms(5, 21))
-    assert "in 12 % of such sets at most" in said
-    assert "unlike those of training" in said
+    assert "in at most 12 % of such sets" in said
+    assert "unlike those used for training" in said
     assert (
-        announced_text(FalseAlarms(0, 0).to_json(), FalseAlarms(5, 21)) == "No rate of images was announced."
+        announced_text(FalseAlarms(0, 0).to_json(), FalseAlarms(5, 21))
+        == "Training estimated no rate for whole images."
     )

@@ -354,7 +354,7 @@ def test_a_volume_in_a_tiff_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_image_is_named(tmp_path: Path, content: bytes) -> None:
     path = saved(tmp_path, content)
     for read in (read_image, read_mask, image_size):
-        with pytest.raises(UnreadableImageError, match=r"image\.png: .+\.\nExpected a whole PNG"):
+        with pytest.raises(UnreadableImageError, match=r"image\.png: .+\.\nExpected a complete PNG"):
             read(path)
 
 

@@ -116,15 +116,15 @@ def test_blank_training_images_are_told_before_and_after_training(
     category: Path, tiny: dict[str, Any], tmp_path: Path
 ) -> None:
     parts = blanked(category, tmp_path / "parts", 2)
-    assert any("one plain colour" in warning for warning in verbs.inspect(parts).warnings)
+    assert any("single colour" in warning for warning in verbs.inspect(parts).warnings)
     summary = verbs.train(parts, tmp_path / "run", settings=tiny).summary
-    assert any("one plain colour" in warning for warning in summary["warnings"])
+    assert any("single colour" in warning for warning in summary["warnings"])
 
 
 def test_nothing_is_learnt_from_blank_images_alone(
     category: Path, tiny: dict[str, Any], tmp_path: Path
 ) -> None:
     parts = blanked(category, tmp_path / "parts", 9)
-    with pytest.raises(BlankImagesError, match="one plain colour"):
+    with pytest.raises(BlankImagesError, match="single colour"):
         verbs.train(parts, tmp_path / "run", settings=tiny)
     assert not (tmp_path / "run/detector.safetensors").exists()

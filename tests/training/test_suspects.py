@@ -113,7 +113,7 @@ def test_suspects_stand_in_the_report_with_their_pictures(
     write_suspects(found, tmp_path)
     page = write_report(tmp_path).read_text()
     assert "Worth a second look" in page
-    assert page.count("given as") == 2
+    assert page.count("labelled as") == 2
 
 
 def test_where_nobody_is_suspected_nothing_is_written(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The command line: parse, call one verb, print.
 
-Exit codes: 0 fine, 1 an error that the message explains, 2 the command was not understood,
+Exit codes: 0 success, 1 an error that the message explains, 2 the command line was not understood,
 3 `predict --exit-code` found an image that is not OK, 130 stopped by Ctrl-C.
 """
 
@@ -35,7 +35,7 @@ for command in (inspect, train, evaluate, predict, export, bench, benchmark, doc
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point: one message instead of a traceback for whatever the user can put right."""
+    """The entry point: errors that the user can fix give one message instead of a traceback."""
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
         sys.exit(app(sys.argv[1:] if arguments is None else arguments) or 0)
@@ -44,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         err_console.print(str(error), markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        err_console.print("\nStopped. Training goes on with `--resume`, a benchmark with the same command.")
+        err_console.print(
+            "\nStopped. To continue training, add `--resume`; to continue a benchmark, run the same command."
+        )
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)

@@ -29,10 +29,11 @@ def benchmark(
     device: Device = "cpu",
     json: Json = False,
 ) -> int:
-    """Compare methods on the same held-out images: every category, protocol and seed, cell by cell.
+    """Compare methods on the same held-out images, for every category, protocol and seed.
 
-    A cell that has a row is never run again, so the same command goes on where it was stopped. Writes a row
-    per cell, every split by name, tables (Markdown, CSV, LaTeX) and a page.
+    One method on one split is a cell; its result is one row of a file. A cell that has a row is not run
+    again, so the same command continues a benchmark that was stopped. Writes the rows, the image names of
+    every split, tables (Markdown, CSV, LaTeX) and an HTML page.
 
     **Examples**
 
@@ -43,31 +44,31 @@ def benchmark(
     Parameters
     ----------
     folders
-        Categories, or folders that hold categories.
+        Folders of categories (such as one product each), or folders that contain them.
     out
-        Folder for splits, tables, page and logs.
+        Folder for splits, tables, HTML page and logs.
     methods
-        A TOML file with methods. [default: light with features, light with pixels]
+        A TOML file that defines the methods. [default: light with features, light with pixels]
     method
-        Only the methods of these names.
+        Run only the methods with these names.
     protocol
         Which images are labelled: five-per-type, k-per-type, one-third, unseen-type.
     seeds
-        Seeds of the splits and of training, such as 42-46 or 42,44.
+        Seeds for splits and training, such as 42-46 or 42,44.
     labels
-        Labelled images per defect type, under k-per-type. [default: 1,2,5,10]
+        Labelled images per defect type, for the protocol k-per-type. [default: 1,2,5,10]
     jobs
-        Cells that run at the same time; each needs about 4 GB.
+        Number of cells to run at the same time; each needs about 4 GB of memory.
     rows
-        The file with a row per cell. [default: OUT/rows.jsonl]
+        File of results, with one row per cell. [default: OUT/rows.jsonl]
     peers
-        Virtual environment of other programs. [default: OUT/peers]
+        Virtual environment of the other programs. [default: OUT/peers]
     retry
-        Run those cells again that ended with an error.
+        Run cells that ended with an error again.
     reference
-        The method that differences are to. [default: the first]
+        Method that the others are compared with. [default: the first]
     device
-        Where flawtrace's own methods compute.
+        Device for flawtrace's own methods.
     json
         Print one JSON document with all rows.
     """

@@ -29,17 +29,26 @@ def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
 
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "image"), counted(2, "image"), counted(0, "pass", "passes")
+    ('1 image', '2 images', '0 passes')
+    """
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 def print_inspection(inspection: "Inspection") -> None:
     found = inspection.to_json()
     table = Table(box=None, show_header=False)
     table.add_row("layout", str(found["layout"] or "not recognised"))
     table.add_row("normal", f"{found['normal']} for training, {found['test_normal']} kept for testing")
     for name, count in inspection.defects.items():
-        table.add_row(escape(name), f"{count.images} images, {count.labelled} with a mask")
+        table.add_row(escape(name), f"{counted(count.images, 'image')}, {count.labelled} with a mask")
     for size, number in inspection.sizes.most_common(5):
-        table.add_row("size", f"{size[1]} x {size[0]} pixels: {number} images")
+        table.add_row("size", f"{size[1]} x {size[0]} pixels: {counted(number, 'image')}")
     for kind, number in inspection.kinds.items():
-        table.add_row("kind", f"{kind}: {number} images")
+        table.add_row("kind", f"{kind}: {counted(number, 'image')}")
     out_console.print(table)
     for label, style, lines in (
         ("ignored", "dim", inspection.ignored),
@@ -49,8 +58,8 @@ def print_inspection(inspection: "Inspection") -> None:
         for line in lines:
             out_console.print(f"[{style}]{label}:[/]", end=" ")
             out_console.print(line, markup=False)
-    verdict = "Ready to train." if inspection.ok else f"{len(inspection.problems)} problems to mend first."
-    out_console.print(verdict)
+    problems = counted(len(inspection.problems), "problem")
+    out_console.print("Ready to train." if inspection.ok else f"{problems} to fix before training.")
 
 
 def print_evaluation(evaluation: "Evaluation") -> None:
@@ -63,21 +72,22 @@ def print_evaluation(evaluation: "Evaluation") -> None:
         table.add_row(escape(name), *("-" if value is None else f"{value:.3f}" for value in metrics.values()))
     out_console.print(table)
     out_console.print(
-        f"{evaluation.num_anomalous} defect and {evaluation.num_normal} normal images scored; "
-        f"{evaluation.num_left_out} left out because the detector was trained on them."
+        f"Evaluated {counted(evaluation.num_anomalous, 'defect image')} and "
+        f"{counted(evaluation.num_normal, 'normal image')}; left out {evaluation.num_left_out} that the "
+        "detector was trained on."
     )
     if evaluation.num_normal:
         from flawtrace.detector import announced_text  # noqa: PLC0415 (it loads torch, which is loaded by now)
 
         found = evaluation.false_alarms
         out_console.print(
-            f"False alarms: {found.alarms} of {found.images} normal images are called defective. "
+            f"False alarms: {found.alarms} of {counted(found.images, 'normal image')}. "
             f"{announced_text(evaluation.announced, found)}"
         )
 
 
 def print_facts(groups: Mapping[str, Mapping[str, Any]]) -> None:
-    """A line per fact, group by group; plain, to be pasted."""
+    """One line per fact, grouped; plain text, to be pasted."""
     for title, facts in groups.items():
         out_console.print(title, markup=False)
         for name, value in facts.items():
@@ -86,14 +96,14 @@ def print_facts(groups: Mapping[str, Mapping[str, Any]]) -> None:
 
 def print_timing(timing: "Timing") -> None:
     out_console.print(
-        f"{timing.runtime}, {timing.threads} threads, batch of {timing.batch}, "
-        f"{timing.width} x {timing.height} pixels, {timing.repeats} passes"
+        f"{timing.runtime}, {counted(timing.threads, 'thread')}, batch of {timing.batch}, "
+        f"{timing.width} x {timing.height} pixels, {counted(timing.repeats, 'pass', 'passes')}"
     )
     table = Table(box=None, show_header=False)
     table.add_row("median", f"{timing.median_ms:.1f} ms")
     table.add_row("95 %, 99 %", f"{timing.p95_ms:.1f} ms, {timing.p99_ms:.1f} ms")
     table.add_row("images per second", f"{timing.images_per_second:.1f}")
-    table.add_row("peak memory", f"{timing.peak_memory_mb} MB, the whole process")
+    table.add_row("peak memory", f"{timing.peak_memory_mb} MB (whole process)")
     for name, share in timing.stages.items():
         table.add_row(name, f"{share:.0%}")
     out_console.print(table)
@@ -101,10 +111,10 @@ def print_timing(timing: "Timing") -> None:
 
 def print_benchmark(benchmark: "Benchmark") -> None:
     for reason in benchmark.skipped:
-        err_console.print("[yellow]left out:[/]", end=" ")
+        err_console.print("[yellow]skipped:[/]", end=" ")
         err_console.print(reason, markup=False)
     failed = sum("error" in row for row in benchmark.rows)
-    out_console.print(f"{len(benchmark.rows)} cells, {failed} of them with an error.")
+    out_console.print(f"{counted(len(benchmark.rows), 'cell')} with a result, {failed} of them an error.")
     if benchmark.board:
         out_console.print(f"Page: {benchmark.board}", markup=False)
 
@@ -155,7 +165,7 @@ def events() -> "Iterator[Callable[[Event], None]]":
 
 @contextmanager
 def cells() -> "Iterator[Callable[[Plan, Told | Row], None]]":
-    """The whole benchmark in one bar (or line), with the cell that was heard of last."""
+    """The whole benchmark in one bar (or line), with the cell that reported last."""
     finished = 0
     with _bar() as show:
 

@@ -6,7 +6,7 @@ from flawtrace.ground.errors import FlawtraceError
 class MissingImagesError(FlawtraceError):
     def __init__(self) -> None:
         super().__init__(
-            "`predict` was given no image.\n"
+            "No images were given to `predict`.\n"
             "Expected image files or folders after the run.\n"
             "For example: flawtrace predict run/ new-images/"
         )
@@ -14,4 +14,8 @@ class MissingImagesError(FlawtraceError):
 
 class MissingFoldersError(FlawtraceError):
     def __init__(self) -> None:
-        super().__init__("No folder was given.\nExpected categories, or folders that hold categories.")
+        super().__init__(
+            "No folder was given to `benchmark`.\n"
+            "Expected folders of categories, or folders that contain them.\n"
+            "For example: flawtrace benchmark data/ -o bench/"
+        )

@@ -46,7 +46,7 @@ def parsed(tokens: tuple[str, ...]) -> dict[str, Any]:
         if not name.startswith("--") or leaf not in setting_names():
             raise UnknownSettingError(name, _nearest_flag(leaf), "option")
         if not given and not rest:
-            raise UnknownSettingError(name, None, "value of the option")
+            raise SettingsError("the command line", name, "it needs a value")
         chosen[leaf] = _value(value if given else rest.pop(0))
     return chosen
 
@@ -65,10 +65,14 @@ def labels_of(text: str | None, protocols: Sequence[str]) -> tuple[int, ...] | N
     if text is None:
         return None
     if "k-per-type" not in protocols:
-        raise SettingsError("the command line", "--labels", "only --protocol k-per-type varies the labels")
+        raise SettingsError("the command line", "--labels", "only --protocol k-per-type uses it")
     numbers = _numbers(text, "--labels", "1-3")
     if 0 in numbers:
-        raise SettingsError("the command line", "--labels", "without a label there is nothing to learn from")
+        raise SettingsError(
+            "the command line",
+            "--labels",
+            "with 0 labels there is nothing to learn from",
+        )
     return numbers
 
 
@@ -77,7 +81,7 @@ def _numbers(text: str, flag: str, example: str) -> tuple[int, ...]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not (last.isdecimal() and int(first) <= int(last))):
-            reason = f"{part!r} is no number and no range like {example}"
+            reason = f"{part!r} is neither a number nor a range such as {example}"
             raise SettingsError("the command line", flag, reason)
         numbers += range(int(first), int(last if dash else first) + 1)
     return tuple(dict.fromkeys(numbers))

@@ -16,7 +16,7 @@ from flawtrace.ground.presets import load_config, setting_help
 
 
 def doctor(run: Path | None = None, /, *, json: Json = False) -> None:
-    """Print what a bug report needs: versions, machine, and how a run was made; nothing of its images.
+    """Print what a bug report needs: versions, machine, and how a run was made; nothing from its images.
 
     **Examples**
 
@@ -26,7 +26,7 @@ def doctor(run: Path | None = None, /, *, json: Json = False) -> None:
     Parameters
     ----------
     run
-        Folder that `flawtrace train` wrote, or began to write.
+        Folder of a finished or unfinished run of `flawtrace train`.
     json
         Print one JSON document.
     """
@@ -50,7 +50,7 @@ def settings(
     Parameters
     ----------
     preset
-        Whose values to show.
+        Preset whose values are shown.
     encoder
         What the autoencoder reconstructs.
     json

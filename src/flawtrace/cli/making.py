@@ -16,9 +16,9 @@ from flawtrace.ground.groups import Encoder, Preset, SamplerName
 
 
 def inspect(folder: Path, /, *, json: Json = False) -> int:
-    """Say what a folder of images holds and what is wrong with it, before any training.
+    """Check a folder of images before training: what it holds and what is wrong with it.
 
-    Reads every file and writes nothing. Exits with 1 if there is a problem that training would stop at.
+    Reads every image and mask, and writes nothing. Exits with 1 if a problem would stop training.
 
     **Examples**
 
@@ -28,8 +28,8 @@ def inspect(folder: Path, /, *, json: Json = False) -> int:
     Parameters
     ----------
     folder
-        Images in MVTec AD's layout (train/good, test/TYPE, ground_truth/TYPE) or in the plain one (normal,
-        defects, masks).
+        Images in the layout of MVTec AD (train/good, test/TYPE, ground_truth/TYPE) or in the plain layout
+        (normal, defects, masks).
     json
         Print one JSON document.
     """
@@ -59,7 +59,7 @@ def train(
 ) -> None:
     """Train a detector on normal images and a few labelled defect images.
 
-    Every setting is a flag as well: `--sampler.stride 16`. `flawtrace settings` lists them.
+    Every setting is also a flag, for example `--sampler.stride 16`. `flawtrace settings` lists them all.
 
     **Examples**
 
@@ -71,26 +71,26 @@ def train(
     Parameters
     ----------
     folder
-        Normal and defect images, with masks.
+        Normal images, and defect images with masks.
     out
-        Folder for the run: detector, log, report, checkpoint.
+        Folder for the run: detector, log, report and checkpoint.
     preset
-        `light` is made for two processor cores; `paper` has the published sizes and wants a GPU.
+        `light` is made for two processor cores; `paper` has the published sizes and is made for a GPU.
     labels
-        Labelled images drawn per defect type. [default: 5]
+        How many images of each defect type are used as labels. [default: 5]
     sampler
-        Who chooses the patches: the learned policy, or a fixed strategy to compare it with.
+        What chooses the training patches: the learned policy, or a fixed strategy for comparison.
         [default: learned]
     encoder
-        What the autoencoder reconstructs. [default: features with light, pixels with paper]
+        What the autoencoder reconstructs. [default: features for light, pixels for paper]
     seed
-        Of every random choice; the same seed gives the same run. [default: 42]
+        Random seed; the same seed gives the same run. [default: 42]
     settings
         A TOML file with settings.
     resume
-        Go on with the run in OUT where it was stopped.
+        Continue the run in OUT from where it was stopped.
     device
-        Where to compute.
+        Device to compute on.
     json
         Print a summary as one JSON document at the end.
     """
@@ -119,17 +119,19 @@ def train(
     )
     if found := trained.summary.get("suspects"):
         names = ", ".join(suspect["name"] for suspect in found)
-        out_console.print(f"Suspects: is their label right? {names}", markup=False)
+        out_console.print(
+            f"Check the labels of these training images; they look wrong: {names}", markup=False
+        )
     for warning in trained.summary["warnings"]:
         out_console.print(f"Warning: {warning}", markup=False)
 
 
 def evaluate(run: Path, folder: Path, /, *, device: Device = "cpu", json: Json = False) -> None:
-    """Score a detector on the images of a folder that it was not trained on.
+    """Evaluate a detector on those images of a folder that it was not trained on.
 
-    Images from training are recognised by their content and left out, so `train` and `evaluate` may be given
-    the same folder. Of normal images that are there for training (train/good), at most `normal_limit` are
-    looked at. Writes RUN/metrics.json and RUN/report.html.
+    Training images are recognised by their content and left out, so `train` and `evaluate` may be given the
+    same folder. Of normal images meant for training (train/good), at most `normal_limit` are evaluated.
+    Writes RUN/metrics.json and RUN/report.html.
 
     **Examples**
 
@@ -141,13 +143,13 @@ def evaluate(run: Path, folder: Path, /, *, device: Device = "cpu", json: Json =
     run
         Folder that `flawtrace train` wrote.
     folder
-        Images with masks.
+        Images with masks, in one of the layouts of `flawtrace inspect`.
     device
-        Where to compute.
+        Device to compute on.
     json
         Print one JSON document.
     """
-    with counting("looking at images") as progress:
+    with counting("evaluating images") as progress:
         evaluation = flawtrace.evaluate(run, folder, device=device, progress=progress)
     if json:
         print_json(evaluation.to_json())
@@ -158,7 +160,7 @@ def evaluate(run: Path, folder: Path, /, *, device: Device = "cpu", json: Json =
 
 
 def demo(*, out: Out = Path("flawtrace-demo"), seed: int = 0, json: Json = False) -> None:
-    """Show everything on made-up data: photographed bricks with rendered scratches, holes and stains.
+    """Run everything on generated data: photographed bricks with rendered scratches, holes and stains.
 
     Takes up to three minutes on two cores.
 
@@ -172,7 +174,7 @@ def demo(*, out: Out = Path("flawtrace-demo"), seed: int = 0, json: Json = False
     out
         Folder for images, detector and report.
     seed
-        Of every random choice.
+        Random seed.
     json
         Print one JSON document.
     """

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 import flawtrace
 from flawtrace.cli.console import (
+    counted,
     counting,
     err_console,
     out_console,
@@ -33,10 +34,10 @@ def predict(
 ) -> int:
     """Look for defects in images.
 
-    With OUT, each image leaves maps/NAME.tiff (probability per pixel), masks/NAME.png and overlays/NAME.png
-    there, and all of them predictions.csv. An image that cannot be read is reported, and the others go on.
-    One that is unlike those of the training (in size, exposure, contrast, or blank) is UNSURE, whatever its
-    map says.
+    With --out, writes maps/NAME.tiff (probability of a defect per pixel), masks/NAME.png and
+    overlays/NAME.png for each image, and predictions.csv for all of them. An image that cannot be read is
+    reported, and the others are still processed. An image unlike the training images (in size, exposure or
+    contrast, or because it is blank) is UNSURE, whatever its map shows.
 
     **Examples**
 
@@ -49,19 +50,19 @@ def predict(
     Parameters
     ----------
     run
-        Folder that `flawtrace train` wrote, a detector file, or an exported one (.onnx).
+        Folder that `flawtrace train` wrote, a detector file, or an exported detector (.onnx).
     images
-        Image files, or folders of them.
+        Image files, or folders of images.
     out
-        Folder for maps, masks, overlays and table.
+        Folder for maps, masks, overlays and predictions.csv.
     device
-        Where to compute.
+        Device to compute on.
     runtime
-        What runs the detector. [default: onnx for an .onnx file, else torch]
+        Runtime for the detector. [default: onnx for an .onnx file, otherwise torch]
     exit_code
-        Exit with 3 if any image is not OK.
+        Exit with 3 if any image is DEFECT or UNSURE.
     json
-        Print one JSON document per line and image.
+        Print one JSON document per image, one per line.
     """
     if not images:
         raise MissingImagesError
@@ -88,9 +89,10 @@ def export(
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     json: Json = False,
 ) -> None:
-    """Write a detector as one ONNX file: from raw images of any size to map, mask and score.
+    """Export a detector as one ONNX file that turns raw images of any size into map, mask and score.
 
-    Both are compared on real images first; if they disagree, nothing is written. Needs the extra `export`.
+    The exported detector is first compared with the original on real images; if they disagree, nothing is
+    written. Needs the extra `export` (pip install 'flawtrace[export]').
 
     **Examples**
 
@@ -103,9 +105,9 @@ def export(
     run
         Folder that `flawtrace train` wrote, or a detector file.
     images
-        Image files, or folders of them, on which to compare. [default: the run's labelled images]
+        Image files, or folders of images, for the comparison. [default: the run's labelled images]
     out
-        The file. [default: RUN/detector.onnx]
+        File to write. [default: RUN/detector.onnx]
     json
         Print one JSON document.
     """
@@ -115,7 +117,8 @@ def export(
         return
     out_console.print(
         f"Exported: {exported.file} ({exported.bytes / 2**20:.1f} MB)\n"
-        f"Compared: {exported.num_images} images; maps differ by {exported.largest_difference:.1g} at most\n"
+        f"Compared: {counted(exported.num_images, 'image')}; "
+        f"maps differ by {exported.largest_difference:.1g} at most\n"
         f"Next:     flawtrace predict {exported.file} IMAGES",
         markup=False,
     )
@@ -136,7 +139,8 @@ def bench(
 ) -> None:
     """Time a detector on random images: latency, images per second, memory, share of each stage.
 
-    What is timed begins with decoded images and ends with maps of their size.
+    Times the computation from decoded images to anomaly maps at their size; reading and writing files is
+    not included.
 
     **Examples**
 
@@ -147,21 +151,21 @@ def bench(
     Parameters
     ----------
     run
-        Folder that `flawtrace train` wrote, a detector file, or an exported one (.onnx).
+        Folder that `flawtrace train` wrote, a detector file, or an exported detector (.onnx).
     runtime
-        What runs the detector. [default: onnx for an .onnx file, else torch]
+        Runtime for the detector. [default: onnx for an .onnx file, otherwise torch]
     threads
-        Processor threads. [default: torch's]
+        CPU threads. [default: torch's default]
     batch
-        Images at once.
+        Images per batch.
     height
-        Of the images, in pixels. [default: the detector's own, or that of one tile]
+        Image height in pixels. [default: the detector's working size, or the size of one tile]
     width
-        Of the images, in pixels. [default: the detector's own, or that of one tile]
+        Image width in pixels. [default: the detector's working size, or the size of one tile]
     repeats
-        Passes that are timed.
+        Number of timed passes.
     device
-        Where to compute.
+        Device to compute on.
     json
         Print one JSON document.
     """

@@ -87,10 +87,10 @@ def _page(rows: Rows, reference: str) -> str:
 
 PROTOCOLS = {
     "five-per-type": "five images of every defect type are labelled, drawn by seed; the rest is tested",
-    "k-per-type": "a few images of every defect type are labelled, drawn by seed, and their number varies; a "
+    "k-per-type": "a few images of every defect type are labelled, drawn by seed, in varying numbers; a "
     "smaller draw is part of a larger one; the rest is tested",
     "one-third": "the first third of every defect type is labelled, whatever the seed; the rest is tested",
-    "unseen-type": "one defect type after the other has no label, and of the defects only it is tested",
+    "unseen-type": "each defect type in turn has no labels, and is then the only defect type tested",
 }
 """What is labelled and what is tested."""
 
@@ -130,7 +130,11 @@ def verdict(differing: Mapping[str, Difference | None], reference: str) -> str:
     above = [method for method, found in known.items() if found.exceeds_zero]
     below = [method for method, found in known.items() if found.falls_below_zero]
     unsure = [method for method in known if method not in (*above, *below)]
-    told = {"above it": above, "below it": below, "cannot be told from it by these trials": unsure}
+    told = {
+        "above it": above,
+        "below it": below,
+        "not significantly different from it on these trials": unsure,
+    }
     parts = [f"{_listed(methods)} {where}" for where, methods in told.items() if methods]
     return f"Compared with {reference}: {'; '.join(parts)}." if parts else ""
 

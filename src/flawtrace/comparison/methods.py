@@ -41,7 +41,7 @@ class Method(Settings):
     @model_validator(mode="after")
     def is_one_or_the_other(self) -> "Method":
         if self.command and self.settings:
-            raise ValueError("a method has either settings of flawtrace or a command")
+            raise ValueError("a method has either settings of flawtrace or a command, not both")
         return self
 
     def config(self, seed: int, labels: int | None) -> Config:
@@ -89,7 +89,7 @@ def read_methods(file: Path) -> tuple[Method, ...]:
         name = ".".join(str(part) for part in first["loc"])
         raise SettingsError(str(file), name, first["msg"].removeprefix("Value error, ")) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError) as error:
-        raise SettingsError(str(file), "the file", f"cannot be read as methods: {error}") from error
+        raise SettingsError(str(file), "", f"it cannot be read as a file of methods: {error}") from error
     for method in methods:
         _refuse_unknown_names(file, method)
     return methods
@@ -122,4 +122,6 @@ def _refuse_unknown_names(file: Path, method: Method) -> None:
         method.filled({name: Path(name) for name in PLACES})
     except (KeyError, ValueError, IndexError) as error:
         known = ", ".join(f"{{{name}}}" for name in PLACES)
-        raise SettingsError(str(file), method.name, f"its command may name {known}, not {error}") from error
+        raise SettingsError(
+            str(file), method.name, f"its command may name only {known}, not {error}"
+        ) from error

@@ -52,7 +52,11 @@ def _read_answer(file: Path, count: int, command: str, log: Path) -> Answer:
         raise MapsError(command, str(error), log) from error
     if maps.shape != (count, SIDE, SIDE) or not np.isfinite(maps).all():
         expected = f"({count}, {SIDE}, {SIDE})"
-        raise MapsError(command, f"the maps are {maps.shape}, or not finite, instead of {expected}", log)
+        raise MapsError(
+            command,
+            f"the maps have shape {maps.shape} instead of {expected}, or values that are not finite",
+            log,
+        )
     known = {
         "seconds": facts.get("train_seconds"),
         "predict_seconds": facts.get("predict_seconds"),

@@ -12,7 +12,7 @@ from flawtrace.ground.config import Config
 
 FEW_NORMAL = 20
 LABELS = Config().labels
-"""Labelled images of each type, unless training is told otherwise."""
+"""Labelled images of each type, by default."""
 TINY = 16
 """Pixels; a defect of fewer is a single square of the predictor."""
 WHOLE = Config().image_side
@@ -32,38 +32,39 @@ def warnings_about(
     yield from _shifted(category, facts)
     yield from _repeated(category, facts)
     if len(sizes) > 1:
-        yield f"The images have {len(sizes)} sizes; all are resized to the same square."
+        yield f"The images come in {len(sizes)} sizes; all are resized to the same square."
     deep = [fact.brightest for fact in facts if fact.kind.startswith("16-bit")]
     if deep and max(deep) < SMALL_RANGE:
         yield (
-            f"The 16-bit images use only values up to {max(deep):.0%} of the full range, as those of "
-            "a 12-bit camera do; they look almost black. Multiply all of them by the same number."
+            f"The 16-bit images use only values up to {max(deep):.0%} of the full range, as images "
+            "from a 12-bit camera do; they look almost black. Multiply all of them by the same factor."
         )
     if plain := [fact.sample.image for fact in facts if fact.blank]:
-        yield f"Images of one plain colour, which show nothing: {_names(category, plain)}."
+        yield f"Blank images (a single colour): {_names(category, plain)}."
     yield from _tiny(category, facts)
     if wide := [fact.sample.mask for fact in facts if fact.mask_share > 0.5]:
-        yield f"Masks that cover more than half of their image (inverted?): {_names(category, wide)}."
+        yield f"Masks that cover more than half of the image (inverted?): {_names(category, wide)}."
 
 
 def _few(category: Category) -> Iterator[str]:
     if 0 < len(category.normal) < FEW_NORMAL:
-        yield f"Only {len(category.normal)} normal images to train from; some tens are better."
+        images = f"{len(category.normal)} normal image{'s'[: len(category.normal) != 1]}"
+        yield f"Only {images} for training; {FEW_NORMAL} or more are better."
     if not category.test_normal:
-        yield "No normal image to test with: false alarms on good products cannot be measured."
+        yield "No normal images for testing: false alarms on good products cannot be measured."
     for name, samples in category.defect_types.items():
         if len(samples) < LABELS:
             images = f"{len(samples)} image{'s'[: len(samples) != 1]}"
             yield f"Only {images} of defect type {name}; {LABELS} or more are better."
         if len(samples) <= LABELS:
             yield (
-                f"All images of defect type {name} would be labels, and none is left to evaluate on. "
-                "Add some, or train with fewer --labels."
+                f"All images of defect type {name} would be used as labels, and none is left for evaluation. "
+                "Add images, or train with fewer labels (--labels)."
             )
 
 
 def _shifted(category: Category, facts: list[SampleFacts]) -> Iterator[str]:
-    """Normal test images that were taken otherwise than those of training."""
+    """Normal test images that were taken under other conditions than those for training."""
     training, test = (
         [fact.traits for fact in facts if fact.traits and fact.sample in chosen]
         for chosen in (set(category.normal), set(category.test_normal))
@@ -72,14 +73,14 @@ def _shifted(category: Category, facts: list[SampleFacts]) -> Iterator[str]:
         return
     columns = {name: ([row[name] for row in training], [row[name] for row in test]) for name in training[0]}
     moved = [
-        f"{name} ({fmean(there):.3g}, in training {fmean(here):.3g})"
+        f"{name} ({fmean(there):.3g} instead of {fmean(here):.3g})"
         for name, (here, there) in columns.items()
         if has_shifted(here, there)
     ]
     if moved:
         yield (
-            f"The normal test images are not like those of training in {', '.join(moved)}: a rate of "
-            "false alarms that training announces may not hold for them."
+            f"The normal test images differ from the training images in {', '.join(moved)}. The "
+            "false-alarm rate that training estimates may not hold for them."
         )
 
 
@@ -103,9 +104,9 @@ def _tiny(category: Category, facts: list[SampleFacts]) -> Iterator[str]:
     ]
     if small:
         yield (
-            f"Defects of less than {TINY} pixels once the whole image has {WHOLE} x {WHOLE}: "
+            f"Defects of fewer than {TINY} pixels after the image is resized to {WHOLE} x {WHOLE}: "
             f"{_names(category, [fact.sample.mask for fact in small])}. "
-            f"See them larger with --tile-side, such as {_tile_side(small)}."
+            f"Use tiles to see them at a larger scale, such as --tile-side {_tile_side(small)}."
         )
 
 
@@ -117,19 +118,19 @@ def _tile_side(small: list[SampleFacts]) -> int:
 
 def _repeated(category: Category, facts: list[SampleFacts]) -> Iterator[str]:
     """Pictures that stand in two places which must not share any."""
-    roles = dict.fromkeys(category.normal, "training")
+    roles = dict.fromkeys(category.normal, "the normal training images")
     roles |= dict.fromkeys(category.test_normal, "the normal test images")
     places: dict[str, dict[str, Path]] = defaultdict(dict)
     for fact in facts:
         if fact.digest:
-            place = roles.get(fact.sample, "the images of defects")
+            place = roles.get(fact.sample, "the defect images")
             places[fact.digest].setdefault(place, fact.sample.image)
     groups: dict[tuple[str, ...], list[Path]] = defaultdict(list)
     for found in places.values():
         if len(found) > 1:
             groups[tuple(found)].append(next(iter(found.values())))
     for shared, images in groups.items():
-        yield f"The same picture is in {' and in '.join(shared)}: {_names(category, images)}."
+        yield f"The same image is in {' and in '.join(shared)}: {_names(category, images)}."
 
 
 def _names(category: Category, paths: Iterable[Path | None], limit: int = 3) -> str:

@@ -14,8 +14,8 @@ class FewImagesWarning(UserWarning):
 
     def __init__(self, defect_type: str, count: int, labels: int) -> None:
         super().__init__(
-            f"Only {count} image{'s'[: count != 1]} of defect type {defect_type}, and {labels} labels of "
-            "each are asked for: all are labels, and none is left to evaluate on."
+            f"Only {count} image{'s'[: count != 1]} of defect type {defect_type}, but {labels} labels per "
+            "type are requested. All are used as labels, and none is left for evaluation."
         )
 
 
@@ -24,7 +24,7 @@ class MissingFolderError(DataError):
         super().__init__(
             f"No folder {root}.\n"
             "Expected a folder with normal images and images of defects.\n"
-            "Check the path; `flawtrace inspect DIR` says what is understood of a folder."
+            "Check the path; `flawtrace inspect DIR` shows what flawtrace recognises in a folder."
         )
 
 
@@ -32,9 +32,9 @@ class UnknownLayoutError(DataError):
     def __init__(self, root: Path, found: list[str], layouts: str) -> None:
         listed = ", ".join(found) or "nothing"
         super().__init__(
-            f"Cannot tell which images of {root} are normal: it holds {listed}.\n"
+            f"Cannot tell which images in {root} are normal: it contains {listed}.\n"
             f"Expected one of two layouts:\n{layouts}\n"
-            "Rename or move the folders, or name the folder that holds them."
+            "Rename or move the folders, or give the path of the folder that contains them."
         )
 
 
@@ -43,16 +43,16 @@ class NoNormalImagesError(DataError):
         super().__init__(
             f"No normal image in {folder}.\n"
             "Expected PNG, JPEG, BMP or TIFF files of products without defects.\n"
-            "Put at least one there; some tens are better."
+            "Put at least one there; 20 or more are better."
         )
 
 
 class NoImagesError(DataError):
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            f"There is no image in {folder}.\n"
+            f"No image in {folder}.\n"
             "Expected PNG, JPEG, BMP or TIFF files.\n"
-            "Check the path; folders inside folders are not searched."
+            "Check the path; subfolders are not searched."
         )
 
 
@@ -61,7 +61,7 @@ class MissingMaskError(DataError):
         super().__init__(
             f"No mask for {image}.\n"
             f"Expected {expected}.\n"
-            f"Add it, or move the image to {normal} if it shows no defect."
+            f"Add the mask, or move the image to {normal} if it shows no defect."
         )
 
 
@@ -78,8 +78,8 @@ class AmbiguousNameError(DataError):
     def __init__(self, paths: list[Path], role: str, other: Path) -> None:
         names = ", ".join(path.name for path in paths)
         super().__init__(
-            f"{names} in {paths[0].parent} can all be the {role} of {other}.\n"
-            f"Expected one {role} for each, found by its name without extension.\n"
+            f"{names} in {paths[0].parent} could each be the {role} of {other}.\n"
+            f"Expected exactly one {role}; they are matched by file name without extension.\n"
             "Rename or remove all but one."
         )
 
@@ -89,7 +89,7 @@ class MaskSizeError(DataError):
         super().__init__(
             f"The mask {mask} is {size[1]} x {size[0]} pixels (width x height).\n"
             f"Expected {expected[1]} x {expected[0]}, the size of {image}.\n"
-            "Draw the mask on the image itself, or resize it without smoothing."
+            "Draw the mask at the size of the image, or resize it without smoothing."
         )
 
 
@@ -98,7 +98,7 @@ class EmptyMaskError(DataError):
         super().__init__(
             f"The mask {mask} marks no defect.\n"
             "Expected white pixels (at least half of the largest value) where the defect is.\n"
-            f"Draw the defect, or move {image} to the normal images if it shows none."
+            f"Draw the defect, or move {image} to the normal images if it shows no defect."
         )
 
 
@@ -108,17 +108,17 @@ class VanishedDefectError(DataError):
         super().__init__(
             f"The defect in {mask} vanishes when the image is resized to {width} x {height} pixels.\n"
             "Expected at least one defective pixel at that size.\n"
-            "See the images in smaller tiles (--tile-side), crop them to the part that matters, or take this "
-            "one out of the defects."
+            "Use smaller tiles (--tile-side), crop the images to the part that matters, or remove this image "
+            "from the defects."
         )
 
 
 class NoDefectImagesError(DataError):
     def __init__(self, root: Path, labels: int, expected: Path) -> None:
         super().__init__(
-            f"No image of a defect in {root}, but {labels} of each type are asked for.\n"
-            f"Expected images in {expected} and a mask for each.\n"
-            "Add some with masks; training needs at least two."
+            f"No defect images in {root}, but {labels} of each type are requested.\n"
+            f"Expected images in {expected}, and a mask for each.\n"
+            "Add defect images with masks; training needs at least two."
         )
 
 
@@ -127,8 +127,8 @@ class TooFewImagesError(DataError):
         possible = min(counts.values())
         listed = ", ".join(f"{name} {count}" for name, count in counts.items())
         super().__init__(
-            f"Too few images of a defect type in {root}: {listed}.\n"
-            f"Expected at least {labels} of each type, as --labels asks for.\n"
+            f"Too few images per defect type in {root}: {listed}.\n"
+            f"Expected at least {labels} of each type, as requested by --labels.\n"
             f"Use --labels {possible}, or add images with masks."
         )
 
@@ -136,8 +136,8 @@ class TooFewImagesError(DataError):
 class TooFewLabelsError(FlawtraceError):
     def __init__(self, count: int) -> None:
         super().__init__(
-            f"{count} labelled image is too few: part of the labels is held out to choose the threshold.\n"
-            "Expected at least 2 labelled images in all.\n"
+            f"{count} labelled image is not enough: some labels are held out to choose the threshold.\n"
+            "Expected at least 2 labelled images in total.\n"
             "Add a defect image with its mask, or raise --labels."
         )
 
@@ -146,7 +146,7 @@ class NoTypeToLeaveOutError(DataError):
     def __init__(self, root: Path, types: tuple[str, ...]) -> None:
         found = f"one defect type ({types[0]})" if types else "no defect type"
         super().__init__(
-            f"{root} has {found}.\n"
-            "Expected at least two: `unseen-type` labels all but one and tests that one.\n"
+            f"{root} contains {found}.\n"
+            "Expected at least two: protocol `unseen-type` labels all types but one, and tests that one.\n"
             "Sort the defect images into folders by type, or choose another protocol."
         )

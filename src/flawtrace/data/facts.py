@@ -21,7 +21,7 @@ class SampleFacts:
     brightest: float = 0.0
     """As a share of the full range."""
     blank: bool = False
-    """Of one plain colour."""
+    """Of a single colour."""
     digest: str = ""
     mask_share: float = 0.0
     traits: Traits = field(default_factory=dict)

@@ -109,7 +109,7 @@ def read_split(path: Path, root: Path) -> Split:
             tuple(_sample(row, root) for row in document[part]) for part in ("labelled", "test")
         )
     except (KeyError, TypeError) as error:
-        raise DamagedFileError(path, f"it is no split: {error!r}") from error
+        raise DamagedFileError(path, f"it is not a split file: {error!r}") from error
     return Split(normal, labelled, test)
 
 

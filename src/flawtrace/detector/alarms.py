@@ -56,20 +56,20 @@ def quietest(scores: Scores, rate: float) -> float:
 
 
 def announced_text(announced: dict[str, Any], found: Errors) -> str:
-    """What `Errors.to_json` announced, and how other normal images keep to it, in words.
+    """The rate that `Errors.to_json` estimated, and whether other normal images keep to it, in words.
 
     >>> announced_text({"alarms": 0, "images": 25, "low": 0.0, "high": 0.1372}, Errors(1, 20))
-    '0 to 137 per 1,000 were announced.'
+    'Training estimated 0 to 137 per 1,000.'
     """
     if not announced.get("images"):
-        return "No rate of images was announced."
-    said = f"{_per_thousand(announced)} were announced."
+        return "Training estimated no rate for whole images."
+    said = f"Training estimated {_per_thousand(announced)}."
     if found.alarms <= announced["high"] * found.images:
         return said
     chance = float(bdtrc(found.alarms - 1, found.images, announced["high"]))
     return (
-        f"{said} By chance there would be so many in {100 * chance:.2g} % of such sets at most: "
-        "the normal images here may be unlike those of training."
+        f"{said} So many would occur by chance in at most {100 * chance:.2g} % of such sets: "
+        "the normal images here may be unlike those used for training."
     )
 
 
@@ -77,12 +77,12 @@ def alarm_text(found: dict[str, Any], what: str = "image") -> str:
     """What `Errors.to_json` says of images, or of tiles, in words.
 
     >>> alarm_text({"alarms": 0, "images": 25, "low": 0.0, "high": 0.1372})
-    '0 of 25 normal images that no predictor saw; expect 0 to 137 per 1,000 normal images (95 %)'
+    '0 of 25 held-out normal images; expect 0 to 137 per 1,000 normal images (95 % interval)'
     """
     if not found["images"]:
-        return f"unknown, too few normal {what}s to hold some back"
-    seen = f"{found['alarms']} of {found['images']} normal {what}s that no predictor saw"
-    return f"{seen}; expect {_per_thousand(found)} normal {what}s (95 %)"
+        return f"unknown, because there are too few normal {what}s to hold some out"
+    seen = f"{found['alarms']} of {found['images']} held-out normal {what}s"
+    return f"{seen}; expect {_per_thousand(found)} normal {what}s (95 % interval)"
 
 
 def _per_thousand(found: dict[str, Any]) -> str:

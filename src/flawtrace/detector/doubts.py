@@ -1,4 +1,4 @@
-"""What keeps a detector from being trusted, in plain words with what to do about it."""
+"""Reasons not to trust a detector, in plain words, with what to do about them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -21,9 +21,9 @@ def doubts(facts: Facts) -> Iterator[str]:
     separated = facts.validation.get("image_f1", 1.0)
     if best < HARDLY_FOUND:
         yield (
-            f"The detector hardly finds the defects of labels that it has not seen: their best pixel F1 is "
-            f"{best:.3f}, so its threshold says little. More labels per type help most; --tile-side shows "
-            "small defects larger, and features find more than pixels."
+            f"The detector hardly finds the defects on held-out labelled images: the best pixel F1 there is "
+            f"{best:.3f}, so its threshold means little. More labels per type help most. For small defects, "
+            "use --tile-side; --encoder features finds more than pixels."
         )
     elif separated < HARDLY_SEPARATED:
         missed, found = (facts.misses.get(name, 0) for name in ("alarms", "images"))
@@ -36,8 +36,8 @@ def doubts(facts: Facts) -> Iterator[str]:
     alarms, images = (facts.false_alarms.get(name, 0) for name in ("alarms", "images"))
     if alarms > images * MANY_ALARMS:
         yield (
-            f"{alarms} of {images} normal images that no predictor saw are called defective. Are all "
-            "normal images free of defects? --max-false-alarms sets a limit, at the price of missed defects."
+            f"{alarms} of {images} held-out normal images are reported as defective. Are all normal images "
+            "free of defects? --max-false-alarms sets a limit, but then more defects are missed."
         )
 
 
@@ -45,8 +45,8 @@ def image_doubts(num_blank: int) -> Iterator[str]:
     """About the images of a training."""
     if num_blank:
         yield (
-            f"{num_blank} training images are of one plain colour: `flawtrace inspect` names them. "
-            "Take them out, and train again."
+            f"{num_blank} training {'image is' if num_blank == 1 else 'images are'} blank (a single colour); "
+            "`flawtrace inspect` lists them. Remove them and train again."
         )
 
 
@@ -55,7 +55,7 @@ def policy_doubts(log: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     entropies = [row["entropy"] for row in log if row.get("entropy") is not None]
     if entropies and entropies[-1] < DEAD:
         yield (
-            f"The policy is dead: its entropy fell to {entropies[-1]:.3f} nats, so it does the same wherever "
-            "it is, and learns no more. Raise --policy.entropy_weight, or take a fixed strategy "
-            "(--sampler uniform), which needs none."
+            f"The sampling policy has collapsed: its entropy fell to {entropies[-1]:.3f} nats, so it chooses "
+            "the same action everywhere and no longer learns. Raise --policy.entropy_weight, or use a fixed "
+            "strategy (--sampler uniform), which needs no policy."
         )

@@ -65,7 +65,7 @@ def _numbers(said: Mapping[str, Any]) -> dict[str, Any]:
     """What a header says under each name, if these are finite numbers."""
     for name, value in said.items():
         if not isinstance(value, int | float) or not math.isfinite(value):
-            raise ValueError(f"{name} is {value!r:.40}, no finite number")
+            raise ValueError(f"{name} is {value!r:.40}, not a finite number")
     return dict(said)
 
 

@@ -35,7 +35,7 @@ def read_file(file: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         raise ForeignDetectorError(file, "there is no such file")
     with file.open("rb") as opened_bytes:
         if opened_bytes.read(9)[8:] != b"{":
-            raise ForeignDetectorError(file, "it does not begin like a safetensors file")
+            raise ForeignDetectorError(file, "it is not a safetensors file")
     try:
         with safetensors.safe_open(file, framework="pt") as opened:
             metadata = opened.metadata() or {}
@@ -43,11 +43,13 @@ def read_file(file: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     except (OSError, safetensors.SafetensorError) as error:
         raise DamagedDetectorError(file, str(error)) from error
     if "flawtrace" not in metadata:
-        raise ForeignDetectorError(file, "its header does not speak of flawtrace")
+        raise ForeignDetectorError(file, "its header does not mention flawtrace")
     try:
         header = json.loads(metadata["flawtrace"])
     except ValueError as error:
-        raise DamagedDetectorError(file, f"its header is no JSON: {error}") from error
+        raise DamagedDetectorError(file, f"its header is not JSON: {error}") from error
     if header.get("format") not in READ:
-        raise ForeignDetectorError(file, f"it has format {header.get('format')}, this version reads {FORMAT}")
+        raise ForeignDetectorError(
+            file, f"it has format {header.get('format')}, but this version reads {FORMAT}"
+        )
     return header, state

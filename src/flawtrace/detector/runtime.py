@@ -140,9 +140,9 @@ def _refuse_broken(content: bytes, file: Path) -> None:
     """Before a runtime sees it: a damaged graph can end the process in which it is read."""
     whole = intact(content)
     if whole is None:
-        raise ForeignDetectorError(file, "it has no seal, which `flawtrace export` puts into what it writes")
+        raise ForeignDetectorError(file, "it has no seal, the checksum that `flawtrace export` adds")
     if not whole:
-        raise DamagedDetectorError(file, "its checksum does not fit its content")
+        raise DamagedDetectorError(file, "its checksum does not match its content")
 
 
 def _session(content: bytes, file: Path) -> Any:
@@ -183,7 +183,7 @@ def _graph(content: bytes, file: Path) -> "ModelProto":
 
 def _header(metadata: dict[str, str], file: Path) -> tuple[Config, Facts]:
     if "flawtrace" not in metadata:
-        raise ForeignDetectorError(file, "its metadata does not speak of flawtrace")
+        raise ForeignDetectorError(file, "its metadata does not mention flawtrace")
     try:
         return parsed(json.loads(metadata["flawtrace"]), file)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -28,38 +28,38 @@ class Config(Settings):
     """Everything that decides a training run, besides the images."""
 
     preset: Preset = "light"
-    """For two processor cores, or the published sizes."""
+    """light is made for two processor cores; paper has the published sizes."""
     seed: NonNegativeInt = 42
-    """Decides which images are labelled, and every draw of the training."""
+    """Random seed for choosing the labelled images and for training."""
     labels: PositiveInt = 5
-    """Labelled images drawn per defect type, or all of a type that has fewer."""
+    """Labelled images drawn per defect type; all images if a type has fewer."""
     copies: NonNegativeInt = 6
-    """Randomly flipped, rotated, shifted and sheared copies of each labelled image."""
+    """Randomly flipped, rotated, shifted and sheared copies made of each labelled image."""
     encoder: Encoder = "features"
     """What the autoencoder reconstructs: features of a small frozen network, or the pixels (the paper)."""
     orientations: Literal[1, 2, 4, 8] = 2
-    """Ways round in which the frozen network sees an image, to average its features: as it is; and upside
-    down; and both mirrored; and all that by quarter turns."""
+    """Orientations of an image over which the features are averaged. 1: as it is; 2: also upside down; 4:
+    both also mirrored; 8: also all quarter turns."""
     image_side: PositiveInt = 256
-    """Pixels along the square that every image, or every tile of it, is resized to."""
+    """Side of the square that every image (or tile) is resized to, in pixels."""
     tile_side: PositiveInt | None = None
-    """Pixels along the overlapping tiles that images are cut into; None sees each image as a whole."""
+    """Side of the overlapping tiles that images are cut into, in pixels; None uses whole images."""
     normal_limit: PositiveInt = 500
-    """Normal images, or tiles of them, that are trained on at most; of more, so many are drawn."""
+    """Maximum number of normal images (or tiles) to train on; if there are more, a random draw of them."""
     cell: PositiveInt = 4
-    """Pixels along one cell of the canvas, the grid that the autoencoder reconstructs."""
+    """Side in pixels of one cell of the canvas, the grid that the autoencoder reconstructs."""
     max_false_alarms: UnitInterval | None = None
-    """Share of held-out normal images (or tiles) that may reach the threshold; None: wherever F1 is best."""
+    """Maximum share of held-out normal images (tiles) that are called defective; None: no limit."""
     max_misses: UnitInterval | None = None
-    """Share of held-out defect images (or tiles) that may be OK; None: wherever both errors are fewest."""
+    """Maximum share of held-out defect images (tiles) that are called OK; None: no limit."""
     score: Literal["evidence", "maximum"] = "evidence"
-    """What an image's score is: evidence weighed by held-out images, or the highest value of its map."""
+    """An image's score: evidence weighed on held-out images, or the maximum of its anomaly map."""
     cycles: PositiveInt = 12
-    """Cycles over which policy and predictor learn, before the one that makes the detector."""
+    """Training cycles (one autoencoder each) for policy and predictor, before the one for the detector."""
     updates: PositiveInt = 100
-    """Autoencoder updates of a cycle."""
+    """Autoencoder updates per cycle."""
     last_updates: PositiveInt = 1000
-    """Autoencoder updates of the last cycle, which makes the detector."""
+    """Autoencoder updates of the last cycle, from which the detector's snapshots are taken."""
     variation: VariationConfig = VariationConfig()
     sampler: SamplerConfig = SamplerConfig()
     policy: PolicyConfig = PolicyConfig()
@@ -115,11 +115,11 @@ def _off_the_grid(config: Config) -> Iterator[str]:
     if config.encoder == "features" and cell != 4:
         yield f"cell ({cell}) must be 4 with encoder = features, whose stride is 4"
     if config.encoder == "pixels" and orientations > 1:
-        yield f"orientations ({orientations}) must be 1 with encoder = pixels: no network sees them"
+        yield f"orientations ({orientations}) must be 1 with encoder = pixels, which uses no network"
     if not sampler.patch_side <= sampler.crop_side <= config.image_side:
         yield (
             f"sampler.patch_side ({sampler.patch_side}), sampler.crop_side ({sampler.crop_side}) and "
-            f"image_side ({config.image_side}) must be in growing order"
+            f"image_side ({config.image_side}) must be in ascending order"
         )
 
 
@@ -141,8 +141,8 @@ def _unfit_for_the_autoencoder(config: Config) -> Iterator[str]:
     step = 8 if published else 2**config.autoencoder.stages
     if patch % step or config.grid % step:
         yield (
-            f"the autoencoder makes one code of {step} cells, so a patch ({patch} cells) and the canvas "
-            f"({config.grid} cells) must be multiples of {step}"
+            f"the autoencoder encodes blocks of {step} x {step} cells, so the sides of a patch "
+            f"({patch} cells) and of the canvas ({config.grid} cells) must be multiples of {step}"
         )
     if published and patch < 64:
         yield f"the published autoencoder needs patches of at least 64 cells, not {patch}"
@@ -152,6 +152,6 @@ def _too_short_for_the_profile(config: Config) -> Iterator[str]:
     for name, updates in (("updates", config.updates), ("last_updates", config.last_updates)):
         if (count := len(config.observed(updates))) < config.profile.length:
             yield (
-                f"a cycle of {updates} updates has {count} observations, fewer than profile.length "
+                f"with {name} = {updates}, a cycle has {count} observations, fewer than profile.length "
                 f"({config.profile.length}): raise {name} or profile.observations"
             )

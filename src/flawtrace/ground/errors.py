@@ -1,4 +1,4 @@
-"""What can go wrong with a user's input: each error says what, where, what was expected and the way out.
+"""What can go wrong with a user's input: each error says what, where, what was expected and how to fix it.
 
 Only the command line catches `FlawtraceError`; it prints the message and exits with 1.
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class FlawtraceError(Exception):
-    """Anything the user can put right."""
+    """Anything that the user can fix."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """So that a worker can hand it to the process that started it, whatever its class asks for."""
@@ -25,16 +25,16 @@ class OutputError(FlawtraceError):
     def __init__(self, path: Path, cause: OSError) -> None:
         super().__init__(
             f"Cannot write {path}: {cause.strerror or cause}.\n"
-            "Expected a folder with room and write permission.\n"
-            "Free some space, or name another output folder with -o."
+            "Expected a folder with free space and write permission.\n"
+            "Free some space, or choose another output folder with -o."
         )
 
 
 class SettingsError(FlawtraceError):
     def __init__(self, where: str, name: str, reason: str) -> None:
         super().__init__(
-            f"Setting {name or 'group'} in {where} cannot work: {reason}.\n"
-            "`flawtrace settings` lists every setting with its meaning and value."
+            f"Cannot use {f'{name} from ' if name else ''}{where}: {reason}.\n"
+            "`flawtrace settings` lists every setting with its value and meaning."
         )
 
 
@@ -48,8 +48,8 @@ class FolderInUseError(FlawtraceError):
     def __init__(self, folder: Path) -> None:
         super().__init__(
             f"Another process is working in {folder}.\n"
-            "Expected to be alone there, or both would write over each other.\n"
-            "Wait until it has ended, or name another folder with -o."
+            "Expected no other process, because both would overwrite each other's files.\n"
+            "Wait until it has ended, or choose another folder with -o."
         )
 
 
@@ -57,15 +57,15 @@ class DamagedFileError(FlawtraceError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
             f"{path} cannot be read: {reason}.\n"
-            "Expected a file as flawtrace wrote it.\n"
-            "Train again, or restore the file from a copy."
+            "Expected the file as flawtrace wrote it.\n"
+            "Restore it from a copy, or run the command that wrote it again."
         )
 
 
 class MissingDeviceError(FlawtraceError):
     def __init__(self, device: str) -> None:
         super().__init__(
-            f"This torch finds no device {device!r}.\n"
+            f"torch finds no device {device!r}.\n"
             "Expected an NVIDIA GPU with its driver, and a build of torch with CUDA.\n"
-            "Use --device cpu, or install such a build."
+            "Use --device cpu, or install a build of torch with CUDA."
         )

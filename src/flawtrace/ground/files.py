@@ -159,7 +159,7 @@ def _row(path: Path, number: int, line: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise DamagedFileError(path, f"line {number}: {error}") from error
     if not isinstance(row, dict):
-        raise DamagedFileError(path, f"line {number} is {line[:40]}, which is no row")
+        raise DamagedFileError(path, f"line {number} is {line[:40]}, which is not a row")
     return row
 
 

@@ -59,141 +59,142 @@ class VariationConfig(Settings):
 
 class SamplerConfig(Settings):
     kind: SamplerName = "learned"
-    """Who chooses the patches: the trained policy, or one of the fixed strategies it is compared with."""
+    """What chooses the training patches: the learned policy, or a fixed strategy for comparison."""
     walkers: PositiveInt = 32
-    """Patches per autoencoder update; each comes from its own walker on its own image."""
+    """Patches per autoencoder update. Each is taken by a walker, a position that moves over an image."""
     patch_side: PositiveInt = 32
-    """Pixels along a patch."""
+    """Side of a patch, in pixels."""
     crop_side: PositiveInt = 64
-    """Pixels along the crop around a patch that the policy observes."""
+    """Side of the crop around a patch that the policy observes, in pixels."""
     stride: PositiveInt = 12
-    """Pixels that one move shifts the patch."""
+    """Pixels by which one move shifts the patch."""
 
     @model_validator(mode="after")
     def moves_leave_no_gap(self) -> "SamplerConfig":
         if self.stride >= self.patch_side:
             raise ValueError(
                 f"stride ({self.stride}) must be below patch_side ({self.patch_side}), "
-                "or a rollout leaves gaps that no patch covers"
+                "or the moves leave gaps that no patch covers"
             )
         return self
 
 
 class PolicyConfig(Settings):
     widths: tuple[PositiveInt, ...] = (16, 32, 32)
-    """Channels of the convolutions, 3x3 with stride 2."""
+    """Channels of the policy's convolutions (3x3, stride 2)."""
     hidden: PositiveInt = 128
-    """Units of the fully connected layer that actor and critic share."""
+    """Units of the fully connected layer shared by actor and critic."""
     batch_norm: bool = False
-    """Normalise over the batch after each convolution."""
+    """Use batch normalisation after each convolution."""
     lr: PositiveFloat = 1e-3
     """Adam's learning rate."""
     discount: UnitInterval = 0.9
-    """gamma: what a reward one step later is worth."""
+    """Discount factor gamma: weight of a reward one step later."""
     trace: UnitInterval = 0.9
     """lambda of generalized advantage estimation."""
     clip: PositiveFloat = 0.2
-    """How far a probability ratio may leave 1 before PPO's objective stops following it."""
+    """PPO's clipping range: how far a probability ratio may differ from 1."""
     epochs: PositiveInt = 4
-    """Times that PPO goes through the steps of a cycle."""
+    """Passes of PPO over the steps of a cycle (the training of one autoencoder)."""
     minibatch: PositiveInt = 512
-    """Steps of walkers per step of the optimizer."""
+    """Walker steps per optimizer step."""
     entropy_weight: NonNegativeFloat = 0.02
-    """What it is worth to the policy to stay undecided."""
+    """Weight of the entropy bonus, which keeps the policy exploring."""
     value_weight: NonNegativeFloat = 0.5
     """Weight of the critic's loss."""
     learns_from: NonNegativeInt = 0
-    """First update of a cycle whose steps the policy learns from."""
+    """First update of a cycle from which the policy learns."""
 
 
 class RewardConfig(Settings):
     clone: NonNegativeFloat = 1.0
     """Weight of R_clone, the texture under the patch."""
     standardized_texture: bool = True
-    """Measure texture in deviations from the mean patch: a raw mean hardly moves its sigmoid."""
+    """Standardise texture over the patches; a raw mean hardly changes the reward's sigmoid."""
     cover: NonNegativeFloat = 1.0
-    """Weight of R_cover, which pays for ground not yet visited."""
+    """Weight of R_cover, which rewards visiting new areas."""
     prediction: NonNegativeFloat = 1.0
-    """Weight of R_pred, which pays when the predictor does well on the profiles that result."""
+    """Weight of R_pred, which rewards loss profiles on which the predictor does well."""
     prediction_as: Literal["value", "decrease"] = "decrease"
-    """R_pred is minus the predictor's loss (the paper), or how far the autoencoder alone brought it down: the
-    predictor's loss as it left the last observation, minus the same predictor's on the profiles of now."""
+    """value: R_pred is minus the predictor's loss (the paper). decrease: R_pred is how much the autoencoder
+    alone reduced it, that is, the loss of the same predictor on the previous profiles minus that on the
+    current ones."""
     credit: Literal["shared", "per-patch"] = "shared"
-    """R_pred is the same for all walkers, or what each walker's own patch does to the predictor's loss, to
-    first order; `prediction_as` plays no part then."""
+    """shared: R_pred is the same for all walkers. per-patch: R_pred is a first-order estimate of how each
+    walker's own patch changes the predictor's loss; `prediction_as` then has no effect."""
     decay: PositiveInt = 5000
-    """Autoencoder updates over which beta falls from 1 to 0."""
+    """Autoencoder updates over which beta, the weight of exploration, falls from 1 to 0."""
 
 
 class AutoencoderConfig(Settings):
     kind: Literal["published", "compact"] = "compact"
-    """The paper's network, or a small one."""
+    """published: the paper's network. compact: a smaller one."""
     width: PositiveInt = 64
-    """Channels inside the compact autoencoder."""
+    """Hidden channels of the compact autoencoder."""
     bottleneck: PositiveInt = 16
     """Channels of the compact autoencoder's code."""
     stages: PositiveInt = 1
-    """Times the compact autoencoder halves the resolution."""
+    """How often the compact autoencoder halves the resolution."""
     lr: PositiveFloat = 1e-3
     """Adam's learning rate."""
     diversity: Literal["reset", "bottleneck_dropout"] = "reset"
-    """A new autoencoder for every cycle, or one that goes on and drops channels of its bottleneck."""
+    """Start each cycle with a new autoencoder, or keep one and drop bottleneck channels at random."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Share of bottleneck channels dropped at an update, with `bottleneck_dropout`."""
+    """Share of bottleneck channels dropped at an update, for `bottleneck_dropout`."""
 
 
 class ProfileConfig(Settings):
     length: PositiveInt = 4
-    """Error maps in a loss profile."""
+    """Number of observations that make up a loss profile."""
     spacing: Literal["consecutive", "logarithmic"] = "logarithmic"
-    """Error maps after every update, or after updates in geometric progression."""
+    """Record error maps after every update, or after updates in geometric progression."""
     observations: PositiveInt = 8
-    """Updates of a cycle after which error maps are taken, with `logarithmic`."""
+    """Number of updates per cycle after which error maps are recorded, for `logarithmic`."""
     by_scale: bool = True
-    """Keep the errors of each scale of the features apart: each observation has a map per scale."""
+    """Keep the errors of the feature scales apart: one error map per scale at each observation."""
     tracked: PositiveInt = 12
-    """Labelled images (copies count) whose profiles are followed during a cycle."""
+    """Labelled images, including copies, whose loss profiles are recorded during a cycle."""
 
 
 class PredictorConfig(Settings):
     kind: Literal["published", "compact"] = "compact"
-    """The paper's network, or one that sees canvas and pixels too."""
+    """published: the paper's network. compact: one that also sees the autoencoder's input and the pixels."""
     inputs: tuple[PredictorInput, ...] = ("profile", "canvas", "picture")
-    """What the compact predictor sees: the loss profile, what the autoencoder reconstructs, the pixels."""
+    """Inputs of the compact predictor: loss profile, canvas (what the autoencoder reconstructs), pixels."""
     width: PositiveInt = 32
-    """Channels of the compact predictor at a quarter of the resolution; half of them at half of it."""
+    """Channels of the compact predictor at 1/4 of the resolution; it has half as many at 1/2."""
     ranking: UnitInterval = 0.05
-    """Weight of the part of the compact predictor that decides where its segmenter is silent."""
+    """Weight of the compact predictor's ranker, which orders pixels where the segmenter gives about 0."""
     novelty: bool = True
-    """Let how unlike normal images a cell is have a say in that part."""
+    """Let the ranker use novelty: how far a position is from those of normal images."""
     lr: PositiveFloat = 3e-3
-    """Adam's learning rate; in the last fit its greatest value, with `one_cycle`."""
+    """Adam's learning rate; with `one_cycle`, its peak during the last fit."""
     one_cycle: bool = True
-    """Let the learning rate of the last fit rise and fall once, instead of keeping it."""
+    """Use a one-cycle learning-rate schedule in the last fit instead of a constant rate."""
     weight_decay: NonNegativeFloat = 0.01
-    """Of the last fit, decoupled from the learning rate's steps (AdamW)."""
+    """Decoupled weight decay (AdamW) of the last fit, which trains the detector's predictors."""
     turns: bool = True
-    """Turn and mirror canvases and profiles at random in the last fit."""
+    """Rotate and mirror the predictor's inputs at random in the last fit."""
     batch: PositiveInt = 8
-    """Profiles per step."""
+    """Images or square crops per training step of a predictor."""
     steps_per_observation: PositiveInt = 2
-    """Steps after each observation of a cycle, once the profile is full."""
+    """Predictor steps after each observation in a cycle, once a full profile is recorded."""
     dice_weight: NonNegativeFloat = 1.0
-    """Weight of the Dice loss beside the cross-entropy."""
+    """Weight of the Dice loss relative to the cross-entropy."""
     normal_decay: PositiveInt | None = None
-    """Updates over which the weight alpha of normal pixels falls from 1 to 0; None keeps it at 1."""
+    """Updates over which alpha, the weight of normal pixels, falls from 1 to 0; None keeps it at 1."""
     steps: PositiveInt = 1000
-    """Steps of the last fit, on the detector's own snapshots."""
+    """Training steps per predictor in the last fit."""
     crop_side: PositiveInt = 128
-    """Pixels along the squares on which the last fit trains; half of them are laid over a defect."""
+    """Side of the square crops used in the last fit, in pixels; half of the crops cover a defect."""
     normal_images: NonNegativeInt = 100
-    """Normal images shown to the predictor in the last fit, at most half of those there are."""
+    """Normal images used in the last fit; at most half of those available."""
     pasted: NonNegativeInt = 100
-    """Normal images with labelled defects pasted on, made for each predictor from the labels it sees."""
+    """Normal images with pasted defects, made for each predictor from the labels it is trained on."""
     folds: PositiveInt = 3
-    """Parts the labels are divided into; a predictor never sees one of them, and is judged on it."""
+    """Parts (folds) that the labels are divided into; each predictor is validated on one it never sees."""
     members: PositiveInt = 3
-    """Predictors that the detector averages, each blind to another fold."""
+    """Predictors that the detector averages; each leaves out a different fold."""
 
     @model_validator(mode="after")
     def every_member_has_its_fold(self) -> "PredictorConfig":
@@ -217,6 +218,6 @@ class PredictorConfig(Settings):
     def sees_something(self) -> "PredictorConfig":
         if not self.inputs or len(set(self.inputs)) < len(self.inputs):
             raise ValueError(
-                f"inputs ({', '.join(self.inputs)}) must name at least one thing, and none twice"
+                f"inputs ({', '.join(self.inputs)}) must name at least one input, and none twice"
             )
         return self

@@ -172,4 +172,4 @@ def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(str(file), "the file", f"cannot be read as TOML: {error}") from error
+        raise SettingsError(str(file), "", f"it cannot be read as TOML: {error}") from error

@@ -8,8 +8,8 @@ from flawtrace.data import DataError
 class NothingToEvaluateError(DataError):
     def __init__(self, root: Path, num_normal: int, num_known: int) -> None:
         super().__init__(
-            f"No defect image is left to evaluate on in {root}: of its images the detector was trained on "
-            f"{num_known}, and {num_normal} others show no defect.\n"
+            f"{root} contains no defect image to evaluate on: the detector was trained on {num_known} of its "
+            f"images, and {num_normal} others show no defect.\n"
             "Expected defect images with masks that training did not see.\n"
             "Add some, or train with fewer labels (--labels)."
         )

@@ -96,7 +96,7 @@ class Prepared:
     variation: VariationConfig
     """What normal images vary in: as it was set, or else as it was measured."""
     num_blank: int = 0
-    """Images that are of one plain colour."""
+    """Images of a single colour."""
 
 
 def prepare(split: Split, config: Config, device: torch.device = PROCESSOR) -> Iterator[Loading | Prepared]:

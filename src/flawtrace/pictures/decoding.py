@@ -157,7 +157,7 @@ def _valid(path: Path, pixels: Pixels) -> Pixels:
             raise ValueRangeError(path, low, high)
         pixels = pixels.astype(np.float32)
     if pixels.dtype not in (np.bool_, np.uint8, np.uint16, np.float32):
-        raise UnsupportedPixelsError(path, f"values of type {pixels.dtype}")
+        raise UnsupportedPixelsError(path, f"values have type {pixels.dtype}")
     return np.ascontiguousarray(pixels)
 
 
@@ -170,7 +170,7 @@ def _open(path: Path, file: BinaryIO) -> ImageFile:
     file.seek(0)
     decoder = next((known for magic, known in _DECODERS.items() if start.startswith(magic)), None)
     if decoder is None:
-        raise UnreadableImageError(path, "its content is of another kind" if start else "it is empty")
+        raise UnreadableImageError(path, "its content is in another format" if start else "it is empty")
     picture = decoder(file)
     _check_size(path, picture.height, picture.width)
     frames = getattr(picture, "n_frames", 1)

@@ -13,35 +13,35 @@ class UnreadableImageError(ImageError):
     def __init__(self, path: Path, cause: str) -> None:
         super().__init__(
             f"Cannot read {path}: {cause}.\n"
-            "Expected a whole PNG, JPEG, BMP or TIFF file.\n"
-            "Save the picture again as PNG, or take the file out of the folder."
+            "Expected a complete PNG, JPEG, BMP or TIFF file.\n"
+            "Save the image again as PNG, or remove the file from the folder."
         )
 
 
 class UnsupportedPixelsError(ImageError):
     def __init__(self, path: Path, found: str) -> None:
         super().__init__(
-            f"Cannot use the pixels of {path}: {found}.\n"
+            f"Unsupported pixel format in {path}: {found}.\n"
             "Expected grey or colour with 1, 8 or 16 bits per channel, or a float32 TIFF.\n"
-            "Save the picture again as 8-bit or 16-bit PNG."
+            "Save the image again as 8-bit or 16-bit PNG."
         )
 
 
 class ValueRangeError(ImageError):
     def __init__(self, path: Path, low: float, high: float) -> None:
         super().__init__(
-            f"The values of {path} go from {low:g} to {high:g}.\n"
-            "Expected finite values from 0 (black) to 1 (white) in a picture of floating-point numbers.\n"
-            "Divide the values by the largest that the camera can give, the same for all pictures."
+            f"The pixel values of {path} range from {low:g} to {high:g}.\n"
+            "Expected finite values from 0 (black) to 1 (white) in a floating-point image.\n"
+            "Divide the values by the camera's maximum value, the same for all images."
         )
 
 
 class SeveralPagesError(ImageError):
     def __init__(self, path: Path, pages: int) -> None:
         super().__init__(
-            f"{path} holds {pages} pictures (pages or frames).\n"
-            "Expected one picture per file.\n"
-            "Save each of them as a file of its own."
+            f"{path} contains {pages} images (pages or frames).\n"
+            "Expected one image per file.\n"
+            "Save each of them as a separate file."
         )
 
 
@@ -50,7 +50,7 @@ class ImageTooSmallError(ImageError):
         super().__init__(
             f"{path} is {width} x {height} pixels (width x height).\n"
             f"Expected at least {limit} on each side.\n"
-            "Take the picture at a higher resolution, or take the file out of the folder."
+            "Capture the image at a higher resolution, or remove the file from the folder."
         )
 
 
@@ -59,17 +59,17 @@ class ImageTooLargeError(ImageError):
         super().__init__(
             f"{path} is {width} x {height} = {width * height:,} pixels (width x height).\n"
             f"Expected at most {limit:,} pixels.\n"
-            "Cut the picture into tiles, or make it smaller."
+            "Cut the image into smaller ones, or reduce its size."
         )
 
 
 class TilesTooSmallError(FlawtraceError):
     def __init__(self, tile_side: int, size: tuple[int, int], enlarged: tuple[int, int], limit: int) -> None:
         super().__init__(
-            f"In tiles of {tile_side} pixels, an image of {size[1]} x {size[0]} pixels is worked on as "
+            f"With tiles of {tile_side} pixels, an image of {size[1]} x {size[0]} pixels is enlarged to "
             f"{enlarged[1]:,} x {enlarged[0]:,} pixels.\n"
             f"Expected at most {limit:,} pixels in all.\n"
-            "Take larger tiles (--tile-side)."
+            "Use larger tiles (--tile-side)."
         )
 
 
@@ -78,5 +78,5 @@ class UnknownTextureError(FlawtraceError):
         super().__init__(
             f"No texture is called {name!r}.\n"
             f"Expected one of: {', '.join(known)}.\n"
-            "They come with scikit-image; pictures of your own need no made-up defects."
+            "These textures come with scikit-image."
         )

@@ -18,7 +18,7 @@ MEANINGS = {
     "brightness": "mean of the channels, 0 black and 1 white",
     "redness": "how far the red channel is above that",
     "blueness": "how far the blue channel is above that",
-    "contrast": "deviation of the brightness; an image of one plain colour has 0",
+    "contrast": "deviation of the brightness; 0 for an image of a single colour",
     "sharpness": "mean step between neighbouring pixels, over the contrast",
 }
 FAINT = 1 / 255

@@ -59,7 +59,7 @@ def _facts(settings: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[
         yield "Sampler", f"{sampler['kind']}, {patches}"
     if {"cycles", "updates"} <= set(settings):
         cycles = f"{settings['cycles']} cycles of {settings['updates']} updates"
-        yield "Training", f"{cycles}, and one for the detector"
+        yield "Training", f"{cycles}, and one cycle for the detector"
     if "seed" in settings:
         yield "Seed", str(settings["seed"])
     yield from _costs(summary)
@@ -68,17 +68,17 @@ def _facts(settings: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[
 def _of_images(summary: Mapping[str, Any]) -> str:
     """From how many images labelled tiles come."""
     images = len(summary.get("labelled_files", []))
-    return f", of {images} images" if summary.get("seen_as") == "tile" and images else ""
+    return f", from {images} images" if summary.get("seen_as") == "tile" and images else ""
 
 
 def _working_size(side: int, tile_side: int | None) -> str:
     """Of images, or of their tiles.
 
     >>> _working_size(256, 512)
-    'tiles of 512 × 512 pixels, seen at 256 × 256 pixels'
+    'tiles of 512 × 512 pixels, resized to 256 × 256 pixels'
     """
     seen = f"{side} × {side} pixels"
-    return seen if tile_side is None else f"tiles of {tile_side} × {tile_side} pixels, seen at {seen}"
+    return seen if tile_side is None else f"tiles of {tile_side} × {tile_side} pixels, resized to {seen}"
 
 
 def _costs(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -9,10 +9,9 @@ from flawtrace.ground.errors import FlawtraceError
 class TooFewNormalError(DataError):
     def __init__(self, rate: float) -> None:
         super().__init__(
-            f"There are too few normal images to hold some back, so a false-alarm rate of {rate:g} cannot be "
-            "measured.\n"
-            "Expected at least 4, tiles of two images at least: a quarter is kept from the predictors.\n"
-            "Add normal images, or leave --max-false-alarms out."
+            f"Too few normal images to hold some out, so a false-alarm rate of {rate:g} cannot be measured.\n"
+            "Expected at least 4 (tiles: at least 4, from at least 2 images); a quarter is held out.\n"
+            "Add normal images, or leave out --max-false-alarms."
         )
 
 
@@ -20,17 +19,17 @@ class RunExistsError(FlawtraceError):
     def __init__(self, run: Path, what: str) -> None:
         super().__init__(
             f"{run} {what}.\n"
-            "Expected an empty or new folder, or --resume with the settings that the run began with.\n"
-            "Add --resume to go on, name another folder with -o, or delete this one."
+            "Expected an empty or new folder, or --resume with the settings that the run was started with.\n"
+            "Add --resume to continue, choose another folder with -o, or delete this one."
         )
 
 
 class DataChangedError(FlawtraceError):
     def __init__(self, run: Path) -> None:
         super().__init__(
-            f"The images are not those with which the run in {run} began.\n"
+            f"The images are not those that the run in {run} was started with.\n"
             "Expected the same training images, masks and labels, byte for byte.\n"
-            "Restore them, or train from the start in another folder."
+            "Restore them, or train from scratch in another folder."
         )
 
 
@@ -38,7 +37,7 @@ class CheckpointError(FlawtraceError):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"The checkpoint {path} is damaged or was not written by flawtrace.\n"
-            "Expected a file that `flawtrace train` wrote.\n"
+            "Expected the file as `flawtrace train` wrote it.\n"
             "Delete it and train again, or restore it from a copy."
         )
 

@@ -180,7 +180,7 @@ def anywhere(defective: Masks, side: int, rng: torch.Generator) -> Points:
     """The centre of a square of `side` cells in each image: around any cell, then moved until it fits.
 
     Spread evenly over the places where a square fits, squares would hardly ever show the image's border, and
-    predictors would see defects there: a cell looks otherwise where the image ends.
+    predictors would see defects there: a cell looks different where the image ends.
     """
     count, height, width = defective.shape
     cells = [torch.randint(length, (count,), generator=rng) for length in (height, width)]

@@ -140,7 +140,7 @@ def refuse_other_settings(run: Path, config: Config) -> None:
     """
     settings = run / SETTINGS_NAME
     if settings.exists() and stored_config(read_json(settings), str(settings)) != config:
-        raise RunExistsError(run, "holds a run with other settings")
+        raise RunExistsError(run, "contains a run with other settings")
 
 
 def _finished(run: Path, config: Config, split: Split, resume: bool) -> Trained | None:
@@ -149,7 +149,7 @@ def _finished(run: Path, config: Config, split: Split, resume: bool) -> Trained 
     if not settings.exists():
         return None
     if not resume:
-        raise RunExistsError(run, "holds a run already")
+        raise RunExistsError(run, "already contains a run")
     refuse_other_settings(run, config)
     if not (run / SUMMARY_NAME).exists():
         return None
