@@ -15,7 +15,7 @@ import argparse
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,11 @@ from flawtrace.ground.config import Config
 from flawtrace.ground.devices import named, peak_memory_mb, ready, settle
 from flawtrace.ground.learner import derive
 from flawtrace.ground.presets import load_config
+from flawtrace.ground.shapes import Image
 from flawtrace.method.cycle import scout
 from flawtrace.method.material import Prepared, prepare
 from flawtrace.pictures.images import read_image
+from flawtrace.pictures.tiles import Size
 from flawtrace.training.study import Clock, Study
 
 WARM_UP = 2
@@ -192,16 +194,20 @@ def measure(found: Prepared, config: Config, device: torch.device, count: int) -
         }
 
 
+def maps_of(detector: Detector, size: Size, images: Sequence[Image]) -> torch.Tensor:
+    return torch.stack([found.anomaly_map for found in detector.predictions_at(size, images)]).float()
+
+
 def agreement(run: Path, folder: Path, device: torch.device) -> Iterator[dict[str, Any]]:
     """How far maps made on the device are from those of the processor, and how many pixels change sides."""
     samples = evenly(read_category(folder).samples, LOOKED_AT)
     images, detector = [read_image(sample.image) for sample in samples], Detector.load(run)
     size = common_size(samples, detector.config)
-    here = torch.stack(detector.maps_at(size, images))
+    here = maps_of(detector, size, images)
     for way in ways(device):
         with computing(way, device):
-            there = torch.stack(Detector.load(run).to(device).maps_at(size, images)).float()
-        sides = (there >= detector.threshold) != (here >= detector.threshold)
+            there = maps_of(Detector.load(run).to(device), size, images)
+        sides = (there >= detector.thresholds.outline) != (here >= detector.thresholds.outline)
         yield {
             "device": named(device),
             "way": way,

@@ -34,6 +34,7 @@ from flawtrace.ground.devices import ready
 from flawtrace.ground.files import read_jsonl
 from flawtrace.ground.learner import derive
 from flawtrace.ground.presets import load_config
+from flawtrace.measures import decided
 from flawtrace.measures.metrics import summary
 from flawtrace.pictures.images import read_mask, write_mask
 from flawtrace.training.run import Trained, train
@@ -111,11 +112,13 @@ def measure(split: Split, kind: str, seed: int, device: torch.device) -> dict[st
         case = mistaken(split, kind, seed, folder / "masks")
         *_, trained = train(case.split, load_config(settings={"seed": seed}), folder / "run", device=device)
     assert isinstance(trained, Trained)
-    maps, _ = looked(trained.detector, case.split.test)
+    predictions, _ = looked(trained.detector, case.split.test)
+    maps = torch.stack([found.anomaly_map for found in predictions]).numpy()
+    scores = np.array([found.score for found in predictions])
     masks = torch.stack([mask_at(sample, (SIDE, SIDE)) for sample in case.split.test]).numpy()
     accused = {Path(suspect["file"]) for suspect in trained.summary["suspects"]}
     return {
-        "metrics": summary(maps, masks, maps.max(axis=(1, 2)), trained.detector.threshold),
+        "metrics": summary(maps, masks, scores, decided(predictions)),
         "validation": trained.detector.facts.validation,
         "false_alarms": trained.summary["false_alarms"],
         "warnings": len(trained.summary["warnings"]),

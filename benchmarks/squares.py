@@ -20,8 +20,8 @@ from rows import arguments_of, run
 
 from flawtrace.cli.flags import seeds_of
 from flawtrace.comparison.bench import find_categories
-from flawtrace.comparison.cell import circumstances, looked, results
-from flawtrace.comparison.desk import Answer, Desk
+from flawtrace.comparison.cell import answered, circumstances, looked, results
+from flawtrace.comparison.desk import Desk
 from flawtrace.comparison.formats import to_markdown
 from flawtrace.comparison.tables import summary_tables
 from flawtrace.data.protocols import Trial, trials
@@ -35,8 +35,10 @@ from flawtrace.method.cycle import Cycle
 from flawtrace.method.material import Prepared
 from flawtrace.method.reader import Reader
 from flawtrace.pictures.turns import turned_back
-from flawtrace.training.exam import Exam, examine, judge, learnt_reader, lesson
+from flawtrace.training.exam import Exam, examine, learnt_reader, lesson
 from flawtrace.training.fitting import Fit, Lesson
+from flawtrace.training.judging import judged
+from flawtrace.training.thresholds import chosen, validation
 
 CHOOSERS = ("uniform", "random-walk", "hardness", "progress", "taught", "picked", "rationed", "balanced")
 SETTINGS: dict[str, Any] = {
@@ -91,12 +93,14 @@ def measure(stage: Stage, kind: str) -> dict[str, Any]:
     shares = [step(fit, chooser, index, config) for index in range(config.predictor.steps)]
     network = fit.finish(stage.learnt)
     seconds = time.process_time() - started
-    judgement = judge([network], stage.exam)
-    threshold = judgement.threshold
-    detector = Detector(config, Facts(threshold, {}, (), "", {}), stage.reader, [network])
-    maps, _ = looked(detector, stage.desk.trial.split.test)
+    held_out, judge = judged([network], stage.exam, stage.reader, config.score)
+    numbers = chosen(held_out, config)
+    decision = {"peak": numbers.peak, "defect": numbers.defect, "unsure": numbers.unsure}
+    facts = Facts(numbers.outline, {}, (), "", {}, decision=decision)
+    detector = Detector(config, facts, stage.reader, [network], judge)
+    predictions, _ = looked(detector, stage.desk.trial.split.test)
     quarters = torch.tensor(shares).chunk(4)
-    answer = Answer(maps, maps.max(axis=(1, 2)), threshold, judgement.scores(threshold))
+    answer = answered(predictions, numbers, validation(held_out, numbers))
     return results(stage.desk, answer) | {
         "defective_squares": [round(float(quarter.mean()), 3) for quarter in quarters],
         "seconds": round(seconds, 1),

@@ -8,12 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flawtrace.detector import Detector
-    from flawtrace.verbs import bench, benchmark, demo, doctor, evaluate, export, inspect, predict, train
+    from flawtrace.verbs import (
+        bench,
+        benchmark,
+        decide,
+        demo,
+        doctor,
+        evaluate,
+        export,
+        inspect,
+        predict,
+        train,
+    )
 
 __all__ = [
     "Detector",
     "bench",
     "benchmark",
+    "decide",
     "demo",
     "doctor",
     "evaluate",

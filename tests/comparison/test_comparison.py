@@ -140,7 +140,7 @@ def test_a_row_has_the_numbers_of_train_and_evaluate(
     method = Method(name="ours", settings={n: v for n, v in tiny.items() if n not in ("labels", "seed")})
     row = run_cell(Desk(trial, tmp_path), method, lambda _share, _phase: None)
     detector = Detector.load(run)
-    assert row["threshold"] == detector.threshold
+    assert row["threshold"] == vars(detector.thresholds)
     assert row["validation"] == detector.facts.validation
     evaluation = evaluate(detector, trial.split.test)
     assert (row["num_normal"], row["num_anomalous"]) == (evaluation.num_normal, evaluation.num_anomalous)

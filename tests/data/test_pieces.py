@@ -9,10 +9,12 @@ from flawtrace.data.errors import VanishedDefectError
 from flawtrace.data.pieces import LABELLED_TILES, common_size, images_of, mask_at, pieces
 from flawtrace.data.samples import Sample, Split
 from flawtrace.ground.config import Config
+from flawtrace.method.predictor import Views
 from flawtrace.pictures.errors import TilesTooSmallError
 from flawtrace.pictures.images import as_picture, write_mask, write_picture
 from flawtrace.pictures.tiles import working_size
-from flawtrace.training.exam import deal, folds_of
+from flawtrace.training.exam import Exam, deal, folds_of
+from flawtrace.training.fitting import Examples
 
 CONFIG = Config(image_side=64, tile_side=64, normal_limit=5, sampler={"crop_side": 64})  # type: ignore[arg-type]
 
@@ -85,29 +87,31 @@ def test_tiles_of_one_image_are_in_one_fold(split: Split) -> None:
     assert sorted(fold for _, fold in found) == [0, 1]
 
 
-def test_no_tile_is_kept_whose_image_is_shown_and_kept_ones_are_of_many_images() -> None:
-    sources = torch.arange(10).repeat_interleave(20)
-    config = CONFIG.model_copy(update={"max_false_alarms": 0.1})
-    dealt = deal(sources, 5, config)
-    shown, kept = sources[dealt.shown], sources[dealt.kept]
-    assert (len(shown), len(kept)) == (100, 50)
-    assert set(shown.tolist()).isdisjoint(kept.tolist())
-    assert torch.bincount(kept).max() <= torch.bincount(kept)[kept.unique()].min() + 1
-    assert len(deal(torch.zeros(200, dtype=torch.long), 5, config).kept) == 0
-
-
-@given(st.lists(st.integers(1, 60), min_size=2, max_size=6), st.integers(0, 20))
-def test_of_two_images_or_more_some_tiles_are_always_kept(counts: list[int], seed: int) -> None:
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=9), st.integers(0, 20))
+def test_tiles_of_one_image_are_in_one_fold_and_each_fold_has_as_many_images(
+    counts: list[int], seed: int
+) -> None:
     sources = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-    dealt = deal(sources, 5, CONFIG.model_copy(update={"seed": seed}))
-    assert len(dealt.kept) or len(sources) < 4
-    assert set(sources[dealt.shown].tolist()).isdisjoint(sources[dealt.kept].tolist())
+    folds, order = deal(sources, CONFIG.model_copy(update={"seed": seed}))
+    of_images = [set(folds[sources == image].tolist()) for image in range(len(counts))]
+    assert all(len(found) == 1 for found in of_images)
+    sizes = [sum(fold in found for found in of_images) for fold in range(CONFIG.predictor.folds)]
+    assert max(sizes) - min(sizes) <= 1
+    assert sorted(order.tolist()) == list(range(len(sources)))
 
 
-def test_of_whole_images_so_many_are_kept_as_there_are_labels() -> None:
-    dealt = deal(torch.arange(40), 3, CONFIG)
-    assert (len(dealt.shown), len(dealt.kept)) == (20, 3)
-    assert set(dealt.shown.tolist()).isdisjoint(dealt.kept.tolist())
+def test_a_member_is_judged_on_what_it_is_never_shown() -> None:
+    folds, order = deal(torch.arange(40), CONFIG)
+    views = Views(
+        torch.zeros(0, 3, 4, 4), torch.zeros(0, 4, 4), torch.zeros(0, 3, 4, 4), torch.zeros(0, 3, 8, 8)
+    )
+    none = Examples(views, torch.zeros(0, 8, 8).bool(), torch.zeros(0, 4, 4))
+    exam = Exam(none, none, [0, 1, 2], folds, order, folds >= 0)
+    for member in range(3):
+        shown, unseen = exam.shown(member, 100), exam.unseen(member)
+        assert set(shown.tolist()).isdisjoint(unseen.tolist())
+        assert len(shown) + len(unseen) == 40
+        assert len(exam.shown(member, 5)) == 5
 
 
 def test_tiles_that_enlarge_an_image_beyond_all_bounds_are_refused() -> None:

@@ -7,21 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flawtrace import verbs
-from flawtrace.detector.alarms import (
-    FalseAlarms,
-    alarm_text,
-    announced_text,
-    false_alarms,
-    quietest,
-    with_rate,
-)
+from flawtrace.detector.alarms import Errors, alarm_text, announced_text, quietest
 from flawtrace.detector.artefact import Detector
 from flawtrace.detector.doubts import doubts, policy_doubts
 from flawtrace.detector.facts import Facts
 from flawtrace.ground.files import read_json
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training.errors import TooFewNormalError
-from flawtrace.training.exam import Judgement
 
 scores = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=40).map(
     lambda values: np.array(values, np.float32)
@@ -38,18 +30,10 @@ def test_a_threshold_for_a_rate_keeps_to_it_and_is_the_least_that_does(
     assert not len(lower) or (values >= lower.max()).sum() > rate * len(values)
 
 
-@given(scores, st.floats(0, 1), st.floats(0, 1))
-def test_a_rate_only_ever_raises_the_threshold(values: np.ndarray, rate: float, threshold: float) -> None:
-    raised, found = with_rate(threshold, values, rate)
-    assert raised >= threshold
-    assert found.alarms <= rate * found.images
-    assert with_rate(threshold, values, None) == (threshold, false_alarms(values, threshold))
-
-
 @pytest.mark.parametrize(("alarms", "images"), [(0, 10), (3, 25), (25, 25), (1, 264)])
 def test_an_interval_holds_the_rate_as_often_as_it_says(alarms: int, images: int) -> None:
     """At its ends, as many alarms or more (or fewer) come in 2.5 % of all draws."""
-    low, high = FalseAlarms(alarms, images).interval
+    low, high = Errors(alarms, images).interval
     drawn = np.random.default_rng(0)
     assert low <= alarms / images <= high
     if alarms:
@@ -66,8 +50,8 @@ def test_the_interval_holds_where_the_threshold_was_raised_on_the_same_images(
     rng = np.random.default_rng(0)
     held = 0
     for scores in rng.random((4000, images)):
-        threshold, found = with_rate(0.0, scores, rate)
-        low, high = found.interval
+        threshold = quietest(scores, rate)
+        low, high = Errors(int((scores >= threshold).sum()), images).interval
         held += low <= 1 - threshold <= high
     assert held / 4000 > 0.945
 
@@ -79,49 +63,35 @@ def test_a_rate_without_normal_images_is_refused_before_anything_is_written(
     with pytest.raises(TooFewNormalError, match="at least 4"):
         verbs.train(few, tmp_path / "run", settings=tiny | {"max_false_alarms": 0.01})
     assert not (tmp_path / "run/settings.json").exists()
-    assert verbs.train(few, tmp_path / "run", settings=tiny).summary["false_alarms"]["images"] == 0
+    assert verbs.train(few, tmp_path / "run", settings=tiny).summary["false_alarms"]["images"] == 2
 
 
 def test_a_detector_knows_its_false_alarms_and_the_report_says_them(run: Path) -> None:
     found = read_json(run / "training.json")["false_alarms"]
-    assert found["images"] == 2
+    assert found["images"] == 5, "of nine, every other one is as another day might show it"
     assert Detector.load(run).facts.false_alarms == found
     assert alarm_text(found) in (run / "report.html").read_text()
 
 
-def test_training_keeps_to_a_rate_and_judges_it_on_a_quarter(
-    category: Path, tiny: dict[str, Any], tmp_path: Path
-) -> None:
+def test_training_keeps_to_a_rate(category: Path, tiny: dict[str, Any], tmp_path: Path) -> None:
     trained = verbs.train(category, tmp_path / "run", settings=tiny | {"max_false_alarms": 0.0})
     assert trained.summary["false_alarms"]["alarms"] == 0
     validation = trained.summary["validation"]
-    assert validation["pixel_f1"] <= validation["pixel_f1_max"]
     assert 0 <= validation["found"] <= 1
 
 
-def test_scores_are_of_the_threshold_that_is_stored() -> None:
-    """At 0.5 one of two defects is found, pixel by pixel; at 1.5 none is."""
-    maps, masks = np.zeros((3, 8, 8), np.float32), np.zeros((3, 8, 8), bool)
-    masks[:2, 2:4, 2:4] = True
-    maps[0, 2:4, 2:4], maps[1, 2:4, 2:4] = 0.9, 0.2
-    judgement = Judgement(maps, masks)
-    assert judgement.threshold == pytest.approx(0.2)
-    assert judgement.scores(0.5)["found"] == 0.5
-    assert judgement.scores(0.5)["pixel_f1"] == pytest.approx(2 / 3)
-    assert (judgement.scores(1.5)["found"], judgement.scores(1.5)["pixel_f1"]) == (0.0, 0.0)
-
-
-def test_a_limit_that_costs_most_defects_is_announced() -> None:
+def test_verdicts_that_are_worth_little_are_announced() -> None:
     facts = Facts(
         threshold=1.0,
-        validation={"pixel_f1_max": 0.6, "pixel_f1": 0.1, "found": 0.2},
+        validation={"pixel_f1_max": 0.6, "image_f1": 0.2},
         digests=(),
         fingerprint="",
         versions={},
-        false_alarms=FalseAlarms(0, 20).to_json(),
+        false_alarms=Errors(1, 20).to_json(),
+        misses=Errors(4, 5).to_json(),
     )
     (warning,) = doubts(facts)
-    assert "is 0.100 instead of 0.600, and 20% of their images" in warning
+    assert "of 5 held-out defect images it calls 4 OK, of 20 normal ones 1 DEFECT" in warning
 
 
 def test_a_detector_that_finds_nothing_is_not_passed_over_in_silence(run: Path) -> None:
@@ -141,12 +111,12 @@ def test_a_policy_that_does_the_same_everywhere_is_called_dead() -> None:
 
 
 def test_evaluation_says_whether_the_announced_rate_was_kept() -> None:
-    announced = FalseAlarms(3, 66).to_json()
-    assert announced_text(announced, FalseAlarms(2, 21)) == "Training estimated 10 to 127 per 1,000."
-    said = announced_text(announced, FalseAlarms(5, 21))
+    announced = Errors(3, 66).to_json()
+    assert announced_text(announced, Errors(2, 21)) == "Training estimated 10 to 127 per 1,000."
+    said = announced_text(announced, Errors(5, 21))
     assert "in at most 12 % of such sets" in said
     assert "unlike those used for training" in said
     assert (
-        announced_text(FalseAlarms(0, 0).to_json(), FalseAlarms(5, 21))
+        announced_text(Errors(0, 0).to_json(), Errors(5, 21))
         == "Training estimated no rate for whole images."
     )

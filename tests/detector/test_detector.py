@@ -17,7 +17,6 @@ from flawtrace.detector.errors import DamagedDetectorError, ForeignDetectorError
 from flawtrace.detector.facts import Facts
 from flawtrace.ground.presets import load_config
 from flawtrace.method.cycle import Cycle
-from flawtrace.method.encoder import build
 from flawtrace.method.material import Prepared, prepare
 from flawtrace.method.reader import Reader
 from flawtrace.pictures.images import fit, read_image
@@ -36,8 +35,9 @@ def test_a_map_has_the_size_of_its_image(detector: Detector, size: tuple[int, in
 
 def test_mask_score_and_verdict_agree(detector: Detector) -> None:
     found = detector.predict(torch.rand(3, 80, 50))
-    assert found.score == float(found.anomaly_map.max())
-    assert found.anomalous == bool(found.mask.any()) == (found.score >= detector.threshold)
+    assert 0 <= found.score <= 1
+    assert found.verdict == detector.thresholds.verdict(found.score)
+    assert found.anomalous == bool(found.mask.any()) == (found.verdict != "OK")
 
 
 def test_a_map_is_a_probability(detector: Detector) -> None:
@@ -65,14 +65,14 @@ def test_the_profile_of_a_training_image_equals_the_one_that_training_saw(
     category: Path, tiny: dict[str, Any], diversity: str
 ) -> None:
     config = load_config(settings=tiny | {"autoencoder.diversity": diversity})
-    split, frozen = draw_split(read_category(category), 2, 0), build(config)
-    *_, prepared = prepare(split, frozen, config)
+    split = draw_split(read_category(category), 2, 0)
+    *_, prepared = prepare(split, config)
     assert isinstance(prepared, Prepared)
     cycle = Cycle(prepared.material, torch.zeros_like(prepared.material.coverage), config)
     while not cycle.over:
         cycle.advance(cycle.walkers.anywhere(cycle.rng))
     snapshots = cycle.history.snapshots(cycle.autoencoder.network)
-    reader = Reader(frozen, snapshots, config.grid, "nothing")
+    reader = Reader(prepared.encoder, snapshots, config.grid, "nothing")
     detector = Detector(config, Facts(0.5, {}, (), "", {}), reader, [cycle.online.learner.network])
     images = torch.stack([fit(read_image(sample.image), config.image_side) for sample in split.labelled])
     seen = {int(index): row for row, index in enumerate(cycle.online.tracked) if index < len(images)}
@@ -93,7 +93,7 @@ def test_a_detector_survives_its_file(detector: Detector, tmp_path: Path) -> Non
 def test_the_header_tells_settings_versions_threshold_and_data(detector: Detector) -> None:
     assert detector.config.labels == 2
     assert {"flawtrace", "torch"} <= set(detector.facts.versions)
-    assert 0 < detector.threshold <= 1
+    assert 0 < detector.thresholds.outline <= detector.thresholds.peak <= 1
     assert len(detector.facts.digests) == 9 + 2 * 3
     assert detector.facts.fingerprint
 

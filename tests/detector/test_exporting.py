@@ -81,7 +81,7 @@ def test_an_exported_network_looks_from_both_sides(tmp_path: Path) -> None:
     )
     coarse = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     images = torch.nn.functional.interpolate(coarse, size=128, mode="bilinear")
-    both.reader.encoder = Features(orientations=2)
+    both.reader.encoder = Features(ways=(0, 2))
     both.reader.encoder.calibrate(images)
     once.load_state_dict(both.state_dict())
     exported = load(export_onnx(both, tmp_path / "both.onnx", [*images]).file)
@@ -92,8 +92,10 @@ def test_an_exported_network_looks_from_both_sides(tmp_path: Path) -> None:
 
 def test_an_image_is_judged_alone(elsewhere: OnnxDetector | OpenvinoDetector) -> None:
     images = torch.rand(3, 3, 64, 64)
-    alone = torch.cat([elsewhere.maps(image[None]) for image in images])
-    assert elsewhere.maps(images).allclose(alone, atol=1e-5)
+    alone = [elsewhere.answer(image[None]) for image in images]
+    maps, scores = elsewhere.answer(images)
+    assert maps.allclose(torch.cat([each for each, _ in alone]), atol=1e-5)
+    assert scores.allclose(torch.cat([each for _, each in alone]), atol=1e-5)
 
 
 def test_an_exported_detector_knows_its_facts(elsewhere: OnnxDetector | OpenvinoDetector, run: Path) -> None:
@@ -105,16 +107,33 @@ def test_the_whole_detector_in_one_piece_is_the_detector(run: Path) -> None:
     detector, image = Detector.load(run), torch.rand(3, 90, 50)
     (maps, masks, scores), found = detector(image[None]), detector.predict(image)
     assert maps[0].allclose(found.anomaly_map, atol=1e-6)
-    assert (masks[0] == (maps[0] >= detector.threshold)).all()
+    shown = found.score >= detector.thresholds.unsure
+    assert (masks[0] == ((maps[0] >= detector.thresholds.outline) & shown)).all()
     assert scores.item() == pytest.approx(found.score, abs=1e-6)
 
 
 def test_a_detector_that_comes_out_wrong_is_not_written(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest: Callable[..., torch.Tensor] = OnnxDetector.maps
-    monkeypatch.setattr(OnnxDetector, "maps", lambda self, images: honest(self, images) + 0.001)
+    honest: Callable[..., tuple[torch.Tensor, torch.Tensor]] = OnnxDetector.answer
+
+    def wrong(self: OnnxDetector, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        maps, scores = honest(self, images)
+        return maps + 0.001, scores
+
+    monkeypatch.setattr(OnnxDetector, "answer", wrong)
     with pytest.raises(UnfaithfulExportError, match=r"differ by 0\.001"):
+        export_onnx(Detector.load(run), tmp_path / "wrong.onnx", [torch.rand(3, 64, 64)])
+
+
+def test_a_detector_whose_score_comes_out_wrong_is_not_written_either(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest: Callable[..., tuple[torch.Tensor, torch.Tensor]] = OnnxDetector.answer
+    monkeypatch.setattr(
+        OnnxDetector, "answer", lambda self, images: (honest(self, images)[0], torch.zeros(1))
+    )
+    with pytest.raises(UnfaithfulExportError):
         export_onnx(Detector.load(run), tmp_path / "wrong.onnx", [torch.rand(3, 64, 64)])
     assert list(tmp_path.iterdir()) == []
 

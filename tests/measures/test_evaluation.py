@@ -9,9 +9,11 @@ from PIL import Image
 from flawtrace import verbs
 from flawtrace.data.folders import read_category
 from flawtrace.data.splits import draw_split
+from flawtrace.detector.alarms import Errors
 from flawtrace.detector.artefact import Detector
 from flawtrace.measures.errors import NothingToEvaluateError
 from flawtrace.measures.evaluation import Evaluation, evaluate
+from flawtrace.measures.metrics import RATES
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +41,21 @@ def test_training_images_are_known_by_content_not_by_name(
 
 def test_every_metric_is_there_over_all_and_per_type(evaluation: Evaluation) -> None:
     names = ["pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_aupro", "image_auroc", "image_ap", "pixel_f1"]
+    names += RATES
     assert sorted(evaluation.metrics) == sorted(names)
     assert set(evaluation.per_type) == {"hole", "scratch", "stain"}
     assert all(sorted(metrics) == sorted(names) for metrics in evaluation.per_type.values())
 
 
-def test_f1_at_the_stored_threshold_is_at_most_the_best(evaluation: Evaluation) -> None:
-    assert evaluation.metrics["pixel_f1"] <= evaluation.metrics["pixel_f1_max"]
+def test_verdicts_are_counted_as_they_are_given(evaluation: Evaluation) -> None:
+    normal = [case.prediction.verdict for case in evaluation.cases if not case.sample.anomalous]
+    anomalous = [case.prediction.verdict for case in evaluation.cases if case.sample.anomalous]
+    assert evaluation.false_alarms == Errors(normal.count("DEFECT"), len(normal))
+    assert evaluation.misses == Errors(anomalous.count("OK"), len(anomalous))
+    assert evaluation.metrics["false_alarm_rate"] == pytest.approx(normal.count("DEFECT") / len(normal))
+    assert evaluation.metrics["miss_rate"] == pytest.approx(anomalous.count("OK") / len(anomalous))
+    unsure = (normal + anomalous).count("UNSURE")
+    assert evaluation.metrics["unsure_rate"] == pytest.approx(unsure / len(evaluation.cases))
 
 
 def test_a_folder_of_known_images_is_refused(run: Path, category: Path, tmp_path: Path) -> None:

@@ -14,6 +14,10 @@ from sklearn.metrics import (
 )
 
 from flawtrace.measures.metrics import (
+    DEFECT,
+    OK,
+    UNSURE,
+    Decided,
     best_threshold,
     image_ap,
     image_auroc,
@@ -25,6 +29,7 @@ from flawtrace.measures.metrics import (
     precision_recall_points,
     roc_points,
     summary,
+    verdict_rates,
 )
 
 Case = tuple[np.ndarray, np.ndarray]
@@ -251,8 +256,10 @@ def test_thresholds_and_curves_of_one_class_are_none() -> None:
 
 
 def test_a_summary_of_normal_images_is_none_throughout() -> None:
-    found = summary(np.ones((2, 2, 2)), np.zeros((2, 2, 2), bool), np.ones(2), 0.5)
-    assert set(found.values()) == {None}
+    maps = np.ones((2, 2, 2))
+    found = summary(maps, np.zeros((2, 2, 2), bool), np.ones(2), Decided.at(maps, np.ones(2), 0.5))
+    known = {name for name, value in found.items() if value is not None}
+    assert known == {"false_alarm_rate", "unsure_rate"}
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
@@ -279,7 +286,7 @@ def test_a_metric_leaves_its_inputs_as_they_were() -> None:
     rng = np.random.default_rng(0)
     maps, masks = rng.random((2, 5, 5)), rng.random((2, 5, 5)) < 0.3
     before = maps.copy()
-    summary(maps, masks, maps.max(axis=(1, 2)), 0.5)
+    summary(maps, masks, maps.max(axis=(1, 2)), Decided.at(maps, maps.max(axis=(1, 2)), 0.5))
     assert_array_equal(maps, before)
 
 
@@ -289,7 +296,7 @@ def test_a_summary_repeats_the_single_metrics(case: Case) -> None:
     maps, masks = case
     scores = maps.max(axis=(1, 2))
     anomalous: np.ndarray = np.any(masks, axis=(1, 2))
-    assert summary(maps, masks, scores, 2.0) == {
+    assert summary(maps, masks, scores, Decided.at(maps, scores, 2.0)) == {
         "pixel_auroc": pixel_auroc(maps, masks),
         "pixel_ap": pixel_ap(maps, masks),
         "pixel_f1_max": pixel_f1_max(maps, masks),
@@ -297,7 +304,20 @@ def test_a_summary_repeats_the_single_metrics(case: Case) -> None:
         "image_auroc": image_auroc(scores, anomalous),
         "image_ap": image_ap(scores, anomalous),
         "pixel_f1": pixel_f1(maps, masks, 2.0),
+        **verdict_rates(np.where(scores >= 2.0, DEFECT, OK), anomalous),
     }
+
+
+def test_verdicts_are_counted_by_kind_of_image() -> None:
+    anomalous = np.array([False] * 4 + [True] * 4)
+    verdicts = np.array([OK, UNSURE, DEFECT, OK, OK, UNSURE, DEFECT, DEFECT])
+    assert verdict_rates(verdicts, anomalous) == {
+        "false_alarm_rate": 0.25,
+        "miss_rate": 0.25,
+        "unsure_rate": 0.25,
+        "image_f1": pytest.approx(2 * 2 / (3 + 4)),
+    }
+    assert verdict_rates(verdicts[:4], anomalous[:4])["miss_rate"] is None
 
 
 @given(cases())

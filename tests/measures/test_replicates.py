@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from flawtrace.measures.metrics import summary
+from flawtrace.measures.metrics import RATES, Decided, Maps, Masks, Scores, summary
 from flawtrace.measures.replicates import Weights, draws, replicates
 
 Trial = tuple[np.ndarray, np.ndarray, np.ndarray]
 NAMES = ["pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_aupro", "image_auroc", "image_ap", "pixel_f1"]
+NAMES += RATES
 THRESHOLD = 0.6
 COARSENING = 0.005
 GOLDEN = [[1, 2, 0, 3, 0, 0, 1], [0, 2, 1, 3, 1, 0, 0]]
@@ -34,9 +35,17 @@ def trial(seed: int = 0, num: int = 16, side: int = 40, levels: int | None = Non
     return maps, masks, maps.max(axis=(1, 2))
 
 
+def measured(maps: Maps, masks: Masks, scores: Scores) -> dict[str, float | None]:
+    return summary(maps, masks, scores, Decided.at(maps, scores, THRESHOLD))
+
+
+def resampled(maps: Maps, masks: Masks, scores: Scores, weights: Weights) -> dict[str, list[float]]:
+    return replicates(maps, masks, scores, Decided.at(maps, scores, THRESHOLD), weights)
+
+
 def explicit(case: Trial, row: np.ndarray) -> dict[str, float | None]:
     """`summary` of the images, each as often as drawn."""
-    return summary(*(np.repeat(part, row, axis=0) for part in case), THRESHOLD)
+    return measured(*(np.repeat(part, row, axis=0) for part in case))
 
 
 def ones(num: int) -> Weights:
@@ -54,7 +63,7 @@ def assert_agree(
 def test_a_replicate_is_the_summary_of_the_resampled_images(seed: int, levels: int | None) -> None:
     case = trial(seed, levels=levels)
     weights = draws(str(seed), case[1].any(axis=(1, 2)), count=4)
-    found = replicates(*case, THRESHOLD, weights)
+    found = resampled(*case, weights)
     for index, row in enumerate(weights):
         assert_agree(found, index, explicit(case, row), by=COARSENING)
 
@@ -63,7 +72,7 @@ def test_a_replicate_is_the_summary_of_the_resampled_images(seed: int, levels: i
 @lawful
 def test_weights_of_one_give_the_summary(seed: int) -> None:
     case = trial(seed, side=60)
-    assert_agree(replicates(*case, THRESHOLD, ones(16)), 0, summary(*case, THRESHOLD), by=COARSENING)
+    assert_agree(resampled(*case, ones(16)), 0, measured(*case), by=COARSENING)
 
 
 @given(seed=st.integers(0, 10_000), levels=st.sampled_from([1, 3, 20, 200]))
@@ -71,7 +80,7 @@ def test_weights_of_one_give_the_summary(seed: int) -> None:
 def test_with_few_levels_every_replicate_is_exact_to_its_digits(seed: int, levels: int) -> None:
     case = trial(seed, levels=levels)
     weights = draws("ties", case[1].any(axis=(1, 2)), count=3)
-    found = replicates(*case, THRESHOLD, weights)
+    found = resampled(*case, weights)
     for index, row in enumerate(weights):
         assert_agree(found, index, explicit(case, row), by=0.5001e-4)
 
@@ -85,7 +94,7 @@ def test_small_regions_keep_their_weight_beside_huge_ones() -> None:
     maps[0] += masks[0] * 0.3
     case = maps, masks, maps.max(axis=(1, 2))
     row = np.array([1, 5, 1, 2])
-    assert_agree(replicates(*case, THRESHOLD, row[None]), 0, explicit(case, row), by=COARSENING)
+    assert_agree(resampled(*case, row[None]), 0, explicit(case, row), by=COARSENING)
 
 
 def test_the_resamples_of_a_trial_are_the_same_for_every_method() -> None:
@@ -150,44 +159,44 @@ def test_resamples_differ_and_draw_each_image_once_on_average() -> None:
 
 def test_there_is_one_number_per_resample_and_metric() -> None:
     case = trial()
-    found = replicates(*case, THRESHOLD, draws("trial", case[1].any(axis=(1, 2))))
+    found = resampled(*case, draws("trial", case[1].any(axis=(1, 2))))
     assert sorted(found) == sorted(NAMES)
     assert all(len(values) == 100 for values in found.values())
     assert all(value == round(value, 4) for values in found.values() for value in values)
 
 
 def test_without_a_threshold_there_is_no_f1_at_it() -> None:
-    assert sorted(replicates(*trial(), None, ones(16))) == sorted(set(NAMES) - {"pixel_f1"})
+    assert sorted(replicates(*trial(), None, ones(16))) == sorted(set(NAMES) - {"pixel_f1", *RATES})
 
 
 def test_without_normal_images_there_are_no_image_metrics() -> None:
     maps, masks, scores = (part[::2] for part in trial())
-    found = replicates(maps, masks, scores, THRESHOLD, ones(8))
-    assert sorted(found) == sorted(name for name in NAMES if name.startswith("pixel"))
+    found = resampled(maps, masks, scores, ones(8))
+    assert sorted(found) == sorted({"miss_rate", "unsure_rate", *(name for name in NAMES if name.startswith("pixel"))})
 
 
 def test_without_anomalous_images_there_is_nothing() -> None:
-    assert replicates(*(part[1::2] for part in trial()), THRESHOLD, ones(8)) == {}
+    assert set(resampled(*(part[1::2] for part in trial()), ones(8))) == {"false_alarm_rate", "unsure_rate"}
 
 
 def test_a_resample_of_one_class_is_refused() -> None:
     weights = ones(16)
     weights[0, ::2] = 0
     with pytest.raises(ValueError, match="one class"):
-        replicates(*trial(), THRESHOLD, weights)
+        resampled(*trial(), weights)
 
 
 def test_a_broken_map_is_refused_by_the_index_of_its_image() -> None:
     maps, masks, scores = trial()
     maps[5, 0, 0] = np.nan
     with pytest.raises(ValueError, match="Image 5"):
-        replicates(maps, masks, scores, THRESHOLD, ones(16))
+        resampled(maps, masks, scores, ones(16))
 
 
 def test_the_inputs_stay_as_they_were() -> None:
     case = trial()
     before = [part.copy() for part in case]
-    replicates(*case, THRESHOLD, ones(16))
+    resampled(*case, ones(16))
     for part, copy in zip(case, before, strict=True):
         assert_array_equal(part, copy)
 
@@ -196,5 +205,5 @@ def test_the_inputs_stay_as_they_were() -> None:
 def test_a_large_trial_takes_seconds() -> None:
     case = trial(num=60, side=256)
     begun = time.process_time()
-    replicates(*case, THRESHOLD, draws("large", case[1].any(axis=(1, 2))))
+    resampled(*case, draws("large", case[1].any(axis=(1, 2))))
     assert time.process_time() - begun < 10

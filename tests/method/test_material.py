@@ -7,7 +7,6 @@ import torch
 from flawtrace.data.folders import read_category
 from flawtrace.data.splits import draw_split
 from flawtrace.ground.presets import load_config
-from flawtrace.method.encoder import Pixels
 from flawtrace.method.material import Loading, Material, Prepared, covered, prepare
 from flawtrace.pictures.synthetic import make_dataset
 
@@ -29,7 +28,7 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> list[Loading | Prepared]
     root = make_dataset(
         tmp_path_factory.mktemp("data"), side=64, num_normal=9, num_test_normal=1, num_per_type=2
     )
-    return list(prepare(draw_split(read_category(root), 1, seed=0), Pixels(4), CONFIG))
+    return list(prepare(draw_split(read_category(root), 1, seed=0), CONFIG))
 
 
 @pytest.fixture
@@ -91,5 +90,5 @@ def test_pictures_have_one_pixel_per_cell(prepared: Prepared) -> None:
 def test_the_data_folder_is_left_alone(tmp_path: Path) -> None:
     root = make_dataset(tmp_path, side=64, num_normal=2, num_test_normal=1, num_per_type=1)
     before = {path: path.read_bytes() for path in root.rglob("*.png")}
-    list(prepare(draw_split(read_category(root), 1, seed=0), Pixels(4), CONFIG))
+    list(prepare(draw_split(read_category(root), 1, seed=0), CONFIG))
     assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before

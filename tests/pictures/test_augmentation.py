@@ -3,7 +3,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flawtrace.ground.groups import VariationConfig
 from flawtrace.pictures.augmentation import augment, paste
+
+PAPER = VariationConfig(
+    ways=(0, 2, 4, 6), angle=30.0, shift=0.1, scale=0.0, shear=20.0, light=0.0, border="black", other_days=0.0
+)
+
+
+def copied(
+    images: torch.Tensor, masks: torch.Tensor, copies: int, seed: int, variation: VariationConfig = PAPER
+) -> tuple[torch.Tensor, torch.Tensor]:
+    return augment(images, masks, copies, variation, torch.Generator().manual_seed(seed))
 
 
 def square() -> tuple[torch.Tensor, torch.Tensor]:
@@ -14,7 +25,7 @@ def square() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_a_copys_mask_moves_with_its_image() -> None:
-    images, masks = augment(*square(), copies=10, seed=3)
+    images, masks = copied(*square(), copies=10, seed=3)
     bright = images.mean(dim=1) > 0.5
     overlap = (bright & masks).sum(dim=(1, 2)) / (bright | masks).sum(dim=(1, 2))
     assert overlap.min() > 0.9
@@ -22,41 +33,57 @@ def test_a_copys_mask_moves_with_its_image() -> None:
 
 def test_copies_differ_from_each_other_and_from_their_image() -> None:
     images, masks = square()
-    _, copies = augment(images, masks, copies=5, seed=3)
+    _, copies = copied(images, masks, copies=5, seed=3)
     assert len({tuple(copy.flatten().tolist()) for copy in [*copies, *masks]}) == 6
 
 
 def test_copies_of_the_first_image_come_first() -> None:
     levels = torch.tensor([0.2, 0.8])[:, None, None, None].expand(-1, 3, 32, 32)
-    images, _ = augment(levels, torch.zeros(2, 32, 32, dtype=torch.bool), copies=3, seed=0)
+    images, _ = copied(levels, torch.zeros(2, 32, 32, dtype=torch.bool), copies=3, seed=0)
     assert images[:, 0, 16, 16].tolist() == pytest.approx([0.2] * 3 + [0.8] * 3, abs=1e-4)
 
 
 def test_what_comes_in_from_outside_is_black_and_normal() -> None:
     white, everywhere = torch.ones(1, 3, 32, 32), torch.ones(1, 32, 32, dtype=torch.bool)
-    images, masks = augment(white, everywhere, copies=5, seed=0)
+    images, masks = copied(white, everywhere, copies=5, seed=0)
     assert not images[~masks[:, None].expand(-1, 3, -1, -1)].gt(0.5).any()
     assert not masks.all()
 
 
+def test_what_comes_in_from_outside_can_be_the_image_going_on() -> None:
+    white, everywhere = torch.ones(1, 3, 32, 32), torch.ones(1, 32, 32, dtype=torch.bool)
+    going_on = PAPER.model_copy(update={"border": "continued"})
+    images, masks = copied(white, everywhere, copies=5, seed=0, variation=going_on)
+    assert masks.all()
+    assert images.min() > 0.99
+
+
+def test_copies_of_a_part_that_never_moves_are_as_it_is() -> None:
+    still = VariationConfig(ways=(0,), angle=0.0, shift=0.0, scale=0.0, shear=0.0, light=0.0, other_days=0.0)
+    images, masks = square()
+    same, same_masks = copied(images, masks, copies=3, seed=0, variation=still)
+    assert same.allclose(images.expand(3, -1, -1, -1), atol=1e-4)
+    assert same_masks.equal(masks.expand(3, -1, -1))
+
+
 def test_the_same_seed_gives_the_same_copies() -> None:
-    one, other = (augment(*square(), copies=3, seed=5) for _ in range(2))
+    one, other = (copied(*square(), copies=3, seed=5) for _ in range(2))
     assert one[0].equal(other[0])
     assert one[1].equal(other[1])
 
 
 def test_another_seed_gives_other_copies() -> None:
-    assert not augment(*square(), copies=3, seed=5)[0].equal(augment(*square(), copies=3, seed=6)[0])
+    assert not copied(*square(), copies=3, seed=5)[0].equal(copied(*square(), copies=3, seed=6)[0])
 
 
 def test_no_copies_are_none() -> None:
-    images, masks = augment(*square(), copies=0, seed=5)
+    images, masks = copied(*square(), copies=0, seed=5)
     assert (len(images), len(masks)) == (0, 0)
 
 
 def test_augmenting_leaves_the_global_generator_as_it_was() -> None:
     before = torch.get_rng_state()
-    augment(*square(), copies=2, seed=5)
+    copied(*square(), copies=2, seed=5)
     assert torch.get_rng_state().equal(before)
 
 

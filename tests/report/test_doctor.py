@@ -29,7 +29,7 @@ def test_of_a_run_it_says_how_it_was_made_and_nothing_of_its_images(
     assert found["state"] == "finished"
     assert found["settings"]["cycles"] == tiny["cycles"]
     assert "sampler.kind" not in found["settings"]
-    assert found["false_alarms"]["images"] == 2
+    assert found["false_alarms"]["images"] == 5
     assert str(category) not in json.dumps(found)
 
 

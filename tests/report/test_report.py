@@ -12,10 +12,11 @@ import safetensors.torch
 import torch
 
 from flawtrace.data.samples import Sample
+from flawtrace.detector.decision import Thresholds, decided
 from flawtrace.ground.config import Config
 from flawtrace.ground.errors import DamagedFileError
 from flawtrace.measures.evaluation import Case, Evaluation
-from flawtrace.measures.metrics import pixel_f1, precision_recall_points, roc_points, summary
+from flawtrace.measures.metrics import Decided, pixel_f1, precision_recall_points, roc_points, summary
 from flawtrace.pictures.images import write_picture
 from flawtrace.report.page import write_report
 from flawtrace.report.plots import OperatingPoint
@@ -98,21 +99,24 @@ def case(name: str, defect_type: str | None, height: float) -> Case:
         mask[8:16, 8:16] = True
     anomaly_map = torch.full((SIDE, SIDE), 0.1)
     anomaly_map[8:20, 8:16] = height
+    numbers = Thresholds.single(THRESHOLD)
     f1 = pixel_f1(anomaly_map[None].numpy(), mask[None].numpy(), THRESHOLD)
     write_picture(Path("images") / name, torch.full((SIDE, SIDE, 3), 127, dtype=torch.uint8))
-    return Case(Sample(Path("images") / name, None, defect_type), mask, anomaly_map, height, f1)
+    found = decided(torch.zeros(3, SIDE, SIDE), anomaly_map, height, numbers, {})
+    return Case(Sample(Path("images") / name, None, defect_type), mask, found, f1)
 
 
 def evaluation_of(*cases: Case) -> Evaluation:
     maps = torch.stack([case.anomaly_map for case in cases]).numpy()
     masks = torch.stack([case.mask for case in cases]).numpy()
-    metrics = summary(maps, masks, np.array([case.score for case in cases]), THRESHOLD)
+    scores = np.array([case.score for case in cases])
+    metrics = summary(maps, masks, scores, Decided.at(maps, scores, THRESHOLD))
     types = sorted({case.sample.defect_type for case in cases if case.sample.defect_type})
     num_anomalous = sum(case.sample.anomalous for case in cases)
     return Evaluation(
         metrics=metrics,
         per_type=dict.fromkeys(types, metrics),
-        threshold=THRESHOLD,
+        thresholds=Thresholds.single(THRESHOLD),
         num_normal=len(cases) - num_anomalous,
         num_anomalous=num_anomalous,
         num_left_out=4,
@@ -185,15 +189,15 @@ def test_without_an_evaluation_the_scores_are_called_validation(run: Path) -> No
 
 def test_the_header_counts_what_the_stored_threshold_finds(report: Path) -> None:
     text = Page(report).text
-    assert "finds 1 of 2 defect images and raises a false alarm on 1 of 2 normal images." in text
+    assert "Defects found: 1 of 2 , missed 1. Good parts rejected: 1 of 2 ." in text
     assert "Training estimated 1 to 132 per 1,000. So many would occur by chance in at most 25 %" in text
 
 
 def test_cases_say_what_went_wrong(report: Path) -> None:
     text = Page(report).text
-    assert "missed.png hole score 0.300 F1 0.000 not found" in text
+    assert "missed.png hole score 0.300 F1 0.000 OK" in text
     assert "alarm.png normal score 0.800 false alarm" in text
-    assert "quiet.png normal score 0.200 no alarm" in text
+    assert "quiet.png normal score 0.200 OK" in text
 
 
 def test_an_image_is_shown_once_however_few_there_are(run: Path) -> None:

@@ -60,7 +60,8 @@ def suspected(normal: torch.Tensor, labelled: torch.Tensor, masks: torch.Tensor)
     reader = Reader(Pixels(2), [nn.Identity()], SIDE // 2, "nothing")
     views = reader.views(material.labelled, material.labelled_pictures)
     examples = Examples(views, masks, material.labelled_coverage)
-    exam = Exam(examples, examples[:0], 0, [0, 1, 0])
+    none = torch.zeros(0, dtype=torch.long)
+    exam = Exam(examples, examples[:0], [0, 1, 0], none, none, none.bool())
     samples = [Sample(Path(f"{index}.png")) for index in range(5)]
     marked = [Sample(Path(f"{index}.png"), Path(f"{index}_mask.png"), "spot") for index in range(3)]
     split = Split(tuple(samples), tuple(marked), ())

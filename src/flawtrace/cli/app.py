@@ -15,6 +15,7 @@ from flawtrace.cli.comparing import benchmark
 from flawtrace.cli.console import (
     err_console,
 )
+from flawtrace.cli.deciding import decide
 from flawtrace.cli.helping import doctor, settings
 from flawtrace.cli.making import demo, evaluate, inspect, train
 from flawtrace.cli.using import bench, export, predict
@@ -30,7 +31,7 @@ app = App(
 )
 
 
-for command in (inspect, train, evaluate, predict, export, bench, benchmark, doctor, demo, settings):
+for command in (inspect, train, evaluate, decide, predict, export, bench, benchmark, doctor, demo, settings):
     app.command(command)
 
 

@@ -49,6 +49,8 @@ def print_inspection(inspection: "Inspection") -> None:
         table.add_row("size", f"{size[1]} x {size[0]} pixels: {counted(number, 'image')}")
     for kind, number in inspection.kinds.items():
         table.add_row("kind", f"{kind}: {counted(number, 'image')}")
+    if inspection.pose:
+        table.add_row("part", inspection.pose)
     out_console.print(table)
     for label, style, lines in (
         ("ignored", "dim", inspection.ignored),

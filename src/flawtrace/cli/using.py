@@ -29,6 +29,7 @@ def predict(
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     device: Device = "cpu",
     runtime: RuntimeName | None = None,
+    threshold: float | None = None,
     exit_code: Flag = False,
     json: Json = False,
 ) -> int:
@@ -59,6 +60,8 @@ def predict(
         Device to compute on.
     runtime
         Runtime for the detector. [default: onnx for an .onnx file, otherwise torch]
+    threshold
+        Score from which an image is DEFECT, in this call only. [default: the stored one]
     exit_code
         Exit with 3 if any image is DEFECT or UNSURE.
     json
@@ -67,7 +70,7 @@ def predict(
     if not images:
         raise MissingImagesError
     verdicts = []
-    for row in flawtrace.predict(run, images, out, device=device, runtime=runtime):
+    for row in flawtrace.predict(run, images, out, device=device, runtime=runtime, threshold=threshold):
         verdicts.append(row.verdict)
         if json:
             out_console.print(jsonlib.dumps(asdict(row)), markup=False)

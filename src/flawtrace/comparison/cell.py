@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from flawtrace.comparison.desk import SIDE, Answer, Desk, Tell
 from flawtrace.comparison.methods import Method
 from flawtrace.comparison.programs import ask
 from flawtrace.data import Sample, Trial, write_split
-from flawtrace.detector import Detector, Prediction, commit, versions
+from flawtrace.detector import Detector, Prediction, Thresholds, commit, versions
 from flawtrace.ground.devices import PROCESSOR, named
 from flawtrace.ground.errors import FlawtraceError, FolderInUseError, OutputError
 from flawtrace.ground.memory import forget_peak
@@ -86,17 +86,26 @@ def _train(desk: Desk, method: Method, tell: Tell) -> Answer:
             trained = event
     predictions, seconds = looked(trained.detector, desk.trial.split.test)
     summary = trained.summary
-    return Answer(
-        torch.stack([prediction.anomaly_map for prediction in predictions]).numpy(),
-        np.array([prediction.score for prediction in predictions], dtype=np.float32),
-        decided(predictions),
-        asdict(trained.detector.thresholds),
-        trained.detector.facts.validation,
-        {
+    return replace(
+        answered(predictions, trained.detector.thresholds, trained.detector.facts.validation),
+        facts={
             "seconds": round(summary["processor_seconds"] + encoded.seconds, 1),
             "predict_seconds": round(seconds / len(predictions), 4),
             "peak_memory_mb": summary["peak_memory_mb"],
         },
+    )
+
+
+def answered(
+    predictions: Sequence[Prediction], thresholds: Thresholds, validation: dict[str, float]
+) -> Answer:
+    """What a detector's predictions are to the comparison."""
+    return Answer(
+        torch.stack([found.anomaly_map for found in predictions]).numpy(),
+        np.array([found.score for found in predictions], dtype=np.float32),
+        decided(predictions),
+        asdict(thresholds),
+        validation,
     )
 
 

@@ -1,18 +1,22 @@
 """What a folder holds and what is wrong with it, said before anything is trained."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from flawtrace.data.advice import LABELS, warnings_about
+import torch
+
+from flawtrace.data.advice import LABELS, WHOLE, warnings_about
 from flawtrace.data.errors import DataError, NoDefectImagesError, TooFewLabelsError
 from flawtrace.data.facts import SampleFacts, facts_of
 from flawtrace.data.folders import Survey, survey
 from flawtrace.data.samples import Category, Layout, Sample
 from flawtrace.data.splits import draw_available
+from flawtrace.pictures.images import fit, read_image
+from flawtrace.pictures.variation import FEWEST, MEASURED, in_words, measure
 
 MANY_SIZES = 8
 
@@ -35,6 +39,8 @@ class Inspection:
     """How many images have which (height, width)."""
     kinds: Counter[str] = field(default_factory=Counter)
     """How many images are, say, "8-bit grey"."""
+    pose: str | None = None
+    """How the parts lie, as normal images show it; None if there are too few."""
     ignored: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     """Each keeps training from starting."""
@@ -55,6 +61,7 @@ class Inspection:
             "defects": {name: vars(count) for name, count in self.defects.items()},
             "sizes": size_summary(self.sizes),
             "kinds": dict(self.kinds),
+            "pose": self.pose,
             "ignored": list(self.ignored),
             "problems": list(self.problems),
             "warnings": list(self.warnings),
@@ -109,10 +116,20 @@ def _inspection(root: Path, found: Survey, facts: list[SampleFacts]) -> Inspecti
         defects={name: _count(samples) for name, samples in category.defect_types.items()},
         sizes=sizes,
         kinds=Counter(fact.kind for fact in facts if fact.kind),
+        pose=_pose([fact for fact in facts if fact.traits and fact.sample in set(category.normal)]),
         ignored=tuple(str(path.relative_to(root)) for path in found.ignored),
         problems=tuple(problems),
         warnings=tuple(warnings_about(category, facts, sizes)),
     )
+
+
+def _pose(normal: Sequence[SampleFacts]) -> str | None:
+    """From at most `MEASURED` of the normal images."""
+    if len(normal) < FEWEST:
+        return None
+    some = normal[:: -(-len(normal) // MEASURED)]
+    images = [fit(read_image(fact.sample.image), WHOLE, WHOLE) for fact in some]
+    return in_words(measure(torch.stack(images)).seen)
 
 
 def _too_few_defects(category: Category) -> list[str]:

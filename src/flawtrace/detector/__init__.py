@@ -6,10 +6,11 @@ images is told in `alarms`, and what keeps a detector from being trusted in `dou
 """
 
 from flawtrace.detector import doubts
-from flawtrace.detector.alarms import Errors, alarm_text, announced_text, quietest
+from flawtrace.detector.alarms import Errors, alarm_text, announced_text
 from flawtrace.detector.artefact import Detector
+from flawtrace.detector.choosing import decisive, doubtful, limited
 from flawtrace.detector.decision import Prediction, Thresholds
-from flawtrace.detector.errors import DoubtWarning, NothingToCompareError
+from flawtrace.detector.errors import DoubtWarning, NothingToCompareError, NothingToDecideByError
 from flawtrace.detector.exporting import Export, export_onnx
 from flawtrace.detector.facts import Facts, commit, origin, versions
 from flawtrace.detector.file import FILE_NAME
@@ -28,18 +29,21 @@ __all__ = [
     "Facts",
     "Judge",
     "NothingToCompareError",
+    "NothingToDecideByError",
     "Prediction",
     "Thresholds",
     "Timing",
     "alarm_text",
     "announced_text",
     "commit",
+    "decisive",
+    "doubtful",
     "doubts",
     "evidence",
     "export_onnx",
+    "limited",
     "load",
     "measure",
     "origin",
-    "quietest",
     "versions",
 ]

@@ -62,3 +62,13 @@ class NothingToCompareError(FlawtraceError):
             "Expected the training images in their original place, or images given on the command line.\n"
             f"For example: flawtrace export {run} parts/normal/"
         )
+
+
+class NothingToDecideByError(FlawtraceError):
+    def __init__(self, where: Path) -> None:
+        super().__init__(
+            f"There is nothing in {where} by which another threshold can be chosen.\n"
+            "Expected a detector that keeps the scores of held-out images, as `flawtrace train` writes it, "
+            "or a folder with normal images.\n"
+            "Train again with this version, or check the path."
+        )

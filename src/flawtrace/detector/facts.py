@@ -2,7 +2,7 @@
 
 import math
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -42,6 +42,9 @@ class Facts:
     misses: dict[str, Any] = field(default_factory=dict)
     """On held-out defect images: how many are OK, of how many, and the rates this allows."""
 
+    held_out: dict[str, list[float]] = field(default_factory=dict)
+    """Scores of held-out images, `normal` and `anomalous`, by which another decision can be made later."""
+
     @property
     def thresholds(self) -> Thresholds:
         if not self.decision:
@@ -56,7 +59,9 @@ def parsed(header: dict[str, Any], file: Path) -> tuple[Config, Facts]:
     if known and not {"contrast"} <= set(known) <= set(MEANINGS):
         raise KeyError(f"familiar traits {', '.join(known)}")
     numbers = {name: _numbers(said.get(name, {})) for name in NUMBERS}
-    facts = Facts(**{**said, "digests": tuple(said["digests"]), "familiar": known, **numbers})
+    scores = {name: _scores(some) for name, some in said.get("held_out", {}).items()}
+    read = {"digests": tuple(said["digests"]), "familiar": known, "held_out": scores}
+    facts = Facts(**{**said, **read, **numbers})
     facts.thresholds  # noqa: B018 (numbers that contradict each other are damage, and found here)
     return stored_config(header["config"], where=str(file)), facts
 
@@ -64,9 +69,18 @@ def parsed(header: dict[str, Any], file: Path) -> tuple[Config, Facts]:
 def _numbers(said: Mapping[str, Any]) -> dict[str, Any]:
     """What a header says under each name, if these are finite numbers."""
     for name, value in said.items():
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            raise ValueError(f"{name} is {value!r:.40}, not a finite number")
+        _finite(value, name)
     return dict(said)
+
+
+def _scores(said: Sequence[Any]) -> list[float]:
+    return [float(_finite(score, "a score of held-out images")) for score in said]
+
+
+def _finite(value: Any, name: str) -> Any:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name} is {value!r:.40}, not a finite number")
+    return value
 
 
 def versions() -> dict[str, str]:

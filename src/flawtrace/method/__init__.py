@@ -8,7 +8,7 @@ or chooses a threshold.
 from flawtrace.method import autoencoder, encoder, predictor, sampler
 from flawtrace.method.cycle import Cycle, scout
 from flawtrace.method.environment import PatchEnv
-from flawtrace.method.material import Material, Prepared, covered, encode, prepare
+from flawtrace.method.material import Material, Prepared, covered, encode, of_other_days, prepare
 from flawtrace.method.memory import Memory
 from flawtrace.method.novelty import Novelty
 from flawtrace.method.patches import clamp, crop
@@ -36,6 +36,7 @@ __all__ = [
     "crop",
     "encode",
     "encoder",
+    "of_other_days",
     "predictor",
     "prepare",
     "sampler",

@@ -119,7 +119,7 @@ def prepare(split: Split, config: Config, device: torch.device = PROCESSOR) -> I
     shelf: dict[str, Tensor] = {}
     found: list[_Piece] = []
     pieces = _read(samples, config)
-    spoils = iter(_of_other_days(len(split.normal), len(samples), variation.other_days))
+    spoils = iter(of_other_days(len(split.normal), variation.other_days) + [False] * len(split.labelled))
     while batch := list(islice(pieces, at_once(device))):
         shown = [
             another_day(piece.shown, rng) if spoilt else piece.shown
@@ -169,9 +169,13 @@ def prepare(split: Split, config: Config, device: torch.device = PROCESSOR) -> I
     yield Prepared(material, tuple(of_images), encoder, familiar, variation, num_blank)
 
 
-def _of_other_days(num_normal: int, count: int, share: float) -> list[bool]:
-    """Which images are shown as another day's camera might take them: a share of the normal ones, evenly."""
-    return [index < num_normal and int((index + 1) * share) > int(index * share) for index in range(count)]
+def of_other_days(num_normal: int, share: float) -> list[bool]:
+    """Which normal images are learnt from as another day's camera might take them: a share of them, evenly.
+
+    >>> of_other_days(4, 0.5)
+    [False, True, False, True]
+    """
+    return [int((index + 1) * share) > int(index * share) for index in range(num_normal)]
 
 
 @torch.no_grad()

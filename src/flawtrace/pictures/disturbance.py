@@ -25,8 +25,8 @@ PADDING: dict[Border, str] = {"continued": "reflection", "black": "zeros"}
 
 ANGLE, SHIFT, SCALE, LIGHT = 3.0, 0.016, 0.03, 0.15
 """At most, in degrees and shares, by which `another_day` turns, shifts, scales and lights an image."""
-BLUR, QUALITY, NOISE = 1.5, (40, 95), 0.02
-"""Greatest standard deviation of its blur (pixels), JPEG qualities, greatest deviation of its noise."""
+BLUR, SHARP, QUALITY, NOISE = 1.5, 1.0, (40, 95), 0.02
+"""Greatest standard deviation of its blur (pixels), greatest sharpening, JPEG qualities, greatest noise."""
 
 
 def moved(
@@ -91,7 +91,7 @@ def tinted(images: Images, warmth: float) -> Images:
 
 
 def another_day(image: Image, rng: torch.Generator) -> Image:
-    """One image as another day might show it: moved and lit a little, then blurred, compressed or noisy."""
+    """One image as another day might show it: moved and lit a little, and out of focus or the like."""
     draws = (2 * torch.rand(5, generator=rng) - 1).tolist()
     images = moved(
         image[None],
@@ -104,12 +104,14 @@ def another_day(image: Image, rng: torch.Generator) -> Image:
 
 
 def defocused(images: Images, rng: torch.Generator) -> Images:
-    """Blurred, compressed or noisy, by chance one of them."""
-    kind, amount = int(torch.randint(3, (), generator=rng)), float(torch.rand((), generator=rng))
+    """Blurred, sharpened, compressed or noisy, by chance one of them."""
+    kind, amount = int(torch.randint(4, (), generator=rng)), float(torch.rand((), generator=rng))
     if kind == 0:
         return blurred(images, max(0.1, BLUR * amount))
     if kind == 1:
         return compressed(images, round(QUALITY[0] + amount * (QUALITY[1] - QUALITY[0])))
+    if kind == 2:
+        return sharpened(images, SHARP * amount)
     return noisy(images, NOISE * amount, rng)
 
 

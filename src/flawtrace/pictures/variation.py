@@ -4,6 +4,9 @@ Measured on the images themselves, without a label and without a network. An ima
 16 x 16 means of colour and of differences between neighbouring pixels. How unlike the others an image is, is
 the distance of its thumbnail from theirs, in deviations at each place. A change is one that normal images
 show by themselves if most images, so changed, are no more unlike the others than one in ten is as it is.
+
+Means and deviations know one mode: of a part that is seen in quarter turns and never mirrored they do not
+tell that it is never mirrored. Then more is allowed than is seen, never less.
 """
 
 from collections.abc import Callable, Sequence

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from flawtrace.data import Sample, Split
@@ -12,7 +12,7 @@ from flawtrace.ground.config import Config
 from flawtrace.ground.devices import batches
 from flawtrace.ground.learner import derive, generator
 from flawtrace.ground.shapes import Canvases, Masks, Pictures
-from flawtrace.method import Material, Prepared, Reader, Views, covered, encode
+from flawtrace.method import Material, Prepared, Reader, Views, covered, encode, of_other_days
 from flawtrace.pictures.augmentation import paste
 from flawtrace.training.fitting import Examples, Lesson, folds
 
@@ -31,6 +31,8 @@ class Exam:
     normal_folds: Int[Tensor, " n"]
     order: Int[Tensor, " n"]
     """Of the normal rows, by chance: a member is shown the first ones that it may see."""
+    as_taken: Bool[Tensor, " n"]
+    """Normal rows that show their image as it is, not as another day's camera might have taken it."""
 
     def held_out(self, member: int) -> list[int]:
         """Labelled images that the member never sees."""
@@ -79,6 +81,7 @@ def examine(reader: Reader, material: Material, split: Split, config: Config) ->
         folds_of(split.labelled, config.predictor.folds),
         normal_folds,
         order,
+        ~torch.tensor(of_other_days(material.num_normal, config.variation.other_days), dtype=torch.bool),
     )
 
 

@@ -26,6 +26,8 @@ class HeldOut:
     masks: Masks
     evidence: Evidence
     scores: PerImage
+    as_taken: Bool[Tensor, " b"]
+    """False for normal images that were made to look as another day's camera might take them."""
 
     @property
     def anomalous(self) -> Bool[Tensor, " b"]:
@@ -59,9 +61,8 @@ def judged(members: Sequence[Predictor], exam: Exam, reader: Reader, score: str)
     that are new to them.
     """
     found = list(_seen(members, exam, reader))
-    maps, masks, pieces = (torch.cat(part).cpu() for part in zip(*found, strict=True))
-    highest = maps.amax(dim=(1, 2))
-    judge, held_out = Judge(), HeldOut(maps, masks, pieces, highest)
+    maps, masks, pieces, as_taken = (torch.cat(part).cpu() for part in zip(*found, strict=True))
+    judge, held_out = Judge(), HeldOut(maps, masks, pieces, maps.amax(dim=(1, 2)), as_taken)
     anomalous = held_out.anomalous
     if score == "maximum" or anomalous.all():
         return held_out, judge
@@ -71,14 +72,18 @@ def judged(members: Sequence[Predictor], exam: Exam, reader: Reader, score: str)
 
 def _seen(
     members: Sequence[Predictor], exam: Exam, reader: Reader
-) -> Iterator[tuple[ErrorMaps, Masks, Evidence]]:
+) -> Iterator[tuple[ErrorMaps, Masks, Evidence, Bool[Tensor, " b"]]]:
     for index, member in enumerate(members):
         others = exam.normal_folds != index
         known = exam.normal.views.canvases[others if others.any() else ~others]
         normality = _Normality.learnt(reader, known)
         labelled = torch.tensor(exam.held_out(index), dtype=torch.long)
-        yield from _by(member, normality, exam.labelled, labelled)
-        yield from _by(member, normality, exam.normal, exam.unseen(index))
+        for seen in _by(member, normality, exam.labelled, labelled):
+            yield *seen, torch.ones(len(seen[0]), dtype=torch.bool)
+        unseen = exam.unseen(index)
+        parts = zip(_by(member, normality, exam.normal, unseen), batches(unseen), strict=False)
+        for seen, rows in parts:
+            yield *seen, exam.as_taken[rows]
 
 
 def _by(

@@ -26,7 +26,7 @@ from flawtrace.training.loop import fit_members, learn_together
 from flawtrace.training.progress import Event, Plan
 from flawtrace.training.study import Clock, Journal, Study
 from flawtrace.training.summary import SUMMARY_NAME, conclude
-from flawtrace.training.thresholds import alarms_of, chosen, misses_of, validation
+from flawtrace.training.thresholds import alarms_of, chosen, misses_of, scores_of, validation
 
 SETTINGS_NAME = "settings.json"
 FEWEST_NORMAL = 4
@@ -111,6 +111,7 @@ def _decide(study: Study, exam: Exam, reader: Reader) -> tuple[Facts, Judge]:
         prepared.familiar,
         {name: getattr(thresholds, name) for name in ("peak", "defect", "unsure")},
         misses_of(held_out, thresholds),
+        scores_of(held_out),
     )
     return facts, judge
 

@@ -2,71 +2,45 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from skimage.measure import label
 
-from flawtrace.detector import Errors, Thresholds, quietest
+from flawtrace.detector import Errors, Thresholds, decisive, doubtful, limited
 from flawtrace.detector.decision import Verdict, marked
 from flawtrace.ground.config import Config
-from flawtrace.measures.metrics import DEFECT, OK, Decided, Maps, Masks, Scores, summary
+from flawtrace.measures.metrics import DEFECT, OK, Decided, Maps, Masks, summary
 from flawtrace.training.judging import HeldOut
-
-Others: TypeAlias = Float[np.ndarray, " m"]
 
 VALIDATION = ("pixel_f1_max", "pixel_f1", "pixel_auroc", "pixel_ap", "pixel_aupro", "image_auroc", "image_f1")
 """Scores on held-out images that a detector keeps."""
 VERDICTS: tuple[Verdict, ...] = ("OK", "UNSURE", "DEFECT")
-BAND = 0.03
-"""Share of the normal images that are UNSURE at most, beside those that are DEFECT."""
 OUTLINES = 24
 """Candidates for the outline's threshold: quantiles of the values of defective pixels."""
 
 
 def chosen(held_out: HeldOut, config: Config) -> Thresholds:
-    """Where an outline begins, which regions count, and from which score an image is UNSURE or DEFECT."""
+    """Where an outline begins, which regions count, and from which score an image is UNSURE or DEFECT.
+
+    Normal images of other days have a say in where errors are fewest, and none in the rates.
+    """
     anomalous = held_out.anomalous.numpy()
     scores = held_out.scores.double().numpy()
-    defect = decisive(scores[~anomalous], scores[anomalous], config.max_false_alarms, config.max_misses)
-    unsure = doubtful(scores[~anomalous], defect)
+    as_taken = ~anomalous & held_out.as_taken.numpy()
+    defect = limited(
+        decisive(scores[~anomalous], scores[anomalous]),
+        scores[as_taken],
+        scores[anomalous],
+        config.max_false_alarms,
+        config.max_misses,
+    )
+    unsure = doubtful(scores[as_taken], defect)
     shown = scores >= unsure
     maps, masks = held_out.maps.numpy()[shown], held_out.masks.numpy()[shown]
     outline, peak = outlining(maps, masks, missed=int(held_out.masks.numpy()[~shown].sum()))
     return Thresholds(outline, peak, defect, unsure)
-
-
-def decisive(
-    normal: Scores, anomalous: Others, max_false_alarms: float | None = None, max_misses: float | None = None
-) -> float:
-    """The score from which an image is DEFECT.
-
-    By itself the one with the smallest sum of both rates of error, false alarms and misses: a missed defect
-    among defects weighs as much as a false alarm among good parts. Of several it is the middle of the widest
-    gap. A limit on either rate moves it as far as the limit asks; both limits together favour `max_misses`.
-
-    >>> decisive(np.array([0.1, 0.2]), np.array([0.6, 0.9]))
-    0.4
-    """
-    threshold = _least_errors(normal, anomalous) if len(normal) else float(anomalous.min())
-    if max_false_alarms is not None and len(normal):
-        threshold = max(threshold, quietest(normal, max_false_alarms))
-    if max_misses is not None:
-        threshold = min(threshold, float(np.sort(anomalous)[int(max_misses * len(anomalous))]))
-    return threshold
-
-
-def doubtful(normal: Scores, defect: float) -> float:
-    """The score from which an image is UNSURE: at most a share `BAND` of normal images lie between.
-
-    >>> doubtful(np.array([0.1, 0.2, 0.3]), defect=0.4) > 0.3
-    True
-    """
-    if not len(normal):
-        return defect
-    alarms = float((normal >= defect).mean())
-    return min(defect, quietest(normal, min(1.0, alarms + BAND)))
 
 
 def outlining(maps: Maps, masks: Masks, missed: int) -> tuple[float, float]:
@@ -95,8 +69,8 @@ def validation(held_out: HeldOut, thresholds: Thresholds) -> dict[str, float]:
 
 
 def alarms_of(held_out: HeldOut, thresholds: Thresholds) -> dict[str, Any]:
-    """False alarms among held-out normal images, and the rates that this allows."""
-    normal = verdicts_of(held_out, thresholds)[~held_out.anomalous.numpy()]
+    """False alarms among held-out normal images as they were taken, and the rates that this allows."""
+    normal = verdicts_of(held_out, thresholds)[(~held_out.anomalous & held_out.as_taken).numpy()]
     return Errors(int((normal == DEFECT).sum()), len(normal)).to_json()
 
 
@@ -104,6 +78,13 @@ def misses_of(held_out: HeldOut, thresholds: Thresholds) -> dict[str, Any]:
     """Misses among held-out defect images, likewise."""
     anomalous = verdicts_of(held_out, thresholds)[held_out.anomalous.numpy()]
     return Errors(int((anomalous == OK).sum()), len(anomalous)).to_json()
+
+
+def scores_of(held_out: HeldOut) -> dict[str, list[float]]:
+    """Of normal and of defective images, lowest first."""
+    scores, anomalous = held_out.scores.double(), held_out.anomalous
+    kinds = {"normal": scores[~anomalous & held_out.as_taken], "anomalous": scores[anomalous]}
+    return {name: [round(float(score), 6) for score in some.sort().values] for name, some in kinds.items()}
 
 
 def verdicts_of(held_out: HeldOut, thresholds: Thresholds) -> Int[np.ndarray, " n"]:
@@ -149,13 +130,3 @@ def _rows(maps: Maps, masks: Masks, outline: float) -> Iterator[Float[np.ndarray
         np.maximum.at(peaks, labels.ravel(), anomaly_map.ravel())
         areas, true = (np.bincount(part, minlength=count + 1) for part in (labels.ravel(), labels[mask]))
         yield np.stack([peaks, areas, true], axis=1)[1:]
-
-
-def _least_errors(normal: Scores, anomalous: Others) -> float:
-    """The middle of the widest gap between scores at which both rates of error together are least."""
-    values = np.unique(np.concatenate([normal, anomalous]))
-    edges = np.concatenate([values[:1], (values[1:] + values[:-1]) / 2, np.nextafter(values[-1:], np.inf)])
-    errors = [(normal >= edge).mean() + (anomalous < edge).mean() for edge in edges]
-    least = np.flatnonzero(np.isclose(errors, min(errors)))
-    widths = np.diff(np.concatenate([values[:1], values, values[-1:]]))[least]
-    return float(edges[least[int(widths.argmax())]])

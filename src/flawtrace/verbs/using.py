@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from flawtrace.detector import (
     Export,
     NothingToCompareError,
     Prediction,
+    Thresholds,
     Timing,
     export_onnx,
     measure,
@@ -56,6 +57,7 @@ def predict(
     *,
     device: str = "cpu",
     runtime: RuntimeName | None = None,
+    threshold: float | None = None,
 ) -> Iterator[Row]:
     """Look for defects in image files and in folders of them, one row after the other.
 
@@ -65,10 +67,14 @@ def predict(
     whatever its map says. `run` is a run's folder, a detector's file, or an exported one, which `runtime`
     runs.
 
+    `threshold` takes the place, in this call alone, of the stored score from which an image is DEFECT.
+
     Warns:
         DoubtWarning: on labels that it had not seen, the detector was not good enough to be trusted.
     """
     detector = any_detector(run, device, runtime)
+    if threshold is not None:
+        detector.facts = replace(detector.facts, decision=_with_defect(detector.thresholds, threshold))
     files = list(_image_files(Path(path) for path in images))
     names = _distinct(file.stem for file in files)
     with locked(Path(out), "maps", "masks", "overlays") if out else nullcontext():
@@ -145,6 +151,11 @@ def _look(detector: AnyDetector, file: Path, out: Path | None, name: str) -> Row
             overlay(image, found.anomaly_map, detector.thresholds.outline, found.mask),
         )
     return _row(file, found, name if out else None)
+
+
+def _with_defect(thresholds: Thresholds, defect: float) -> dict[str, float]:
+    """The decision with another score for DEFECT; what was UNSURE below it stays so."""
+    return {"peak": thresholds.peak, "defect": defect, "unsure": min(thresholds.unsure, defect)}
 
 
 def _row(file: Path, found: Prediction, name: str | None) -> Row:

@@ -1,0 +1,62 @@
+"""From which score an image is DEFECT or UNSURE: chosen by the scores of held-out images of both kinds."""
+
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Float
+
+from flawtrace.detector.alarms import Scores, quietest
+
+Others: TypeAlias = Float[np.ndarray, " m"]
+
+BAND = 0.03
+"""Share of the normal images that are UNSURE at most, beside those that are DEFECT."""
+
+
+def decisive(normal: Scores, anomalous: Others) -> float:
+    """The score from which an image is DEFECT: where the rates of both errors together are least.
+
+    A missed defect among defects weighs as much as a false alarm among good parts, however many there are of
+    either. Of several such scores it is the middle of the widest gap.
+
+    >>> decisive(np.array([0.1, 0.2]), np.array([0.6, 0.9]))
+    0.4
+    """
+    return _least_errors(normal, anomalous) if len(normal) else float(anomalous.min())
+
+
+def limited(
+    threshold: float,
+    normal: Scores,
+    anomalous: Others,
+    max_false_alarms: float | None = None,
+    max_misses: float | None = None,
+) -> float:
+    """The threshold, moved as far as limits on the rates of errors ask; of both, `max_misses` has its way."""
+    if max_false_alarms is not None and len(normal):
+        threshold = max(threshold, quietest(normal, max_false_alarms))
+    if max_misses is not None:
+        threshold = min(threshold, float(np.sort(anomalous)[int(max_misses * len(anomalous))]))
+    return threshold
+
+
+def doubtful(normal: Scores, defect: float) -> float:
+    """The score from which an image is UNSURE: at most a share `BAND` of normal images lie between.
+
+    >>> doubtful(np.array([0.1, 0.2, 0.3]), defect=0.4) > 0.3
+    True
+    """
+    if not len(normal):
+        return defect
+    alarms = float((normal >= defect).mean())
+    return min(defect, quietest(normal, min(1.0, alarms + BAND)))
+
+
+def _least_errors(normal: Scores, anomalous: Others) -> float:
+    """The middle of the widest gap between scores at which both rates of error together are least."""
+    values = np.unique(np.concatenate([normal, anomalous]))
+    edges = np.concatenate([values[:1], (values[1:] + values[:-1]) / 2, np.nextafter(values[-1:], np.inf)])
+    errors = [(normal >= edge).mean() + (anomalous < edge).mean() for edge in edges]
+    least = np.flatnonzero(np.isclose(errors, min(errors)))
+    widths = np.diff(np.concatenate([values[:1], values, values[-1:]]))[least]
+    return float(edges[least[int(widths.argmax())]])
