@@ -27,7 +27,7 @@ def main(demo: Path, picture: Path) -> None:
     for row, kind in zip(axes, evaluation.per_type, strict=True):
         case = middling([case for case in evaluation.cases if case.sample.defect_type == kind])
         image = read_image(case.sample.image)
-        outline = overlay(image, case.anomaly_map, detector.threshold)
+        outline = overlay(image, case.anomaly_map, detector.thresholds.outline, case.prediction.mask)
         row[0].imshow(image.permute(1, 2, 0))
         row[1].imshow(case.mask, cmap="gray")
         row[2].imshow(case.anomaly_map, cmap="inferno", vmin=0, vmax=1)

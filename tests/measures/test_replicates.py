@@ -172,7 +172,9 @@ def test_without_a_threshold_there_is_no_f1_at_it() -> None:
 def test_without_normal_images_there_are_no_image_metrics() -> None:
     maps, masks, scores = (part[::2] for part in trial())
     found = resampled(maps, masks, scores, ones(8))
-    assert sorted(found) == sorted({"miss_rate", "unsure_rate", *(name for name in NAMES if name.startswith("pixel"))})
+    assert sorted(found) == sorted(
+        {"miss_rate", "unsure_rate", *(name for name in NAMES if name.startswith("pixel"))}
+    )
 
 
 def test_without_anomalous_images_there_is_nothing() -> None:

@@ -10,7 +10,7 @@ from flawtrace.cli.console import out_console, print_json
 from flawtrace.cli.flags import Device, Json
 
 if TYPE_CHECKING:
-    from flawtrace.verbs.deciding import Choice
+    from flawtrace.verbs import Choice
 
 
 def decide(

@@ -2,8 +2,20 @@
 
 Image files come in (`decoding`, `images`) and go out again as maps, masks and overlays (`images`). Between
 lie tiles of large images (`tiles`), the eight orientations of a square (`turns`), what an image looks like
-from afar (`traits`), copies and pasted defects (`augmentation`) and the demo's made-up data (`synthetic`).
+from afar (`traits`), what normal images vary in (`variation`), what another day's camera does
+(`disturbance`), copies and pasted defects (`augmentation`) and the demo's made-up data (`synthetic`).
 Each file is public as it is.
 """
 
-__all__ = ["augmentation", "decoding", "errors", "images", "synthetic", "tiles", "traits", "turns"]
+__all__ = [
+    "augmentation",
+    "decoding",
+    "disturbance",
+    "errors",
+    "images",
+    "synthetic",
+    "tiles",
+    "traits",
+    "turns",
+    "variation",
+]

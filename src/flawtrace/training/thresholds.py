@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from skimage.measure import label
 
-from flawtrace.detector import Errors, Thresholds, decisive, doubtful, limited
-from flawtrace.detector.decision import Verdict, marked
+from flawtrace.detector import Errors, Thresholds, Verdict, decisive, doubtful, limited, marked
 from flawtrace.ground.config import Config
 from flawtrace.measures.metrics import DEFECT, OK, Decided, Maps, Masks, summary
 from flawtrace.training.judging import HeldOut

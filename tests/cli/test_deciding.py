@@ -1,0 +1,94 @@
+"""Deciding anew: a table that changes nothing, and a choice that is stored without training again."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flawtrace import verbs
+from flawtrace.cli.app import main
+from flawtrace.detector.artefact import Detector
+from flawtrace.detector.errors import NothingToDecideByError
+from flawtrace.ground.errors import SettingsError
+
+
+@pytest.fixture
+def copy(run: Path, tmp_path: Path) -> Path:
+    shutil.copytree(run, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_looking_at_the_trade_off_changes_nothing(copy: Path) -> None:
+    before = (copy / "detector.safetensors").read_bytes()
+    found = verbs.decide(copy)
+    assert found.chosen is None
+    alarms = [choice.false_alarms.alarms for choice in found.choices]
+    misses = [choice.misses.alarms for choice in found.choices]
+    assert alarms == sorted(alarms, reverse=True)
+    assert misses == sorted(misses)
+    assert (copy / "detector.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("limits", "kind"), [({"max_false_alarms": 0.0}, "false_alarms"), ({"max_misses": 0.0}, "misses")]
+)
+def test_a_limit_is_kept_and_stored(copy: Path, limits: dict[str, float], kind: str) -> None:
+    chosen = verbs.decide(copy, **limits).chosen
+    assert chosen is not None
+    assert getattr(chosen, kind).alarms == 0
+    stored = Detector.load(copy)
+    assert (stored.thresholds.defect, stored.thresholds.unsure) == (chosen.threshold, chosen.unsure_from)
+    assert getattr(stored.facts, kind) == getattr(chosen, kind).to_json()
+
+
+def test_what_is_stored_decides_and_maps_stay_as_they_are(copy: Path, category: Path) -> None:
+    image = category / "test/hole"
+    before = list(verbs.predict(copy, [image]))
+    verbs.decide(copy, threshold=0.0)
+    after = list(verbs.predict(copy, [image]))
+    assert [row.score for row in after] == [row.score for row in before]
+    assert {row.verdict for row in after} == {"DEFECT"}
+
+
+def test_normal_images_of_another_day_take_the_place_of_those_held_out(copy: Path, category: Path) -> None:
+    found = verbs.decide(copy, images=category / "test/good")
+    assert found.chosen is not None
+    assert found.chosen.false_alarms.images == 3
+    assert found.normal_from.endswith("test/good")
+
+
+def test_a_threshold_for_one_call_is_not_stored(copy: Path, category: Path) -> None:
+    before = Detector.load(copy).facts
+    rows = list(verbs.predict(copy, [category / "test/good"], threshold=0.0))
+    assert {row.verdict for row in rows} == {"DEFECT"}
+    assert Detector.load(copy).facts == before
+
+
+def test_two_limits_at_once_and_numbers_out_of_range_are_refused(copy: Path) -> None:
+    with pytest.raises(SettingsError, match="only one"):
+        verbs.decide(copy, max_misses=0.1, threshold=0.5)
+    with pytest.raises(SettingsError, match="between 0 and 1"):
+        verbs.decide(copy, threshold=1.5)
+
+
+def test_a_detector_without_held_out_scores_says_so(copy: Path) -> None:
+    detector = Detector.load(copy)
+    detector.facts.held_out.clear()
+    detector.save(copy / "detector.safetensors")
+    with pytest.raises(NothingToDecideByError, match="nothing in"):
+        verbs.decide(copy)
+
+
+def test_the_command_prints_a_table_or_json(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, expected in (
+        (["decide", str(copy)], "Nothing was changed."),
+        (["decide", str(copy), "--max-misses", "0"], "stored now"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 0
+        assert expected in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["decide", str(copy), "--json"])
+    assert set(json.loads(capsys.readouterr().out)) == {"choices", "before", "chosen", "normal_from"}
