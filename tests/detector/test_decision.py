@@ -29,7 +29,8 @@ def test_what_is_defective_shows_a_region_and_what_is_ok_shows_none(
     assert found.verdict == (
         "DEFECT" if score >= numbers.defect else "UNSURE" if score >= numbers.unsure else "OK"
     )
-    assert found.anomalous == (found.verdict != "OK")
+    assert found.anomalous or found.verdict != "DEFECT"
+    assert not found.anomalous or found.verdict != "OK"
     assert (found.doubt is not None) == (found.verdict == "UNSURE")
 
 
@@ -45,6 +46,19 @@ def test_a_region_counts_if_its_peak_does(anomaly_map: torch.Tensor, one: float,
 def test_a_weak_region_beside_a_strong_one_is_left_out() -> None:
     anomaly_map = torch.tensor([[0.4, 0.9, 0.0, 0.4, 0.45]])
     assert regions(anomaly_map, 0.3, 0.8).tolist() == [[True, True, False, False, False]]
+
+
+def test_a_flat_map_of_a_defective_image_shows_a_spot_and_not_everything() -> None:
+    anomaly_map = torch.rand(64, 64) / 100
+    found = decided(torch.rand(3, 64, 64), anomaly_map, 0.9, Thresholds(0.5, 0.6, 0.5, 0.4), {})
+    assert found.verdict == "DEFECT"
+    assert 0 < found.mask.float().mean() < 0.01
+
+
+def test_an_unsure_image_shows_nothing_that_does_not_count() -> None:
+    anomaly_map = torch.full((8, 8), 0.55)
+    found = decided(torch.rand(3, 8, 8), anomaly_map, 0.45, Thresholds(0.5, 0.6, 0.5, 0.4), {})
+    assert (found.verdict, found.anomalous) == ("UNSURE", False)
 
 
 def test_one_number_for_everything_is_a_plain_threshold() -> None:

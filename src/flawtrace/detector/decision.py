@@ -2,7 +2,8 @@
 
 Four numbers decide. A pixel belongs to an outline from `outline` on; a region of such pixels counts if its
 highest value reaches `peak` (hysteresis, Canny 1986). An image is DEFECT from the score `defect` on, and
-UNSURE from `unsure` on. Mask and verdict never disagree: what is DEFECT shows a region, what is OK none.
+UNSURE from `unsure` on. Mask and verdict never disagree: what is DEFECT shows a region, what is OK none; what
+is UNSURE shows those that count, if there are any.
 """
 
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from flawtrace.pictures.traits import Ranges, unlike
 
 Verdict: TypeAlias = Literal["OK", "DEFECT", "UNSURE"]
 
-SPOT = 0.5
-"""Of a map's highest value: what is marked where an image is DEFECT and no pixel reaches `outline`."""
+SPOT = 1 / 1024
+"""Share of the pixels, the highest, that are marked where an image is DEFECT and none reaches `outline`."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Prediction:
     anomaly_map: AnomalyMap
     """Probability of a defect per pixel, in [0, 1], at the image's own size."""
     mask: Mask
-    """The regions that count; none where the verdict is OK."""
+    """The regions that count; none where the image is OK, one at least where it is DEFECT."""
     score: float
     """How likely the image shows a defect, in [0, 1]."""
     verdict: Verdict
@@ -83,13 +84,16 @@ def decided(
 
 
 def marked(anomaly_map: Float[Tensor, "h w"], thresholds: Thresholds, verdict: Verdict) -> Mask:
-    """The mask of an image with this verdict."""
+    """The mask of an image with this verdict; one that is DEFECT shows its strongest region at least."""
     if verdict == "OK":
         return torch.zeros_like(anomaly_map, dtype=torch.bool)
     highest = float(anomaly_map.max())
-    if highest < thresholds.outline:
-        return anomaly_map >= SPOT * highest
-    return regions(anomaly_map, thresholds.outline, min(thresholds.peak, highest))
+    if verdict == "UNSURE" or highest >= thresholds.peak:
+        return regions(anomaly_map, thresholds.outline, thresholds.peak)
+    if highest >= thresholds.outline:
+        return regions(anomaly_map, thresholds.outline, highest)
+    count = max(1, int(SPOT * anomaly_map.numel()))
+    return anomaly_map >= anomaly_map.flatten().topk(count).values[-1]
 
 
 def regions(anomaly_map: Float[Tensor, "h w"], outline: float, peak: float) -> Mask:

@@ -16,6 +16,9 @@ from flawtrace.training.judging import HeldOut
 VALIDATION = ("pixel_f1_max", "pixel_f1", "pixel_auroc", "pixel_ap", "pixel_aupro", "image_auroc", "image_f1")
 """Scores on held-out images that a detector keeps."""
 VERDICTS: tuple[Verdict, ...] = ("OK", "UNSURE", "DEFECT")
+SPARED = 0.02
+"""Share of the best F1 that a lower peak may cost. The detector averages its members, and a mean peaks lower
+than the single members by which the peak is chosen; whether an image shows a defect is the score's matter."""
 OUTLINES = 24
 """Candidates for the outline's threshold: quantiles of the values of defective pixels."""
 
@@ -109,13 +112,13 @@ class _Regions:
         return cls(rows[:, 0], rows[:, 1], rows[:, 2])
 
     def best(self, num_defective: int) -> tuple[float, float]:
-        """The best F1, and a peak between the last region that counts and the first that does not."""
+        """The best F1, and the least peak that leaves nearly as much of it: between two regions' peaks."""
         if not len(self.peaks):
             return -1.0, 0.5
         f1 = 2 * self.true.cumsum() / (self.areas.cumsum() + num_defective)
-        last = int(f1.argmax())
+        last = int(np.flatnonzero(f1 >= (1 - SPARED) * f1.max())[-1])
         following = self.peaks[last + 1] if last + 1 < len(self.peaks) else self.peaks[last]
-        return float(f1[last]), float((self.peaks[last] + following) / 2)
+        return float(f1.max()), float((self.peaks[last] + following) / 2)
 
 
 def _rows(maps: Maps, masks: Masks, outline: float) -> Iterator[Float[np.ndarray, "r 3"]]:
