@@ -67,7 +67,9 @@ def test_light_trains_elsewhere(
         found = verbs.train(category, tmp_path / "away", settings=settings, device=device).summary
     assert found["device"] == device
     here = verbs.train(category, tmp_path / "here", settings=settings).summary
-    assert found["validation"] == pytest.approx(here["validation"], abs=1e-3)
+    masks = ("pixel_f1", "image_f1", "found")  # they jump where a threshold passes a value
+    for name, value in here["validation"].items():
+        assert found["validation"][name] == pytest.approx(value, abs=1e-2 if name in masks else 1e-3), name
 
 
 @pytest.mark.slow
