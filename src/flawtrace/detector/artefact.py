@@ -98,7 +98,7 @@ class Detector(nn.Module):
 
     @torch.no_grad()
     def anomaly_maps(self, images: Images) -> ErrorMaps:
-        """Probability of a defect per pixel, of images (b, 3, h, w) at a working size, tile by tile."""
+        """Probability of a defect per pixel, on the processor, of images (b, 3, h, w) at a working size."""
         return self._looked(images)[0]
 
     @torch.no_grad()
