@@ -15,6 +15,7 @@ from flawtrace.data.splits import draw_split
 from flawtrace.detector.artefact import Detector, resized
 from flawtrace.detector.errors import DamagedDetectorError, ForeignDetectorError
 from flawtrace.detector.facts import Facts
+from flawtrace.detector.file import checksum
 from flawtrace.ground.presets import load_config
 from flawtrace.method.cycle import Cycle
 from flawtrace.method.material import Prepared, prepare
@@ -91,6 +92,29 @@ def test_a_detector_survives_its_file(detector: Detector, tmp_path: Path) -> Non
     again = Detector.load(tmp_path / "copy.safetensors")
     assert torch.equal(again.predict(image).anomaly_map, detector.predict(image).anomaly_map)
     assert again.facts == detector.facts
+
+
+def test_a_detector_of_format_3_is_read_and_decides_by_its_one_threshold(
+    detector: Detector, tmp_path: Path
+) -> None:
+    """It had no memory, no judge and no scores; its score was its map's maximum."""
+    later = ("reader.memory.", "judge.")
+    state = {name: value for name, value in detector.state_dict().items() if not name.startswith(later)}
+    config = detector.config.model_dump(mode="json")
+    for name in ("score", "variation", "max_misses"):
+        del config[name]
+    facts = {**vars(detector.facts)}
+    for name in ("decision", "misses", "held_out"):
+        del facts[name]
+    header = {"format": 3, "config": config, "facts": facts, "checksum": checksum(state)}
+    state = {name: value.contiguous() for name, value in state.items()}
+    safetensors.torch.save_file(state, tmp_path / "old.safetensors", {"flawtrace": json.dumps(header)})
+    old, image = Detector.load(tmp_path / "old.safetensors"), torch.rand(3, 64, 64)
+    found = old.predict(image)
+    assert found.anomaly_map.equal(detector.predict(image).anomaly_map)
+    assert found.score == float(found.anomaly_map.max())
+    assert found.mask.equal(found.anomaly_map >= old.thresholds.outline)
+    assert len({*vars(old.thresholds).values()}) == 1
 
 
 def test_the_header_tells_settings_versions_threshold_and_data(detector: Detector) -> None:

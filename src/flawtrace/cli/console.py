@@ -65,13 +65,16 @@ def print_inspection(inspection: "Inspection") -> None:
 
 
 def print_evaluation(evaluation: "Evaluation") -> None:
+    """A line per metric, a column for all images and for each defect type with all normal images."""
+    columns = {"all": evaluation.metrics, **evaluation.per_type}
     table = Table(box=None, header_style="bold")
     table.add_column("")
-    rows = {"all": evaluation.metrics, **evaluation.per_type}
-    for name in evaluation.metrics:
-        table.add_column(name.replace("_", " "), justify="right")
-    for name, metrics in rows.items():
-        table.add_row(escape(name), *("-" if value is None else f"{value:.3f}" for value in metrics.values()))
+    for name in columns:
+        table.add_column(escape(name), justify="right")
+    for metric in evaluation.metrics:
+        values = [metrics[metric] for metrics in columns.values()]
+        shown = ["-" if value is None else f"{value:.3f}" for value in values]
+        table.add_row(metric.replace("_", " "), *shown)
     out_console.print(table)
     out_console.print(
         f"Evaluated {counted(evaluation.num_anomalous, 'defect image')} and "
