@@ -12,6 +12,7 @@ from torch import Tensor
 from flawtrace.detector import alarm_text
 from flawtrace.ground.errors import DamagedFileError
 from flawtrace.ground.files import read_json, read_jsonl
+from flawtrace.pictures.variation import in_words
 from flawtrace.report import pictures, plots
 from flawtrace.report.pictures import row_of_pictures
 from flawtrace.training import LOG_NAME, PICTURES_NAME, SETTINGS_NAME, SUMMARY_NAME
@@ -52,6 +53,8 @@ def _facts(settings: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[
         yield f"Labelled defect {seen_as}s", f"{types.total()} ({listed})" + _of_images(summary)
     if "preset" in settings:
         yield "Preset", f"{settings['preset']}, reconstructing {settings.get('encoder', 'images')}"
+    if (ways := summary.get("variation", {}).get("ways")) is not None:
+        yield "The part", in_words(ways)
     if "image_side" in settings:
         yield "Working size", _working_size(settings["image_side"], settings.get("tile_side"))
     if {"kind", "walkers", "patch_side"} <= set(sampler):
