@@ -87,5 +87,5 @@ def _row(name: str, choice: "Choice") -> list[str]:
     rates = []
     for errors in (choice.false_alarms, choice.misses):
         low, high = (round(1000 * bound) for bound in errors.interval) if errors.images else ("?", "?")
-        rates.append(f"{errors.alarms} of {errors.images} ({low} to {high})")
+        rates.append(f"{errors.alarms}/{errors.images} ({low}-{high})")
     return [name, f"{choice.threshold:.3f}", f"{choice.unsure_from:.3f}", *rates, str(choice.unsure)]
