@@ -95,8 +95,7 @@ def measure(stage: Stage, kind: str) -> dict[str, Any]:
     seconds = time.process_time() - started
     held_out, judge = judged([network], stage.exam, stage.reader, config.score)
     numbers = chosen(held_out, config)
-    decision = {"peak": numbers.peak, "defect": numbers.defect, "unsure": numbers.unsure}
-    facts = Facts(numbers.outline, {}, (), "", {}, decision=decision)
+    facts = Facts(numbers.outline, {}, (), "", {}, decision=numbers.beside_outline)
     detector = Detector(config, facts, stage.reader, [network], judge)
     predictions, _ = looked(detector, stage.desk.trial.split.test)
     quarters = torch.tensor(shares).chunk(4)

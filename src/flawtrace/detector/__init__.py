@@ -9,7 +9,7 @@ from flawtrace.detector import doubts
 from flawtrace.detector.alarms import Errors, alarm_text, announced_text
 from flawtrace.detector.artefact import Detector
 from flawtrace.detector.choosing import decisive, doubtful, limited
-from flawtrace.detector.decision import Prediction, Thresholds, Verdict, marked
+from flawtrace.detector.decision import VERDICTS, Prediction, Thresholds, marked
 from flawtrace.detector.errors import DoubtWarning, NothingToCompareError, NothingToDecideByError
 from flawtrace.detector.exporting import Export, export_onnx
 from flawtrace.detector.facts import Facts, commit, origin, versions
@@ -20,6 +20,7 @@ from flawtrace.detector.stopwatch import Timing, measure
 
 __all__ = [
     "FILE_NAME",
+    "VERDICTS",
     "AnyDetector",
     "Detector",
     "DoubtWarning",
@@ -33,7 +34,6 @@ __all__ = [
     "Prediction",
     "Thresholds",
     "Timing",
-    "Verdict",
     "alarm_text",
     "announced_text",
     "commit",

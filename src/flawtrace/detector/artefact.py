@@ -107,9 +107,8 @@ class Detector(nn.Module):
         side = self.config.image_side
         if images.shape[2:] == (side, side):
             parts = [self.answer(batch) for batch in batches(images)]
-            return torch.cat([maps for maps, _ in parts]).cpu(), torch.cat(
-                [found for _, found in parts]
-            ).cpu()
+            maps, scores = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
+            return maps, scores
         together = at_once(self.device)
         several = [Tiled(self.answer) for _ in images]
         joined = [joined_map(one, side, look, together) for one, look in zip(images, several, strict=True)]
@@ -150,7 +149,7 @@ class Detector(nn.Module):
         return self._decided(image, anomaly_map, look.score)
 
     def _decided(self, image: AnyImage, anomaly_map: AnyMap, score: float | Tensor) -> Prediction:
-        final = float(anomaly_map.max()) if self.config.score == "maximum" else float(score)
+        final = final_score(anomaly_map, float(score), self.config)
         return decided(image, anomaly_map, final, self.thresholds, self.facts.familiar)
 
     def knows(self, image: Image) -> bool:
@@ -200,6 +199,11 @@ class Tiled:
         maps, scores = self._answer(tiles)
         self.score = max(self.score, float(scores.max()))
         return maps.cpu()
+
+
+def final_score(anomaly_map: AnyMap, score: float, config: Config) -> float:
+    """The score of an image from that of its tiles, or the maximum of its map at its own size."""
+    return float(anomaly_map.max()) if config.score == "maximum" else score
 
 
 def map_of(

@@ -19,6 +19,8 @@ from flawtrace.ground.shapes import AnomalyMap, Mask
 from flawtrace.pictures.traits import Ranges, unlike
 
 Verdict: TypeAlias = Literal["OK", "DEFECT", "UNSURE"]
+VERDICTS: tuple[Verdict, ...] = ("OK", "UNSURE", "DEFECT")
+"""In the order of the score; `measures.metrics` numbers them so."""
 
 SPOT = 1 / 1024
 """Share of the pixels, the highest, that are marked where an image is DEFECT and none reaches `outline`."""
@@ -43,6 +45,11 @@ class Thresholds:
     def single(cls, threshold: float) -> "Thresholds":
         """One number for everything, where the score is the map's maximum."""
         return cls(threshold, threshold, threshold, threshold)
+
+    @property
+    def beside_outline(self) -> dict[str, float]:
+        """What a detector's facts keep beside the outline, as `Facts.decision`."""
+        return {"peak": self.peak, "defect": self.defect, "unsure": self.unsure}
 
     def verdict(self, score: float) -> Verdict:
         if score >= self.defect:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from flawtrace.detector.artefact import Detector, Tiled, map_of, resized
+from flawtrace.detector.artefact import Detector, Tiled, final_score, map_of, resized
 from flawtrace.detector.decision import Prediction, Thresholds, decided
 from flawtrace.detector.errors import (
     DamagedDetectorError,
@@ -47,7 +47,7 @@ class Exported:
         look = Tiled(self.answer)
         whole = self.config.tile_side is None
         anomaly_map = look(image[None])[0] if whole else map_of(image, self.config, look)
-        score = float(anomaly_map.max()) if self.config.score == "maximum" else look.score
+        score = final_score(anomaly_map, look.score, self.config)
         return decided(image, anomaly_map, score, self.thresholds, self.facts.familiar)
 
     def answer(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b h w"], PerImage]:

@@ -188,7 +188,7 @@ class PredictorConfig(Settings):
     crop_side: PositiveInt = 128
     """Side of the square crops used in the last fit, in pixels; half of the crops cover a defect."""
     normal_images: NonNegativeInt = 100
-    """Normal images used in the last fit; at most half of those available."""
+    """Normal images used in the last fit of each member, at most; those of its fold are not shown to it."""
     pasted: NonNegativeInt = 100
     """Normal images with pasted defects, made for each predictor from the labels it is trained on."""
     folds: PositiveInt = 3

@@ -12,7 +12,7 @@ import torch
 
 from flawtrace.data import Sample
 from flawtrace.data.pieces import common_size, mask_at
-from flawtrace.detector import Detector, Errors, Prediction, Thresholds
+from flawtrace.detector import VERDICTS, Detector, Errors, Prediction, Thresholds
 from flawtrace.ground.devices import at_once
 from flawtrace.ground.shapes import AnomalyMap, Image, Mask
 from flawtrace.measures.errors import NothingToEvaluateError
@@ -163,7 +163,7 @@ def _case(sample: Sample, prediction: Prediction) -> Case:
 
 def decided(predictions: Sequence[Prediction]) -> Decided:
     """Masks and verdicts as arrays."""
-    verdicts = [("OK", "UNSURE", "DEFECT").index(prediction.verdict) for prediction in predictions]
+    verdicts = [VERDICTS.index(prediction.verdict) for prediction in predictions]
     return Decided(torch.stack([p.mask for p in predictions]).numpy(), np.array(verdicts))
 
 

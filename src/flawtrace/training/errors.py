@@ -10,7 +10,7 @@ class TooFewNormalError(DataError):
     def __init__(self, rate: float) -> None:
         super().__init__(
             f"Too few normal images to hold some out, so a false-alarm rate of {rate:g} cannot be measured.\n"
-            "Expected at least 4 (tiles: at least 4, from at least 2 images); a quarter is held out.\n"
+            "Expected at least 4 images: each is judged by predictors that have not seen it.\n"
             "Add normal images, or leave out --max-false-alarms."
         )
 

@@ -109,7 +109,7 @@ def _decide(study: Study, exam: Exam, reader: Reader) -> tuple[Facts, Judge]:
         origin(),
         alarms_of(held_out, thresholds),
         prepared.familiar,
-        {name: getattr(thresholds, name) for name in ("peak", "defect", "unsure")},
+        thresholds.beside_outline,
         misses_of(held_out, thresholds),
         scores_of(held_out),
     )

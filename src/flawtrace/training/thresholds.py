@@ -8,14 +8,13 @@ import numpy as np
 from jaxtyping import Float, Int
 from skimage.measure import label
 
-from flawtrace.detector import Errors, Thresholds, Verdict, decisive, doubtful, limited, marked
+from flawtrace.detector import VERDICTS, Errors, Thresholds, decisive, doubtful, limited, marked
 from flawtrace.ground.config import Config
 from flawtrace.measures.metrics import DEFECT, OK, Decided, Maps, Masks, summary
 from flawtrace.training.judging import HeldOut
 
 VALIDATION = ("pixel_f1_max", "pixel_f1", "pixel_auroc", "pixel_ap", "pixel_aupro", "image_auroc", "image_f1")
 """Scores on held-out images that a detector keeps."""
-VERDICTS: tuple[Verdict, ...] = ("OK", "UNSURE", "DEFECT")
 SPARED = 0.02
 """Share of the best F1 that a lower peak may cost. The detector averages its members, and a mean peaks lower
 than the single members by which the peak is chosen; whether an image shows a defect is the score's matter."""

@@ -133,13 +133,10 @@ def _choice(defect: float, unsure: float, normal: Scores, anomalous: Scores) -> 
 
 
 def _store(detector: Detector, chosen: Choice, run: Path) -> None:
+    numbers = replace(detector.thresholds, defect=chosen.threshold, unsure=chosen.unsure_from)
     detector.facts = replace(
         detector.facts,
-        decision={
-            "peak": detector.thresholds.peak,
-            "defect": chosen.threshold,
-            "unsure": chosen.unsure_from,
-        },
+        decision=numbers.beside_outline,
         false_alarms=chosen.false_alarms.to_json(),
         misses=chosen.misses.to_json(),
     )

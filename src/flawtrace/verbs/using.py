@@ -16,7 +16,6 @@ from flawtrace.detector import (
     Export,
     NothingToCompareError,
     Prediction,
-    Thresholds,
     Timing,
     export_onnx,
     measure,
@@ -74,7 +73,9 @@ def predict(
     """
     detector = any_detector(run, device, runtime)
     if threshold is not None:
-        detector.facts = replace(detector.facts, decision=_with_defect(detector.thresholds, threshold))
+        old = detector.thresholds  # what is UNSURE below the new threshold stays so
+        numbers = replace(old, defect=threshold, unsure=min(old.unsure, threshold))
+        detector.facts = replace(detector.facts, decision=numbers.beside_outline)
     files = list(_image_files(Path(path) for path in images))
     names = _distinct(file.stem for file in files)
     with locked(Path(out), "maps", "masks", "overlays") if out else nullcontext():
@@ -151,11 +152,6 @@ def _look(detector: AnyDetector, file: Path, out: Path | None, name: str) -> Row
             overlay(image, found.anomaly_map, detector.thresholds.outline, found.mask),
         )
     return _row(file, found, name if out else None)
-
-
-def _with_defect(thresholds: Thresholds, defect: float) -> dict[str, float]:
-    """The decision with another score for DEFECT; what was UNSURE below it stays so."""
-    return {"peak": thresholds.peak, "defect": defect, "unsure": min(thresholds.unsure, defect)}
 
 
 def _row(file: Path, found: Prediction, name: str | None) -> Row:
