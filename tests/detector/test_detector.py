@@ -9,6 +9,7 @@ import safetensors.torch
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from flawtrace.data.folders import read_category
 from flawtrace.data.splits import draw_split
@@ -97,8 +98,8 @@ def test_a_detector_survives_its_file(detector: Detector, tmp_path: Path) -> Non
 def test_a_detector_of_format_3_is_read_and_decides_by_its_one_threshold(
     detector: Detector, tmp_path: Path
 ) -> None:
-    """It had no memory, no judge and no scores; its score was its map's maximum."""
-    later = ("reader.memory.", "judge.")
+    """It had no memory, no judge, no calibration and no scores; its score was its map's maximum."""
+    later = ("reader.memory.", "judge.", "calibration.")
     state = {name: value for name, value in detector.state_dict().items() if not name.startswith(later)}
     config = detector.config.model_dump(mode="json")
     for name in ("score", "variation", "max_misses"):
@@ -111,7 +112,10 @@ def test_a_detector_of_format_3_is_read_and_decides_by_its_one_threshold(
     safetensors.torch.save_file(state, tmp_path / "old.safetensors", {"flawtrace": json.dumps(header)})
     old, image = Detector.load(tmp_path / "old.safetensors"), torch.rand(3, 64, 64)
     found = old.predict(image)
-    assert found.anomaly_map.equal(detector.predict(image).anomaly_map)
+    detector.save(tmp_path / "uncalibrated.safetensors")
+    uncalibrated = Detector.load(tmp_path / "uncalibrated.safetensors")
+    uncalibrated.calibration = nn.Identity()
+    assert found.anomaly_map.equal(uncalibrated.predict(image).anomaly_map)
     assert found.score == float(found.anomaly_map.max())
     assert found.mask.equal(found.anomaly_map >= old.thresholds.outline)
     assert len({*vars(old.thresholds).values()}) == 1

@@ -1,5 +1,6 @@
 """An exported detector says what the original says, or is not written."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,23 +13,27 @@ from hypothesis import strategies as st
 from flawtrace import verbs
 from flawtrace.detector import runtime
 from flawtrace.detector.artefact import Detector
+from flawtrace.detector.decision import VERDICTS
 from flawtrace.detector.errors import (
     DamagedDetectorError,
     ForeignDetectorError,
     MissingExtraError,
     NothingToCompareError,
+    OutdatedExportError,
     UnfaithfulExportError,
     WrongRuntimeError,
 )
 from flawtrace.detector.exporting import Export, export_onnx
 from flawtrace.detector.facts import Facts
 from flawtrace.detector.runtime import OnnxDetector, OpenvinoDetector, load
+from flawtrace.detector.seal import OPEN, sealed
 from flawtrace.detector.stages import STAGES
 from flawtrace.ground.groups import RuntimeName
 from flawtrace.ground.presets import load_config
 from flawtrace.method.encoder import Features
 
 pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
+onnx = pytest.importorskip("onnx", reason="the extra `export` is not installed")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -105,11 +110,50 @@ def test_an_exported_detector_knows_its_facts(elsewhere: OnnxDetector | Openvino
 
 def test_the_whole_detector_in_one_piece_is_the_detector(run: Path) -> None:
     detector, image = Detector.load(run), torch.rand(3, 90, 50)
-    (maps, masks, scores), found = detector(image[None]), detector.predict(image)
+    (maps, masks, scores, verdicts), found = detector(image[None]), detector.predict(image)
     assert maps[0].allclose(found.anomaly_map, atol=1e-6)
     shown = found.score >= detector.thresholds.unsure
     assert (masks[0] == ((maps[0] >= detector.thresholds.outline) & shown)).all()
     assert scores.item() == pytest.approx(found.score, abs=1e-6)
+    assert VERDICTS[int(verdicts)] == detector.thresholds.verdict(found.score)
+
+
+@pytest.mark.parametrize(("threshold", "verdict"), [(0.0, "DEFECT"), (1.0, "UNSURE")])
+def test_thresholds_of_an_exported_file_change_without_exporting_again(
+    exported: Export, tmp_path: Path, threshold: float, verdict: str
+) -> None:
+    """In the graph itself, so that programs which know nothing of flawtrace decide by them as well."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    file = tmp_path / "copy.onnx"
+    shutil.copy(exported.file, file)
+    verbs.decide(file, threshold=threshold)
+    loaded = load(file)
+    assert loaded.thresholds.defect == threshold
+    image = torch.rand(1, 3, 64, 64)
+    session = onnxruntime.InferenceSession(file)
+    maps, masks, scores, verdicts = session.run(None, {"images": image.numpy()})
+    allowed = loaded.thresholds.verdict(float(scores[0]))
+    assert VERDICTS[int(verdicts[0])] == allowed
+    assert allowed in (verdict, "OK")
+    assert (masks == ((maps >= loaded.thresholds.outline) & (allowed != "OK"))).all()
+
+
+def test_an_export_of_an_earlier_version_keeps_its_thresholds_and_says_so(
+    exported: Export, tmp_path: Path
+) -> None:
+    model = onnx.load(exported.file)
+    for initializer in model.graph.initializer:
+        initializer.name = initializer.name.replace("unsure", "constant")
+    for node in model.graph.node:
+        node.input[:] = [name.replace("unsure", "constant") for name in node.input]
+    for entry in model.metadata_props:
+        entry.value = OPEN if entry.key == "seal" else entry.value
+    file = tmp_path / "old.onnx"
+    file.write_bytes(sealed(model.SerializeToString()))
+    before = file.read_bytes()
+    with pytest.raises(OutdatedExportError, match="export that again"):
+        verbs.decide(file, threshold=0.5)
+    assert file.read_bytes() == before
 
 
 def test_a_detector_that_comes_out_wrong_is_not_written(

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from flawtrace.data.samples import Sample, Split
+from flawtrace.detector import Calibration
 from flawtrace.ground.files import read_json, write_json
 from flawtrace.ground.shapes import ErrorMaps
 from flawtrace.method.encoder import Pixels
@@ -65,7 +66,7 @@ def suspected(normal: torch.Tensor, labelled: torch.Tensor, masks: torch.Tensor)
     samples = [Sample(Path(f"{index}.png")) for index in range(5)]
     marked = [Sample(Path(f"{index}.png"), Path(f"{index}_mask.png"), "spot") for index in range(3)]
     split = Split(tuple(samples), tuple(marked), ())
-    return suspects(Witnesses([Bright(), Bright()], reader, 0.5), exam, material, split)
+    return suspects(Witnesses([Bright(), Bright()], reader, Calibration(), 0.5), exam, material, split)
 
 
 @pytest.fixture

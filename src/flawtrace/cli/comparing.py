@@ -27,6 +27,7 @@ def benchmark(
     retry: Flag = False,
     reference: str | None = None,
     device: Device = "cpu",
+    spoil: Flag = False,
     json: Json = False,
 ) -> int:
     """Compare methods on the same held-out images, for every category, protocol and seed.
@@ -69,6 +70,9 @@ def benchmark(
         Method that the others are compared with. [default: the first]
     device
         Device for flawtrace's own methods.
+    spoil
+        Also ask flawtrace's own methods about test images that are shifted, turned, lit, blurred or
+        compressed, as on another day; takes about a minute per cell.
     json
         Print one JSON document with all rows.
     """
@@ -78,7 +82,7 @@ def benchmark(
         compared = flawtrace.benchmark(
             folders, out, methods=methods, names=method, protocols=protocol, seeds=seeds_of(seeds),
             labels=labels_of(labels, protocol), jobs=jobs, rows=rows, peers=peers, retry=retry,
-            reference=reference, device=device, progress=progress,
+            reference=reference, device=device, spoil=spoil, progress=progress,
         )  # fmt: skip
     if json:
         print_json({"rows": compared.rows, "skipped": compared.skipped})

@@ -153,8 +153,11 @@ def run(
     *,
     peers: Path | None = None,
     device: str = "cpu",
+    spoil: bool = False,
 ) -> Iterator[Told | Row]:
     """Run the cells, `jobs` at a time; yields progress, and rows that are in the file by then.
+
+    With `spoil`, flawtrace's own methods are also asked about spoilt test images (`steadiness`).
 
     Whatever ends it early, workers stop at their next sign of life, and go on from there the next time.
 
@@ -174,7 +177,7 @@ def run(
         max_tasks_per_child=1,  # so that the memory of an earlier trial does not count in a row
     )
     with pool:
-        futures = [pool.submit(_work, task, folder, peers, device) for task in tasks]
+        futures = [pool.submit(_work, task, folder, peers, device, spoil) for task in tasks]
         try:
             for message in _until_done(futures, messages):
                 if isinstance(message, dict):
@@ -229,9 +232,9 @@ def _begin(threads: int, messages: "Messages", stop: Event) -> None:
     torch.set_num_threads(threads)
 
 
-def _work(task: Task, folder: Path, peers: Path | None, device: str) -> int:
+def _work(task: Task, folder: Path, peers: Path | None, device: str, spoil: bool) -> int:
     """In a worker: the cells of one trial, one after the other; returns their number."""
-    desk = Desk(task.trial, folder, peers, device)
+    desk = Desk(task.trial, folder, peers, device, spoil)
     for method in task.methods:
         _messages.put(run_cell(desk, method, partial(_tell, task.trial.name, method.name)))
     return len(task.methods)

@@ -12,6 +12,7 @@ import torch
 from flawtrace.comparison.desk import SIDE, Answer, Desk, Tell
 from flawtrace.comparison.methods import Method
 from flawtrace.comparison.programs import ask
+from flawtrace.comparison.steadiness import spoilt_verdicts, steadiness
 from flawtrace.data import Sample, Trial, write_split
 from flawtrace.detector import Detector, Prediction, Thresholds, commit, versions
 from flawtrace.ground.devices import PROCESSOR, named
@@ -46,8 +47,9 @@ def results(desk: Desk, answer: Answer) -> dict[str, Any]:
     anomalous = np.array([sample.anomalous for sample in trial.split.test])
     names = [sample.image.relative_to(trial.root).as_posix() for sample in trial.split.test]
     weights = draws(trial.category, anomalous, names=names)
+    steady = {"steadiness": steadiness(answer.facts["spoilt"])} if "spoilt" in answer.facts else {}
     return {
-        "metrics": _summary(desk, answer, np.full(len(anomalous), True)),
+        "metrics": _summary(desk, answer, np.full(len(anomalous), True)) | steady,
         "per_type": {
             kind: _summary(desk, answer, ~anomalous | which) for kind, which in _types(trial).items()
         },
@@ -85,6 +87,7 @@ def _train(desk: Desk, method: Method, tell: Tell) -> Answer:
         else:
             trained = event
     predictions, seconds = looked(trained.detector, desk.trial.split.test)
+    spoilt = {"spoilt": spoilt_verdicts(trained.detector, split.test)} if desk.spoil else {}
     summary = trained.summary
     return replace(
         answered(predictions, trained.detector.thresholds, trained.detector.facts.validation),
@@ -92,6 +95,8 @@ def _train(desk: Desk, method: Method, tell: Tell) -> Answer:
             "seconds": round(summary["processor_seconds"] + encoded.seconds, 1),
             "predict_seconds": round(seconds / len(predictions), 4),
             "peak_memory_mb": summary["peak_memory_mb"],
+            "announced": {name: summary[name] for name in ("false_alarms", "misses")},
+            **spoilt,
         },
     )
 

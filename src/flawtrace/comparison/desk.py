@@ -58,8 +58,17 @@ class Encoded:
 class Desk:
     """A trial with everything that its methods share, so that it is read once."""
 
-    def __init__(self, trial: Trial, folder: Path, peers: Path | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        trial: Trial,
+        folder: Path,
+        peers: Path | None = None,
+        device: str = "cpu",
+        spoil: bool = False,
+    ) -> None:
         self.trial = trial
+        self.spoil = spoil
+        """Whether flawtrace's own methods are also asked about spoilt test images."""
         self.device = ready(device)
         self.peers = peers or folder / "peers"
         """Environment in which other programs run."""

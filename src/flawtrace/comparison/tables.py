@@ -28,6 +28,7 @@ LABELS = {
     "false_alarm_rate": "false alarms",
     "miss_rate": "misses",
     "unsure_rate": "UNSURE",
+    "steadiness": "steadiness",
     "seconds": "training (s)",
     "predict_seconds": "per image (s)",
     "peak_memory_mb": "peak memory (MB)",
@@ -122,6 +123,7 @@ METHOD_NOTES = (
     "Validation is the score on held-out training labels, by which a method's choices were made: where it is "
     "far above the test score, it flattered. Its interval covers the seeds alone.",
     "Training is processor time.",
+    "Steadiness is the share of test images, spoilt as on another day, that get no wrong verdict.",
 )
 
 

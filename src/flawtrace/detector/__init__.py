@@ -8,10 +8,11 @@ images is told in `alarms`, and what keeps a detector from being trusted in `dou
 from flawtrace.detector import doubts
 from flawtrace.detector.alarms import Errors, alarm_text, announced_text
 from flawtrace.detector.artefact import Detector
+from flawtrace.detector.calibration import Calibration
 from flawtrace.detector.choosing import decisive, doubtful, limited
-from flawtrace.detector.decision import VERDICTS, Prediction, Thresholds, marked
+from flawtrace.detector.decision import VERDICTS, Prediction, Thresholds, Verdict, marked
 from flawtrace.detector.errors import DoubtWarning, NothingToCompareError, NothingToDecideByError
-from flawtrace.detector.exporting import Export, export_onnx
+from flawtrace.detector.exporting import Export, export_onnx, rewrite
 from flawtrace.detector.facts import Facts, commit, origin, versions
 from flawtrace.detector.file import FILE_NAME
 from flawtrace.detector.judge import Evidence, Judge, evidence
@@ -22,6 +23,7 @@ __all__ = [
     "FILE_NAME",
     "VERDICTS",
     "AnyDetector",
+    "Calibration",
     "Detector",
     "DoubtWarning",
     "Errors",
@@ -34,6 +36,7 @@ __all__ = [
     "Prediction",
     "Thresholds",
     "Timing",
+    "Verdict",
     "alarm_text",
     "announced_text",
     "commit",
@@ -47,5 +50,6 @@ __all__ = [
     "marked",
     "measure",
     "origin",
+    "rewrite",
     "versions",
 ]

@@ -9,11 +9,12 @@ from typing import Any, TypeAlias, cast
 import safetensors
 import safetensors.torch
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flawtrace.data.pieces import worked_on
+from flawtrace.detector.calibration import Calibration
 from flawtrace.detector.decision import Prediction, Thresholds, decided
 from flawtrace.detector.errors import DamagedDetectorError
 from flawtrace.detector.facts import Facts, parsed
@@ -30,6 +31,11 @@ from flawtrace.pictures.tiles import Size, joined_map
 
 LATER = ("reader.memory.", "judge.")
 """What detectors of format 3 did not have."""
+UNCALIBRATED = 4
+"""The last format whose maps are what the predictors say, as it is."""
+
+CUTS = ("outline", "unsure", "defect")
+"""The thresholds that are part of the graph, by their names in it."""
 
 AnyImage: TypeAlias = Float[Tensor, "3 _h _w"]
 AnyMap: TypeAlias = Float[Tensor, "_h _w"]
@@ -37,7 +43,15 @@ AnyMap: TypeAlias = Float[Tensor, "_h _w"]
 
 
 class Detector(nn.Module):
-    """A reader, with snapshots of one autoencoder's training, predictors of what it shows, and a judge."""
+    """A reader, with snapshots of one autoencoder's training, and predictors of what it shows.
+
+    What predictors say is calibrated before it is a map, and weighed by a judge before it is a score.
+    """
+
+    facts: Facts
+    outline: Tensor
+    unsure: Tensor
+    defect: Tensor
 
     def __init__(
         self,
@@ -45,14 +59,19 @@ class Detector(nn.Module):
         facts: Facts,
         reader: Reader,
         members: Sequence[predictor.Predictor],
+        *,
         judge: Judge | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         super().__init__()
         self.config = config
-        self.facts = facts
         self.reader = reader
         self.members = nn.ModuleList(members)
         self.judge = judge or Judge()
+        self.calibration: nn.Module = calibration or Calibration()
+        for name in CUTS:
+            self.register_buffer(name, torch.zeros(()), persistent=False)
+        self.decide_by(facts)
         self.eval().requires_grad_(False)
 
     @classmethod
@@ -67,6 +86,12 @@ class Detector(nn.Module):
         return cls(
             config, facts, Reader(frozen, snapshots, config.grid, config.predictor.novelty_of), members
         )
+
+    def decide_by(self, facts: Facts) -> None:
+        """Take these facts, and with them their thresholds."""
+        self.facts = facts
+        for name in CUTS:
+            self.get_buffer(name).fill_(getattr(facts.thresholds, name))
 
     @property
     def thresholds(self) -> Thresholds:
@@ -117,28 +142,31 @@ class Detector(nn.Module):
     def answer(self, images: Images) -> tuple[ErrorMaps, PerImage]:
         """Maps and scores of squares of the side that the predictors work on."""
         views = self.reader(images)
-        maps = self.agreed(views)
+        said = self.agreed(views)
+        maps: ErrorMaps = self.calibration(said)
         if self.config.score == "maximum":
             return maps, maps.amax(dim=(1, 2))
         distances = self.reader.memory(views.canvases)
-        return maps, self.judge(evidence(maps, views.novelties, distances))
+        return maps, self.judge(evidence(said, views.novelties, distances))
 
     def agreed(self, views: predictor.Views) -> ErrorMaps:
-        """The mean of what all members say."""
+        """The mean of what all members say, not calibrated."""
         members = [cast(predictor.Predictor, member) for member in self.members]
         return torch.stack([member.probabilities(views) for member in members]).mean(dim=0)
 
-    def forward(self, images: Images) -> tuple[ErrorMaps, Masks, PerImage]:
-        """Map, mask and score of images (b, 3, h, w) in [0, 1], of any one size.
+    def forward(self, images: Images) -> tuple[ErrorMaps, Masks, PerImage, Int[Tensor, " b"]]:
+        """Map, mask, score and verdict of images (b, 3, h, w) in [0, 1], of any one size.
 
         In one piece, so that it can be exported; `predict` and `anomaly_maps` are kinder to memory. The mask
-        has all pixels of outlines where the score is not OK; `predict` leaves out regions without a peak.
-        With `tile_side` the images are tiles: whoever runs the graph cuts and joins.
+        has all pixels of outlines where the score is not OK; `predict` leaves out regions without a peak. The
+        verdict is the score's, a number of `VERDICTS`; `predict` is also unsure of images unlike those of
+        training. With `tile_side` the images are tiles: whoever runs the graph cuts and joins.
         """
         found, scores = self.answer(squared(images, self.config.image_side))
         maps = resized(found, *images.shape[2:])
-        masks = (maps >= self.thresholds.outline) & (scores >= self.thresholds.unsure)[:, None, None]
-        return maps, masks, scores
+        unsure, defect = scores >= self.unsure, scores >= self.defect
+        masks = (maps >= self.outline) & unsure[:, None, None]
+        return maps, masks, scores, unsure.long() + defect.long()
 
     def predict(self, image: Image) -> Prediction:
         """Of one image (3, h, w) in [0, 1], of any size."""
@@ -178,6 +206,8 @@ class Detector(nn.Module):
             config, facts = parsed(header, file)
             with seeded(0):
                 detector = cls.untrained(config, facts)
+            if header["format"] <= UNCALIBRATED:
+                detector.calibration = nn.Identity()
             if header["format"] < FORMAT:  # without memory and judge, which a single threshold does not need
                 state = {n: t for n, t in detector.state_dict().items() if n.startswith(LATER)} | state
             detector.load_state_dict(state)

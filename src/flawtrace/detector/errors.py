@@ -45,6 +45,15 @@ class WrongRuntimeError(FlawtraceError):
         )
 
 
+class OutdatedExportError(FlawtraceError):
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"The thresholds of {path} cannot be changed: an earlier version exported it.\n"
+            "Expected a file whose graph has initializers named outline, unsure and defect.\n"
+            "Decide in the run that it comes from, and export that again: flawtrace export RUN."
+        )
+
+
 class UnfaithfulExportError(FlawtraceError):
     def __init__(self, path: Path, difference: float, allowed: float, pixels: int) -> None:
         super().__init__(

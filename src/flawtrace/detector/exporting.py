@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import struct
 import warnings
 from collections.abc import Iterable
 from contextlib import contextmanager, redirect_stdout
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from flawtrace.detector.artefact import Detector
-from flawtrace.detector.errors import UnfaithfulExportError
-from flawtrace.detector.runtime import OnnxDetector, imported
+from flawtrace.detector.artefact import CUTS, Detector
+from flawtrace.detector.errors import OutdatedExportError, UnfaithfulExportError
+from flawtrace.detector.runtime import Exported, OnnxDetector, imported
 from flawtrace.detector.seal import OPEN, sealed
 from flawtrace.detector.stages import mark
 from flawtrace.ground.files import write_bytes
@@ -29,7 +30,7 @@ LARGEST_DIFFERENCE = 1e-4
 """Of the map, between the exported detector and the one it comes from."""
 LARGEST_SCORE_DIFFERENCE = 1e-3
 """Of the score, likewise."""
-OUTPUTS = ("map", "mask", "score")
+OUTPUTS = ("map", "mask", "score", "verdict")
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,10 @@ def export_onnx(detector: Detector, file: Path, images: Iterable[Image]) -> Expo
     """Write `detector` as ONNX, if on each of `images` the file's answer is the detector's own.
 
     The graph takes `images` (b, 3, h, w), float in [0, 1], of any number and size; it gives `map` (b, h, w),
-    `mask` (b, h, w) and `score` (b). With `tile_side` these are tiles of that side: `detector.runtime` cuts
-    an image into them and joins their maps, and so must other programs that run the file. Settings,
-    threshold and all other facts are in the file's metadata.
+    `mask` (b, h, w), `score` (b) and `verdict` (b; 0 OK, 1 UNSURE, 2 DEFECT). Its thresholds are initializers
+    named `outline`, `unsure` and `defect`, which `rewrite` changes. With `tile_side` these are tiles of that
+    side: `detector.runtime` cuts an image into them and joins their maps, and so must other programs that run
+    the file. Settings, thresholds and all other facts are in the file's metadata.
 
     Raises:
         MissingExtraError: the packages of the extra `export` are not installed.
@@ -60,6 +62,24 @@ def export_onnx(detector: Detector, file: Path, images: Iterable[Image]) -> Expo
     differences = [_difference(detector, exported, image, file) for image in images]
     write_bytes(file, content)
     return Export(file, len(content), len(differences), max(differences))
+
+
+def rewrite(exported: Exported) -> None:
+    """Bring the thresholds of an exported file up to the facts of the detector read from it.
+
+    Raises:
+        OutdatedExportError: an earlier version exported it, with thresholds that cannot be changed.
+    """
+    model = exported.graph()
+    initializers = {one.name: one for one in model.graph.initializer if one.name in CUTS}
+    if len(initializers) < len(CUTS):
+        raise OutdatedExportError(exported.file)
+    for name, initializer in initializers.items():
+        initializer.raw_data = struct.pack("<f", getattr(exported.thresholds, name))
+    entries = {entry.key: entry for entry in model.metadata_props}
+    header = json.loads(entries["flawtrace"].value) | {"facts": vars(exported.facts)}
+    entries["flawtrace"].value, entries["seal"].value = json.dumps(header), OPEN
+    write_bytes(exported.file, sealed(model.SerializeToString()))
 
 
 def _difference(detector: Detector, exported: OnnxDetector, image: Image, file: Path) -> float:

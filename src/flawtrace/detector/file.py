@@ -13,10 +13,10 @@ from torch import Tensor
 
 from flawtrace.detector.errors import DamagedDetectorError, ForeignDetectorError
 
-FORMAT = 4
+FORMAT = 5
 """Raised when a reader of older files would go wrong."""
-READ = (3, 4)
-"""Formats that this version reads; 3 had one threshold, and no memory or judge."""
+READ = (3, 4, 5)
+"""Formats that this version reads; 3 had one threshold, and no memory or judge; 4 had no calibration."""
 FILE_NAME = "detector.safetensors"
 
 

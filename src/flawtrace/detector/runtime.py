@@ -38,6 +38,10 @@ class Exported:
         self.config, self.facts = _header(metadata, file)
         self.content, self.file = content, file
 
+    def decide_by(self, facts: Facts) -> None:
+        """Take these facts, and with them their thresholds; the file is another matter."""
+        self.facts = facts
+
     @property
     def thresholds(self) -> Thresholds:
         return self.facts.thresholds

@@ -23,8 +23,8 @@ Each: TypeAlias = Float[Tensor, " b"]
 """One number for each image."""
 PADDING: dict[Border, str] = {"continued": "reflection", "black": "zeros"}
 
-ANGLE, SHIFT, SCALE, LIGHT = 3.0, 0.016, 0.03, 0.15
-"""At most, in degrees and shares, by which `another_day` turns, shifts, scales and lights an image."""
+ANGLE, SHIFT, SCALE, LIGHT, WARMTH = 3.0, 0.016, 0.03, 0.15, 0.05
+"""At most, in degrees and shares, by which `another_day` turns, shifts, scales, lights and tints an image."""
 BLUR, SHARP, QUALITY, NOISE = 1.5, 1.0, (40, 95), 0.02
 """Greatest standard deviation of its blur (pixels), greatest sharpening, JPEG qualities, greatest noise."""
 
@@ -91,15 +91,15 @@ def tinted(images: Images, warmth: float) -> Images:
 
 
 def another_day(image: Image, rng: torch.Generator) -> Image:
-    """One image as another day might show it: moved and lit a little, and out of focus or the like."""
-    draws = (2 * torch.rand(5, generator=rng) - 1).tolist()
+    """One image as another day might show it: moved, lit and tinted a little, and out of focus or such."""
+    draws = (2 * torch.rand(6, generator=rng) - 1).tolist()
     images = moved(
         image[None],
         torch.tensor([ANGLE * draws[0]]),
         SHIFT * torch.tensor([draws[1:3]]),
         1 + torch.tensor([SCALE * draws[3]]),
     )
-    images = lit(images, 1 + torch.tensor([LIGHT * draws[4]]))
+    images = tinted(lit(images, 1 + torch.tensor([LIGHT * draws[4]])), WARMTH * draws[5])
     return defocused(images, rng)[0]
 
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from flawtrace.detector import Evidence, Judge, evidence
+from flawtrace.detector import Calibration, Evidence, Judge, evidence
 from flawtrace.ground.devices import batches
 from flawtrace.ground.shapes import Canvases, ErrorMaps, Masks, PerImage
 from flawtrace.method import Memory, Novelty, Predictor, Reader
@@ -23,6 +23,7 @@ class HeldOut:
     """Images as members see them that had not seen them before, and the truth."""
 
     maps: ErrorMaps
+    """Calibrated."""
     masks: Masks
     evidence: Evidence
     scores: PerImage
@@ -54,20 +55,25 @@ class _Normality:
 
 
 @torch.no_grad()
-def judged(members: Sequence[Predictor], exam: Exam, reader: Reader, score: str) -> tuple[HeldOut, Judge]:
-    """Each member on its own fold of labels and normal images, and the judge that weighs what it says.
+def judged(
+    members: Sequence[Predictor], exam: Exam, reader: Reader, score: str
+) -> tuple[HeldOut, Judge, Calibration]:
+    """Each member on its own fold of labels and normal images; who weighs what it says, and what that means.
 
     For each fold, what is normal is learnt without it as well, so that novelty and memory are those of images
     that are new to them.
     """
     found = list(_seen(members, exam, reader))
     maps, masks, pieces, as_taken = (torch.cat(part).cpu() for part in zip(*found, strict=True))
-    judge, held_out = Judge(), HeldOut(maps, masks, pieces, maps.amax(dim=(1, 2)), as_taken)
+    judge, calibration = Judge(), Calibration()
+    calibration.fit(maps, masks)
+    maps = torch.cat([calibration(some) for some in batches(maps)])
+    held_out = HeldOut(maps, masks, pieces, maps.amax(dim=(1, 2)), as_taken)
     anomalous = held_out.anomalous
     if score == "maximum" or anomalous.all():
-        return held_out, judge
+        return held_out, judge, calibration
     judge.fit(pieces[~anomalous], pieces[anomalous])
-    return replace(held_out, scores=judge(pieces)), judge
+    return replace(held_out, scores=judge(pieces)), judge, calibration
 
 
 def _seen(

@@ -12,7 +12,7 @@ import torch
 
 from flawtrace.data import Split, TooFewLabelsError
 from flawtrace.data.pieces import images_of, pieces
-from flawtrace.detector import FILE_NAME, Detector, Facts, Judge, origin
+from flawtrace.detector import FILE_NAME, Calibration, Detector, Facts, Judge, origin
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import locked, read_json, write_json
@@ -80,8 +80,10 @@ def train(
         reader = learnt_reader(snapshots, prepared, config)
         exam = examine(reader, study.material, split, config)
         yield from fit_members(study, exam, reader, journal, plan)
-        facts, judge = _decide(study, exam, reader)
-        detector = Detector(config, facts, reader, study.members, judge).to(device)
+        facts, judge, calibration = _decide(study, exam, reader)
+        detector = Detector(config, facts, reader, study.members, judge=judge, calibration=calibration).to(
+            device
+        )
         detector.save(run / FILE_NAME)
         yield Trained(detector, conclude(study, exam, split, detector, run))
 
@@ -96,10 +98,10 @@ def read_images(
     raise AssertionError("prepare ends with what it prepared")
 
 
-def _decide(study: Study, exam: Exam, reader: Reader) -> tuple[Facts, Judge]:
+def _decide(study: Study, exam: Exam, reader: Reader) -> tuple[Facts, Judge, Calibration]:
     """The detector's numbers and how well they do, all from images that the judging predictors never saw."""
     config, prepared = study.config, study.prepared
-    held_out, judge = judged(study.members, exam, reader, config.score)
+    held_out, judge, calibration = judged(study.members, exam, reader, config.score)
     thresholds = chosen(held_out, config)
     facts = Facts(
         thresholds.outline,
@@ -113,7 +115,7 @@ def _decide(study: Study, exam: Exam, reader: Reader) -> tuple[Facts, Judge]:
         misses_of(held_out, thresholds),
         scores_of(held_out),
     )
-    return facts, judge
+    return facts, judge, calibration
 
 
 def _with_folds_for(config: Config, num_labelled: int) -> Config:

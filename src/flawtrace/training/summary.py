@@ -25,7 +25,8 @@ QUANTILES = (0.1, 0.5, 0.9)
 
 def conclude(study: Study, exam: Exam, split: Split, detector: Detector, run: Path) -> dict[str, Any]:
     """Write down what the report needs, and clear the checkpoint away; returns the summary."""
-    facts, witnesses = detector.facts, Witnesses(study.members, detector.reader, detector.thresholds.outline)
+    facts = detector.facts
+    witnesses = Witnesses(study.members, detector.reader, detector.calibration, detector.thresholds.outline)
     found = suspects(witnesses, exam, study.material, split)
     write_suspects(found, run)
     summary = {

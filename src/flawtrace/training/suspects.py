@@ -8,7 +8,7 @@ from typing import Any
 import safetensors.torch
 import torch
 from jaxtyping import Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from flawtrace.data import Sample, Split
 from flawtrace.ground.devices import rows_together
@@ -16,7 +16,7 @@ from flawtrace.ground.files import write_bytes
 from flawtrace.ground.shapes import AnomalyMap, ErrorMaps, Image, Mask, Masks, PerImage
 from flawtrace.method import Material, Predictor, Reader
 from flawtrace.training.exam import Exam
-from flawtrace.training.fitting import predict
+from flawtrace.training.fitting import Examples, predict
 
 PICTURES_NAME = "suspects.safetensors"
 
@@ -47,6 +47,7 @@ class Witnesses:
 
     members: Sequence[Predictor]
     reader: Reader
+    calibration: nn.Module
     threshold: float
 
     def votes(self, material: Material, rows: Int[Tensor, " b"]) -> ErrorMaps:
@@ -54,7 +55,15 @@ class Witnesses:
         views = self.reader.views(material.canvases[rows], material.pictures[rows])
         with torch.no_grad():
             maps = [member.eval().probabilities(views) for member in self.members]
-        return torch.stack(maps).mean(dim=0).cpu()
+        return self._calibrated(torch.stack(maps).mean(dim=0))
+
+    def alone(self, member: int, examples: Examples) -> ErrorMaps:
+        """What one member says."""
+        return self._calibrated(predict(self.members[member], examples))
+
+    def _calibrated(self, said: ErrorMaps) -> ErrorMaps:
+        maps: ErrorMaps = self.calibration(said)
+        return maps.cpu()
 
     def marked(self, maps: ErrorMaps) -> PerImage:
         """How much of each image is called defective: the sum of what exceeds the threshold."""
@@ -71,7 +80,7 @@ def suspects(witnesses: Witnesses, exam: Exam, material: Material, split: Split)
     """
     folds = [exam.held_out(member) for member in range(len(witnesses.members))]
     examples = [exam.labelled[torch.tensor(rows, dtype=torch.long)] for rows in folds]
-    maps = torch.cat([predict(*pair).cpu() for pair in zip(witnesses.members, examples, strict=True)])
+    maps = torch.cat([witnesses.alone(*pair) for pair in enumerate(examples)])
     amounts = witnesses.marked(maps)
     if not amounts.any():
         return []

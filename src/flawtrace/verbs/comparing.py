@@ -25,13 +25,15 @@ def benchmark(
     retry: bool = False,
     reference: str | None = None,
     device: str = "cpu",
+    spoil: bool = False,
     progress: Callable[[bench.Plan, Told | bench.Row], None] | None = None,
 ) -> Benchmark:
     """Run every method on every trial that has no row yet, and compare all rows.
 
     `folders` are categories or hold categories; `rows` is the file of results, `out`/rows.jsonl unless
     named. Differences are to the method `reference`, the first of the rows unless named. `labels` are those
-    per defect type under `k-per-type`, 1, 2, 5 and 10 unless named.
+    per defect type under `k-per-type`, 1, 2, 5 and 10 unless named. With `spoil`, rows also have the verdicts
+    of flawtrace's own methods on test images spoilt as another day's camera might, and their `steadiness`.
     """
     ready(device)
     file = rows or Path(out) / bench.ROWS_NAME
@@ -42,7 +44,7 @@ def benchmark(
     if reference:
         chosen(asked, (reference,))
     with locked(Path(out), "splits", "logs", "maps"):
-        for message in bench.run(plan.tasks, Path(out), file, jobs, peers=peers, device=device):
+        for message in bench.run(plan.tasks, Path(out), file, jobs, peers=peers, device=device, spoil=spoil):
             if progress:
                 progress(plan, message)
     known = bench.read_rows(file)

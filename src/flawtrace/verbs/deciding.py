@@ -10,16 +10,18 @@ from jaxtyping import Float
 from flawtrace.data import images_in
 from flawtrace.detector import (
     FILE_NAME,
+    AnyDetector,
     Detector,
     Errors,
     NothingToDecideByError,
     decisive,
     doubtful,
     limited,
+    rewrite,
 )
 from flawtrace.ground.errors import SettingsError
 from flawtrace.pictures.images import read_image
-from flawtrace.verbs.loading import trained_detector
+from flawtrace.verbs.loading import any_detector
 
 Scores: TypeAlias = Float[np.ndarray, " _"]
 
@@ -74,8 +76,8 @@ def decide(
 
     The images are those that training held out: defect images, and normal ones scored by predictors that had
     not seen them. `images`, normal images of another day (a folder or a file), takes the place of the latter.
-    With a limit on false alarms or misses, or a `threshold`, all in [0, 1], the detector's file is rewritten;
-    with `images` alone too, by the fewest errors.
+    With a limit on false alarms or misses, or a `threshold`, all in [0, 1], the detector's file is rewritten,
+    an exported one as well; with `images` alone too, by the fewest errors.
 
     Raises:
         NothingToDecideByError: the detector keeps no scores of held-out images, or `images` holds none.
@@ -84,7 +86,7 @@ def decide(
     asked = {"max_false_alarms": max_false_alarms, "max_misses": max_misses, "threshold": threshold}
     given = {name: value for name, value in asked.items() if value is not None}
     _refuse(given)
-    detector = trained_detector(run, device)
+    detector = any_detector(run, device, None)
     known = detector.facts.held_out
     if detector.config.score == "maximum" or not known.get("anomalous"):
         raise NothingToDecideByError(Path(run))
@@ -114,7 +116,7 @@ def _refuse(given: dict[str, float]) -> None:
             raise SettingsError("the command line", flag, f"{value:g} is not between 0 and 1")
 
 
-def _scores(detector: Detector, images: Path) -> Scores:
+def _scores(detector: AnyDetector, images: Path) -> Scores:
     """Of images that are all normal."""
     files = images_in(images) if images.is_dir() else [images]
     if not files:
@@ -132,12 +134,16 @@ def _choice(defect: float, unsure: float, normal: Scores, anomalous: Scores) -> 
     )
 
 
-def _store(detector: Detector, chosen: Choice, run: Path) -> None:
+def _store(detector: AnyDetector, chosen: Choice, run: Path) -> None:
     numbers = replace(detector.thresholds, defect=chosen.threshold, unsure=chosen.unsure_from)
-    detector.facts = replace(
+    facts = replace(
         detector.facts,
         decision=numbers.beside_outline,
         false_alarms=chosen.false_alarms.to_json(),
         misses=chosen.misses.to_json(),
     )
-    detector.save(run / FILE_NAME if run.is_dir() else run)
+    detector.decide_by(facts)
+    if isinstance(detector, Detector):
+        detector.save(run / FILE_NAME if run.is_dir() else run)
+    else:
+        rewrite(detector)

@@ -75,7 +75,7 @@ def predict(
     if threshold is not None:
         old = detector.thresholds  # what is UNSURE below the new threshold stays so
         numbers = replace(old, defect=threshold, unsure=min(old.unsure, threshold))
-        detector.facts = replace(detector.facts, decision=numbers.beside_outline)
+        detector.decide_by(replace(detector.facts, decision=numbers.beside_outline))
     files = list(_image_files(Path(path) for path in images))
     names = _distinct(file.stem for file in files)
     with locked(Path(out), "maps", "masks", "overlays") if out else nullcontext():
