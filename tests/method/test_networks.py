@@ -39,9 +39,8 @@ def views(count: int = 2, side: int = 16, cell: int = 2, length: int = 10) -> Vi
     rng, large = generator(), side * cell
     profiles = torch.rand(count, length, side, side, generator=rng)
     canvases = torch.rand(count, 3, side, side, generator=rng)
-    return Views(
-        profiles, torch.zeros(count, side, side), canvases, torch.rand(count, 3, large, large, generator=rng)
-    )
+    pictures = torch.rand(count, 3, large, large, generator=rng)
+    return Views(profiles, *torch.zeros(2, count, side, side), canvases, pictures)
 
 
 def predicting(network: predictor.Predictor) -> Case:

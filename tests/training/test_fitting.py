@@ -36,7 +36,7 @@ def examples(count: int = 6) -> Examples:
     profiles = torch.rand(count, 3, 4, 4, generator=rng).repeat_interleave(4, 2).repeat_interleave(4, 3)
     masks = (profiles[:, 0] > 0.7).repeat_interleave(2, 1).repeat_interleave(2, 2)
     canvases, pictures = (torch.rand(count, 3, side, side, generator=rng).half() for side in (16, 32))
-    views = Views(profiles, torch.zeros(count, 16, 16), canvases, pictures)
+    views = Views(profiles, *torch.zeros(2, count, 16, 16), canvases, pictures)
     return Examples(views, masks, covered(masks, 16))
 
 
@@ -84,9 +84,10 @@ def test_no_fold_is_empty(num_types: int, labels: int, most: int) -> None:
 @pytest.mark.parametrize("way", range(8))
 def test_turning_keeps_views_and_masks_in_step(way: int) -> None:
     maps = torch.rand(2, 3, 8, 8)
-    after = turned_batch(Batch(Views(maps, maps[:, 0], maps, maps), maps[:, 0]), way)
+    after = turned_batch(Batch(Views(maps, maps[:, 0], maps[:, 0], maps, maps), maps[:, 0]), way)
     assert all(part.equal(after.views.profiles) for part in (after.views.canvases, after.views.pictures))
     assert after.views.novelties.equal(after.masks)
+    assert after.views.distances.equal(after.masks)
     assert after.views.profiles[:, 0].equal(after.masks)
 
 
@@ -145,7 +146,7 @@ def test_a_square_over_a_defect_has_it_anywhere(side: int, rng: torch.Generator)
     masks = torch.zeros(200, 40, 40, dtype=torch.bool)
     masks[:, 14:16, 18:20] = True  # one cell
     maps = torch.zeros(200, 1, 20, 20)
-    views = Views(maps, maps[:, 0], maps, torch.zeros(200, 3, 40, 40))
+    views = Views(maps, maps[:, 0], maps[:, 0], maps, torch.zeros(200, 3, 40, 40))
     cut = Examples(views, masks, covered(masks, 20))
     batch = under(cut, torch.arange(200), over_a_defect(cut.defective, side, rng), side, cell=2)
     hits = batch.masks.flatten(1) > 0
@@ -168,11 +169,13 @@ def test_squares_anywhere_are_everywhere_and_at_the_border_as_well(rng: torch.Ge
 def test_a_square_shows_the_same_place_in_all_views(side: int) -> None:
     some = examples(2)
     coarse = some.masks.float()[:, None, ::2, ::2]
-    views = Views(coarse, coarse[:, 0], coarse, some.masks.float()[:, None].expand(-1, 3, -1, -1))
+    pictures = some.masks.float()[:, None].expand(-1, 3, -1, -1)
+    views = Views(coarse, coarse[:, 0], coarse[:, 0], coarse, pictures)
     centers = torch.tensor([[5, 9], [8, 4]])
     batch = under(Examples(views, some.masks, some.coverage), torch.arange(2), centers, side, cell=2)
     assert batch.views.profiles[:, 0].equal(batch.masks[:, ::2, ::2])
     assert batch.views.novelties.equal(batch.masks[:, ::2, ::2])
+    assert batch.views.distances.equal(batch.masks[:, ::2, ::2])
     assert batch.views.pictures[:, 0].equal(batch.masks)
 
 

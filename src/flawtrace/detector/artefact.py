@@ -31,8 +31,6 @@ from flawtrace.pictures.tiles import Size, joined_map
 
 LATER = ("reader.memory.", "judge.")
 """What detectors of format 3 did not have."""
-UNCALIBRATED = 4
-"""The last format whose maps are what the predictors say, as it is."""
 
 CUTS = ("outline", "unsure", "defect")
 """The thresholds that are part of the graph, by their names in it."""
@@ -83,9 +81,7 @@ class Detector(nn.Module):
             predictor.build(config.predictor, length * len(frozen.scales), frozen.channels, config.cell)
             for _ in range(config.predictor.members)
         ]
-        return cls(
-            config, facts, Reader(frozen, snapshots, config.grid, config.predictor.novelty_of), members
-        )
+        return cls(config, facts, Reader.of(config, frozen, snapshots), members)
 
     def decide_by(self, facts: Facts) -> None:
         """Take these facts, and with them their thresholds."""
@@ -146,8 +142,7 @@ class Detector(nn.Module):
         maps: ErrorMaps = self.calibration(said)
         if self.config.score == "maximum":
             return maps, maps.amax(dim=(1, 2))
-        distances = self.reader.memory(views.canvases)
-        return maps, self.judge(evidence(said, views.novelties, distances))
+        return maps, self.judge(evidence(said, views.novelties, views.distances))
 
     def agreed(self, views: predictor.Views) -> ErrorMaps:
         """The mean of what all members say, not calibrated."""
@@ -206,9 +201,8 @@ class Detector(nn.Module):
             config, facts = parsed(header, file)
             with seeded(0):
                 detector = cls.untrained(config, facts)
-            if header["format"] <= UNCALIBRATED:
+            if header["format"] < FORMAT:  # a single threshold needs neither memory nor judge nor calibration
                 detector.calibration = nn.Identity()
-            if header["format"] < FORMAT:  # without memory and judge, which a single threshold does not need
                 state = {n: t for n, t in detector.state_dict().items() if n.startswith(LATER)} | state
             detector.load_state_dict(state)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:

@@ -15,8 +15,8 @@ from flawtrace.detector.errors import DamagedDetectorError, ForeignDetectorError
 
 FORMAT = 5
 """Raised when a reader of older files would go wrong."""
-READ = (3, 4, 5)
-"""Formats that this version reads; 3 had one threshold, and no memory or judge; 4 had no calibration."""
+READ = (3, 5)
+"""Formats that this version reads; 3 had one threshold, and no memory, judge or calibration."""
 FILE_NAME = "detector.safetensors"
 
 

@@ -20,7 +20,7 @@ PIECES = ("peak", "area", "novelty", "memory")
 """What is weighed: highest probabilities of the map, those of a larger area, and two distances."""
 
 PEAK, AREA, CELLS, PLACES = 1 / 1024, 1 / 64, 1 / 1024, 1 / 64
-"""Shares of a map's pixels, of the cells and of the places whose highest values are averaged."""
+"""Shares of a map's pixels, and of the cells of novelty and memory, whose highest values are averaged."""
 FARTHEST = 8.0
 """Deviations of normal images beyond which evidence counts no more."""
 EXPECTED, CERTAINTY = 0.3, 1.0

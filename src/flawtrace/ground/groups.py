@@ -18,7 +18,7 @@ Preset: TypeAlias = Literal["light", "paper"]
 SamplerName: TypeAlias = Literal["learned", "random-walk", "uniform", "edge-guided"]
 ProtocolName: TypeAlias = Literal["five-per-type", "k-per-type", "one-third", "unseen-type"]
 RuntimeName: TypeAlias = Literal["torch", "onnx", "openvino"]
-PredictorInput: TypeAlias = Literal["profile", "canvas", "picture"]
+PredictorInput: TypeAlias = Literal["profile", "canvas", "memory", "picture"]
 Border: TypeAlias = Literal["continued", "black"]
 NoveltyOf: TypeAlias = Literal["reconstruction", "canvas", "nothing"]
 """What novelty is measured on: how the last snapshot misses the canvas, the canvas itself, or nothing."""
@@ -159,8 +159,9 @@ class ProfileConfig(Settings):
 class PredictorConfig(Settings):
     kind: Literal["published", "compact"] = "compact"
     """published: the paper's network. compact: one that also sees the autoencoder's input and the pixels."""
-    inputs: tuple[PredictorInput, ...] = ("profile", "canvas", "picture")
-    """Inputs of the compact predictor: loss profile, canvas (what the autoencoder reconstructs), pixels."""
+    inputs: tuple[PredictorInput, ...] = ("profile", "canvas", "memory", "picture")
+    """Inputs of the compact predictor: loss profile, canvas (what the autoencoder reconstructs), distance
+    from the memory of normal images at the same place, pixels."""
     width: PositiveInt = 32
     """Channels of the compact predictor at 1/4 of the resolution; it has half as many at 1/2."""
     ranking: UnitInterval = 0.05
@@ -213,6 +214,10 @@ class PredictorConfig(Settings):
         if "profile" in self.inputs:
             return "reconstruction"
         return "canvas" if "canvas" in self.inputs else "nothing"
+
+    def sees(self, part: PredictorInput) -> bool:
+        """Whether the predictor looks at it; the published one looks at the profile alone."""
+        return part in self.inputs if self.kind == "compact" else part == "profile"
 
     @model_validator(mode="after")
     def sees_something(self) -> "PredictorConfig":

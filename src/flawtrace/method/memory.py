@@ -5,8 +5,10 @@ place as PaDiM is (Defard et al. 2021, arXiv 2011.08785). It outlines little, bu
 unlike normal. No label has a part in it.
 """
 
+from typing import TypeAlias
+
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,13 +24,16 @@ REACH = 2
 """Places up to which a neighbour may lie aside, both ways."""
 FAR = 1e9
 
+Numbers: TypeAlias = Int[Tensor, " b"]
+"""Of the normal images that canvases show; -1 for others."""
+
 
 class Memory(nn.Module):
-    """Distance of a place from its nearest neighbour, beyond what is usual there, in deviations.
+    """Distance of a cell from its nearest neighbour, beyond what is usual at its place, in deviations.
 
     distance = (d - place) / spread, with d the Euclidean distance to the nearest of the kept vectors of the
     places within `REACH`, `place` the mean of d over the kept images among themselves, and `spread` the
-    deviation of d from it. It is about 0, give or take 1, on normal images.
+    deviation of d from it. It is about 0, give or take 1, on normal images. Between places it is linear.
     """
 
     bank: Tensor
@@ -39,28 +44,42 @@ class Memory(nn.Module):
     def __init__(self, channels: int, grid: int) -> None:
         """For canvases of `channels` and `grid` x `grid` cells; without `fit` all distances are 0."""
         super().__init__()
-        self._pooled = max(1, grid // SIDE)
+        self._grid, self._pooled = grid, max(1, grid // SIDE)
+        self._kept = torch.zeros(0, dtype=torch.long)
         side, kept = grid // self._pooled, min(DIMENSIONS, channels)
         self.register_buffer("axes", torch.zeros(kept, channels))
         self.register_buffer("bank", torch.zeros(side * side, kept, KEPT, dtype=torch.float16))
         self.register_buffer("place", torch.zeros(side, side))
         self.register_buffer("spread", torch.ones(()))
 
-    def forward(self, canvases: Canvases) -> ErrorMaps:
-        """Of canvases (b, c, grid, grid); one number for each place."""
-        return (self._nearest(self._vectors(canvases)) - self.place) / self.spread
+    def forward(self, canvases: Canvases, own: Numbers | None = None) -> ErrorMaps:
+        """Of canvases (b, c, grid, grid); one number for each cell.
+
+        `own` are the numbers, as `fit` was given them, of the normal images that the canvases show: what is
+        kept of such an image does not count for it, and where nothing else is kept, nothing is known.
+        """
+        vectors = self._vectors(canvases)
+        same = None if own is None else own.cpu()[:, None] == self._kept[None]
+        distances = (self._nearest(vectors, same) - self.place) / self.spread
+        if same is not None:
+            distances = distances.where(~same.all(dim=1).to(distances.device)[:, None, None], 0.0)
+        size = (self._grid, self._grid)
+        enlarged: Tensor = F.interpolate(distances[:, None], size=size, mode="bilinear")[:, 0]
+        return enlarged
 
     @torch.no_grad()
-    def fit(self, canvases: Canvases) -> None:
-        """Keep what these normal images show."""
-        chosen = torch.arange(KEPT) % len(canvases) if len(canvases) < KEPT else _evenly(len(canvases))
+    def fit(self, canvases: Canvases, numbers: Numbers | None = None) -> None:
+        """Keep what these normal images show; `numbers` tell them apart, where some show the same image."""
+        count = len(canvases)
+        chosen = torch.arange(KEPT) % count if count < KEPT else _evenly(count)
+        self._kept = chosen if numbers is None else numbers.cpu()[chosen]
         kept = self._pool(canvases[chosen])
         vectors = kept.movedim(1, -1).flatten(0, 2)
         covariance = (vectors - vectors.mean(dim=0)).T @ (vectors - vectors.mean(dim=0)) / len(vectors)
         self.axes.copy_(torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, : len(self.axes)].T)
         whole = self._project(kept)
         self.bank.copy_(whole.flatten(2).permute(2, 1, 0))
-        same = (chosen[:, None] == chosen[None]).to(whole.device)
+        same = self._kept[:, None] == self._kept[None]
         if bool(same.all()):
             return
         distances = self._nearest(whole, same)
@@ -92,7 +111,7 @@ class Memory(nn.Module):
         bank = self.bank.float()
         squares = bank.square().sum(dim=1)[:, None] - 2 * torch.bmm(asked, bank)
         if same is not None:
-            squares = squares + FAR * same.repeat_interleave(window**2, dim=0)
+            squares = squares + FAR * same.to(squares.device).repeat_interleave(window**2, dim=0)
         answers = squares.amin(dim=2).view(side, side, count, window, window).permute(2, 3, 4, 0, 1)
         padded = F.pad(answers, (REACH,) * 4, value=FAR)
         nearest = torch.stack(

@@ -31,18 +31,20 @@ UNUSUAL = 3.0
 
 @dataclass(frozen=True)
 class Views:
-    """The same images as profiles, novelty, canvases and in colour: what a predictor may look at."""
+    """The same images as a predictor may look at them."""
 
     profiles: LossProfiles
     novelties: ErrorMaps
     """How unlike normal images each cell is, in deviations."""
+    distances: ErrorMaps
+    """How far each cell is from all that normal images showed at its place, in deviations."""
     canvases: Canvases
     pictures: Pictures
     """Colour at full size, in [0, 1]; maps have its size."""
 
     @property
-    def parts(self) -> tuple[LossProfiles, ErrorMaps, Canvases, Pictures]:
-        return self.profiles, self.novelties, self.canvases, self.pictures
+    def parts(self) -> tuple[LossProfiles, ErrorMaps, ErrorMaps, Canvases, Pictures]:
+        return self.profiles, self.novelties, self.distances, self.canvases, self.pictures
 
 
 class Published(nn.Module):
@@ -81,7 +83,8 @@ class Compact(nn.Module):
     in which the ranker has a weight so small that it decides only where the segmenter does not.
 
     The profile enters as logarithm, centred and scaled by running statistics: errors differ by orders of
-    magnitude between snapshots, and their ratios are what tells.
+    magnitude between snapshots, and their ratios are what tells. The memory's distances enter as their
+    inverse hyperbolic sine: linear up to what is usual, logarithmic beyond.
     """
 
     def __init__(self, length: int, channels: int, cell: int, config: PredictorConfig) -> None:
@@ -91,7 +94,7 @@ class Compact(nn.Module):
         self._hears_novelty = config.novelty_of != "nothing"
         self._per_square = STRIDE // cell
         width, half = config.width, max(1, config.width // 2)
-        maps = {"profile": length, "canvas": channels, "picture": 0}
+        maps = {"profile": length, "canvas": channels, "memory": 1, "picture": 0}
         seen = sum(maps[name] for name in config.inputs) * self._per_square**2 or 3 * STRIDE**2
         self.scale = nn.BatchNorm2d(length, affine=False)
         self.colour = nn.BatchNorm2d(3, affine=False)
@@ -143,7 +146,8 @@ class Compact(nn.Module):
     def _seen(self, views: Views, colour: Images) -> Squares:
         """Everything but the outlines, one square of `STRIDE` pixels to a position; no value is lost."""
         profiles = self.scale(torch.log(views.profiles.float() + 1e-6))
-        by_name = {"profile": profiles, "canvas": views.canvases.float()}
+        distances = torch.asinh(views.distances)[:, None]
+        by_name = {"profile": profiles, "canvas": views.canvases.float(), "memory": distances}
         chosen = [by_name[name] for name in self.inputs if name in by_name]
         if not chosen:
             return F.pixel_unshuffle(colour, STRIDE)

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from flawtrace.ground.config import Config
 from flawtrace.ground.devices import batches
 from flawtrace.ground.groups import NoveltyOf
 from flawtrace.ground.shapes import Canvases, ErrorMaps, Images, Pictures
 from flawtrace.method.encoder import Features, Pixels, rounded
-from flawtrace.method.memory import Memory
+from flawtrace.method.memory import Memory, Numbers
 from flawtrace.method.novelty import Novelty
 from flawtrace.method.predictor import Views
 from flawtrace.method.profile import laid_out, scale_errors
@@ -19,39 +20,64 @@ class Reader(nn.Module):
     """Shows images the way predictors see them: loss profile, novelty, canvas and colour."""
 
     def __init__(
-        self, encoder: Pixels | Features, snapshots: Sequence[nn.Module], grid: int, novelty_of: NoveltyOf
+        self,
+        encoder: Pixels | Features,
+        snapshots: Sequence[nn.Module],
+        grid: int,
+        novelty_of: NoveltyOf,
+        remembers: bool = True,
     ) -> None:
-        """For images of `grid` x `grid` cells; `snapshots` are of one autoencoder, oldest first."""
+        """For images of `grid` x `grid` cells; `snapshots` are of one autoencoder, oldest first.
+
+        Without `remembers` nobody asks the memory, and all its distances are 0.
+        """
         super().__init__()
         self.encoder = encoder
         self.snapshots = nn.ModuleList(snapshots)
         self.novelty = Novelty(encoder.channels, grid)
         self.memory = Memory(encoder.channels, grid)
         self._novelty_of = novelty_of
+        self._remembers = remembers
+
+    @classmethod
+    def of(cls, config: Config, encoder: Pixels | Features, snapshots: Sequence[nn.Module]) -> "Reader":
+        """As these settings want it."""
+        remembers = config.score == "evidence" or config.predictor.sees("memory")
+        return cls(encoder, snapshots, config.grid, config.predictor.novelty_of, remembers)
 
     def forward(self, images: Images) -> Views:
         """Of images (b, 3, s, s) in [0, 1]."""
         return self.views(self.encoder(images), rounded(images))
 
     @torch.no_grad()
-    def views(self, canvases: Canvases, pictures: Pictures) -> Views:
-        """The same, of images whose canvases are known."""
+    def views(self, canvases: Canvases, pictures: Pictures, own: Numbers | None = None) -> Views:
+        """The same, of images whose canvases are known; `own` says which of them the memory knows."""
         whole = laid_out(canvases)
         rebuilt = [snapshot(whole) for snapshot in self.snapshots]
         errors = [scale_errors(whole, again, self.encoder.scales) for again in rebuilt]
-        return Views(torch.cat(errors, dim=1), self._novelties(whole, rebuilt[-1]), canvases, pictures)
+        novelties, distances = self._novelties(whole, rebuilt[-1]), self.distances(self.memory, canvases, own)
+        return Views(torch.cat(errors, dim=1), novelties, distances, canvases, pictures)
 
     @torch.no_grad()
-    def learn_normal(self, canvases: Canvases) -> None:
-        """Fit novelty and memory to canvases of normal images."""
+    def learn_normal(self, canvases: Canvases, numbers: Numbers) -> None:
+        """Fit novelty and memory to canvases of normal images with these numbers."""
         self.fit_novelty(self.novelty, canvases)
-        self.memory.fit(canvases)
+        if self._remembers:
+            self.memory.fit(canvases, numbers)
 
     @torch.no_grad()
     def fit_novelty(self, novelty: Novelty, canvases: Canvases) -> None:
         """Fit any novelty to what this reader makes of canvases of normal images."""
         if self._novelty_of != "nothing":
             novelty.fit(lambda: map(self._vectors, batches(canvases)))
+
+    @torch.no_grad()
+    def distances(self, memory: Memory, canvases: Canvases, own: Numbers | None = None) -> ErrorMaps:
+        """Of canvases from what any memory keeps; 0 where nobody asks."""
+        if not self._remembers:
+            return torch.zeros_like(canvases[:, 0].float())
+        found: ErrorMaps = memory(canvases, own)
+        return found
 
     @torch.no_grad()
     def novelties(self, novelty: Novelty, canvases: Canvases) -> ErrorMaps:

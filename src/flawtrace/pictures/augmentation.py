@@ -1,10 +1,11 @@
 """Many labelled images from a few: random copies, and defects pasted onto normal images."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
@@ -55,9 +56,18 @@ def augment(
     return copied, both[:, 3] > 0.5
 
 
+class Pasted(NamedTuple):
+    """Images with defects that were cut out of others."""
+
+    images: Images
+    masks: Masks
+    onto: Int[Tensor, " b"]
+    """Rows of the normal images that they were."""
+
+
 def paste(
     images: Images, masks: Masks, normal: Float[Tensor, "m c h w"], count: int, rng: torch.Generator
-) -> tuple[Float[Tensor, "count c h w"], Bool[Tensor, "count h w"]]:
+) -> Pasted:
     """Defects cut out of `images` by their masks, on `normal` images where their surroundings fit.
 
     Each result takes a random image with a defect, in one of its eight orientations, and a random normal one.
@@ -65,12 +75,14 @@ def paste(
     """
     sources = masks.flatten(1).any(dim=1).nonzero()[:, 0]
     assert len(sources), "no mask shows a defect"
-    pasted = []
+    pasted, onto = [], []
     for _ in range(count):
-        source, target = sources[_draw(len(sources), rng)], normal[_draw(len(normal), rng)].float()
-        way = _draw(8, rng)
+        source = sources[_draw(len(sources), rng)]
+        onto.append(_draw(len(normal), rng))
+        target, way = normal[onto[-1]].float(), _draw(8, rng)
         pasted.append(_pasted(turned(images[source].float(), way), turned(masks[source], way), target, rng))
-    return torch.stack([image for image, _ in pasted]), torch.stack([mask for _, mask in pasted])
+    made, where = (torch.stack(parts) for parts in zip(*pasted, strict=True))
+    return Pasted(made, where, torch.tensor(onto))
 
 
 @dataclass(frozen=True)

@@ -64,9 +64,8 @@ def deal(sources: Int[Tensor, " n"], config: Config) -> tuple[Int[Tensor, " n"],
 def learnt_reader(snapshots: Sequence[nn.Module], prepared: Prepared, config: Config) -> Reader:
     """A reader that knows what is normal from all normal images."""
     material = prepared.material
-    reader = Reader(prepared.encoder, snapshots, config.grid, config.predictor.novelty_of)
-    reader.to(material.canvases.device)
-    reader.learn_normal(material.canvases[: material.num_normal])
+    reader = Reader.of(config, prepared.encoder, snapshots).to(material.canvases.device)
+    reader.learn_normal(material.canvases[: material.num_normal], material.sources)
     return reader
 
 
@@ -75,9 +74,10 @@ def examine(reader: Reader, material: Material, split: Split, config: Config) ->
     side, normal = config.image_side, slice(0, material.num_normal)
     none = material.labelled_masks.new_zeros(material.num_normal, side, side)
     normal_folds, order = deal(material.sources, config)
+    pictures = material.pictures[normal]
     return Exam(
         _examples(reader, material.labelled, material.labelled_pictures, material.labelled_masks),
-        _examples(reader, material.canvases[normal], material.pictures[normal], none),
+        _examples(reader, material.canvases[normal], pictures, none, own=material.sources),
         folds_of(split.labelled, config.predictor.folds),
         normal_folds,
         order,
@@ -93,16 +93,17 @@ def lesson(member: int, exam: Exam, reader: Reader, material: Material, config: 
     normal = exam.normal[exam.shown(member, settings.normal_images)]
     if not settings.pasted:
         return Lesson(labelled, normal, labelled[rows[:0]])
-    onto = material.pictures[exam.shown(member, material.num_normal)]
+    rows = exam.shown(member, material.num_normal)
+    onto, numbers = material.pictures[rows], material.sources[rows]
     if not len(onto):  # all normal images are in the member's fold
         onto = labelled.views.pictures
+        numbers = torch.full((len(onto),), -1)
     rng = generator(derive(config.seed, 7, member))
-    pictures, masks = paste(
-        labelled.views.pictures.cpu(), labelled.masks.cpu(), onto.cpu(), settings.pasted, rng
-    )
-    device = material.canvases.device
-    canvases = [encode(reader.encoder, images) for images in batches(pictures.to(device))]
-    pasted = _examples(reader, torch.cat(canvases), pictures.half().to(device), masks.to(device))
+    made = paste(labelled.views.pictures.cpu(), labelled.masks.cpu(), onto.cpu(), settings.pasted, rng)
+    device, own = material.canvases.device, numbers[made.onto]
+    canvases = [encode(reader.encoder, images) for images in batches(made.images.to(device))]
+    pictures = made.images.half().to(device)
+    pasted = _examples(reader, torch.cat(canvases), pictures, made.masks.to(device), own=own)
     return Lesson(labelled, normal, pasted)
 
 
@@ -113,8 +114,16 @@ def folds_of(labelled: Sequence[Sample], count: int) -> list[int]:
     return [fold_of[sample.image] for sample in labelled]
 
 
-def _examples(reader: Reader, canvases: Canvases, pictures: Pictures, masks: Masks) -> Examples:
-    shown = [reader.views(*batch) for batch in zip(batches(canvases), batches(pictures), strict=True)]
-    profiles = torch.cat([views.profiles for views in shown])
-    novelties = torch.cat([views.novelties for views in shown])
-    return Examples(Views(profiles, novelties, canvases, pictures), masks, covered(masks, canvases.shape[2]))
+def _examples(
+    reader: Reader, canvases: Canvases, pictures: Pictures, masks: Masks, own: Int[Tensor, " n"] | None = None
+) -> Examples:
+    """Views of images; `own` says which normal images they show, where the memory may know these."""
+    numbers = torch.full((len(canvases),), -1) if own is None else own
+    parts = zip(batches(canvases), batches(pictures), batches(numbers), strict=True)
+    shown = [reader.views(*part) for part in parts]
+    profiles, novelties, distances = (
+        torch.cat([getattr(views, name) for views in shown])
+        for name in ("profiles", "novelties", "distances")
+    )
+    views = Views(profiles, novelties, distances, canvases, pictures)
+    return Examples(views, masks, covered(masks, canvases.shape[2]))

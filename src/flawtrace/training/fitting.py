@@ -199,11 +199,11 @@ def over_a_defect(defective: Masks, side: int, rng: torch.Generator) -> Points:
 def under(examples: Examples, chosen: Tensor, centers: Points, side: int, cell: int) -> Batch:
     """The square of `side` cells of `cell` pixels around a centre, of each chosen example."""
     views, masks = examples.views, examples.masks[:, None]
-    coarse = (views.profiles, views.novelties[:, None], views.canvases)
-    profiles, novelties, canvases = (crop(part, chosen, centers, side) for part in coarse)
+    coarse = (views.profiles, views.novelties[:, None], views.distances[:, None], views.canvases)
+    profiles, novelties, distances, canvases = (crop(part, chosen, centers, side) for part in coarse)
     middles = (centers - side // 2) * cell + side * cell // 2
     pictures, cut = (crop(part, chosen, middles, side * cell) for part in (views.pictures, masks))
-    return Batch(Views(profiles, novelties[:, 0], canvases, pictures), cut[:, 0])
+    return Batch(Views(profiles, novelties[:, 0], distances[:, 0], canvases, pictures), cut[:, 0])
 
 
 def joined(batches: Sequence[Batch]) -> Batch:

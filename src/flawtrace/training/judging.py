@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from flawtrace.detector import Calibration, Evidence, Judge, evidence
@@ -101,6 +101,6 @@ def _by(
             continue
         chosen = examples[some]
         novelties = normality.reader.novelties(normality.novelty, chosen.views.canvases)
-        maps = member.probabilities(replace(chosen.views, novelties=novelties))
-        distances: Float[Tensor, "b side side"] = normality.memory(chosen.views.canvases)
+        distances = normality.reader.distances(normality.memory, chosen.views.canvases)
+        maps = member.probabilities(replace(chosen.views, novelties=novelties, distances=distances))
         yield maps, chosen.masks, evidence(maps, novelties, distances)
