@@ -20,12 +20,12 @@ from flawtrace.measures.metrics import Decided, pixel_f1, precision_recall_point
 from flawtrace.pictures.images import write_picture
 from flawtrace.report.page import write_report
 from flawtrace.report.plots import OperatingPoint
-from flawtrace.report.tested import operating_point
+from flawtrace.report.tested import operating_point, standing
 
 SIDE = 32
 THRESHOLD = 0.6
 TRAINING_SECTIONS = ["training", "profiles", "visits", "learning"]
-TEST_SECTIONS = ["types", "cases", "curves"]
+TEST_SECTIONS = ["verdicts", "suspects", "cases", "curves", "outlines"]
 SUMMARY = {
     "seconds": 75.0,
     "peak_memory_mb": 900,
@@ -172,17 +172,18 @@ def test_the_file_needs_no_other(report: Path) -> None:
     assert "http" not in report.read_text()
     assert "url(" not in report.read_text()
     assert page.sources
-    assert all(source.startswith("data:image/") for source in page.sources)
+    assert all(source.startswith(("data:image/", "#")) for source in page.sources)
+    assert {source[1:] for source in page.sources if source[0] == "#"} == set(page.sections)
     assert not {"script", "link", "iframe"} & set(page.tags)
 
 
 def test_an_evaluated_run_has_every_section_in_order(report: Path) -> None:
-    assert Page(report).sections == [*TRAINING_SECTIONS[:1], *TEST_SECTIONS, *TRAINING_SECTIONS[1:]]
+    assert Page(report).sections == [*TEST_SECTIONS, *TRAINING_SECTIONS]
 
 
 def test_without_an_evaluation_the_scores_are_called_validation(run: Path) -> None:
     page = Page(write_report(run))
-    assert page.sections == TRAINING_SECTIONS
+    assert page.sections == ["suspects", *TRAINING_SECTIONS]
     assert "Validation scores, not a test" in page.text
     assert "0.710 Validation pixel F1_max" in page.text
 
@@ -190,7 +191,42 @@ def test_without_an_evaluation_the_scores_are_called_validation(run: Path) -> No
 def test_the_header_counts_what_the_stored_threshold_finds(report: Path) -> None:
     text = Page(report).text
     assert "Defects found: 1 of 2 , missed 1. Good parts rejected: 1 of 2 ." in text
+    assert "Of 100 good parts like these, about 50 would be rejected (1 to 99 %)." in text
     assert "Training estimated 1 to 132 per 1,000. So many would occur by chance in at most 25 %" in text
+
+
+def test_a_table_says_what_became_of_good_parts_and_of_each_type(report: Path) -> None:
+    text = Page(report).text
+    assert "good parts 2 1 0 1 1 rejected 1 to 99" in text
+    assert "hole weak 1 1 1 0 0 1 escaped" in text
+    assert "scratch 1 1 0 0 1 0 escaped" in text
+    assert "all defects 2 1 0 1 1 escaped 1 to 99" in text
+
+
+def test_every_wrong_verdict_is_shown_and_what_is_too_much_is_counted(run: Path) -> None:
+    missed = [case(f"missed{number}.png", "hole", 0.3) for number in range(30)]
+    text = Page(write_report(run, evaluation_of(*missed, case("quiet.png", None, 0.2)))).text
+    assert sum(f"missed{number}.png" in text for number in range(30)) == 24
+    assert "And 6 more." in text
+
+
+@pytest.mark.parametrize(
+    ("alarms", "misses", "colour", "advice"),
+    [
+        (0, 0, "good", "flawtrace predict"),
+        (2, 0, "fair", "--max-false-alarms"),
+        (0, 2, "fair", "Label more"),
+        (9, 1, "poor", "--images"),
+    ],
+)
+def test_a_box_says_whether_it_can_be_used_and_what_is_next(
+    alarms: int, misses: int, colour: str, advice: str
+) -> None:
+    good = [case("good.png", None, 0.9 if number < alarms else 0.2) for number in range(20)]
+    bad = [case("bad.png", "hole", 0.3 if number < misses else 0.9) for number in range(20)]
+    found = standing(evaluation_of(*good, *bad))
+    assert found.colour == colour
+    assert advice in found.advice
 
 
 def test_cases_say_what_went_wrong(report: Path) -> None:
@@ -210,7 +246,7 @@ def test_metrics_that_are_not_defined_are_dashes(run: Path) -> None:
     text = Page(write_report(run, evaluation)).text
     assert evaluation.metrics["image_auroc"] is None
     assert "– Image AUROC" in text
-    assert "no normal images to measure false alarms" in text
+    assert "There were no normal images to measure false alarms." in text
 
 
 def test_names_are_text_and_never_markup(run: Path) -> None:
@@ -231,13 +267,14 @@ def test_a_name_that_utf8_cannot_hold_does_no_harm(run: Path) -> None:
 @pytest.mark.parametrize(("file", "section"), [("visits.safetensors", "visits"), ("log.jsonl", "learning")])
 def test_what_was_not_stored_is_left_out(run: Path, file: str, section: str) -> None:
     (run / file).unlink()
-    assert Page(write_report(run)).sections == [name for name in TRAINING_SECTIONS if name != section]
+    expected = ["suspects", *(name for name in TRAINING_SECTIONS if name != section)]
+    assert Page(write_report(run)).sections == expected
 
 
 def test_the_summary_of_an_old_training_is_enough(run: Path) -> None:
     (run / "settings.json").write_text("{}")
     (run / "training.json").write_text("{}")
-    assert Page(write_report(run)).sections == ["training", "visits", "learning"]
+    assert Page(write_report(run)).sections == ["suspects", "training", "visits", "learning"]
 
 
 def test_visits_without_images_still_show_the_quarters(run: Path) -> None:

@@ -10,7 +10,7 @@ from flawtrace.cli.console import out_console, print_json
 from flawtrace.cli.flags import Device, Json
 
 if TYPE_CHECKING:
-    from flawtrace.verbs import Choice
+    from flawtrace.detector import Choice
 
 
 def decide(
@@ -21,6 +21,7 @@ def decide(
     max_misses: float | None = None,
     threshold: float | None = None,
     images: Path | None = None,
+    plot: Path | None = None,
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
@@ -34,11 +35,12 @@ def decide(
         flawtrace decide run/
         flawtrace decide run/ --max-false-alarms 0.01
         flawtrace decide run/ --images another-day/
+        flawtrace decide run/ --plot trade-off.svg
 
     Parameters
     ----------
     run
-        Folder that `flawtrace train` wrote, or a detector file.
+        Folder that `flawtrace train` wrote, a detector file, or an exported one.
     max_false_alarms
         Store the threshold with the fewest errors among those that keep to this share of false alarms.
     max_misses
@@ -47,6 +49,8 @@ def decide(
         Store this score, from 0 to 1, as the one from which an image is DEFECT.
     images
         Folder of normal images of another day, to use instead of the held-out normal images.
+    plot
+        Write the trade-off as a picture, an SVG file.
     device
         Where to compute.
     json
@@ -54,7 +58,7 @@ def decide(
     """
     found = flawtrace.decide(
         run, max_false_alarms=max_false_alarms, max_misses=max_misses, threshold=threshold, images=images,
-        device=device,
+        plot=plot, device=device,
     )  # fmt: skip
     if json:
         print_json(

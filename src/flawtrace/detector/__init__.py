@@ -9,7 +9,7 @@ from flawtrace.detector import doubts
 from flawtrace.detector.alarms import Errors, alarm_text, announced_text
 from flawtrace.detector.artefact import Detector
 from flawtrace.detector.calibration import Calibration
-from flawtrace.detector.choosing import decisive, doubtful, limited
+from flawtrace.detector.choosing import Choice, decisive, doubtful, limited, trade_off
 from flawtrace.detector.decision import VERDICTS, Prediction, Thresholds, Verdict, marked
 from flawtrace.detector.errors import DoubtWarning, NothingToCompareError, NothingToDecideByError
 from flawtrace.detector.exporting import Export, export_onnx, rewrite
@@ -24,6 +24,7 @@ __all__ = [
     "VERDICTS",
     "AnyDetector",
     "Calibration",
+    "Choice",
     "Detector",
     "DoubtWarning",
     "Errors",
@@ -51,5 +52,6 @@ __all__ = [
     "measure",
     "origin",
     "rewrite",
+    "trade_off",
     "versions",
 ]

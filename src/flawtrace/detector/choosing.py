@@ -1,16 +1,60 @@
 """From which score an image is DEFECT or UNSURE: chosen by the scores of held-out images of both kinds."""
 
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 
-from flawtrace.detector.alarms import Scores, quietest
+from flawtrace.detector.alarms import Errors, Scores, quietest
 
 Others: TypeAlias = Float[np.ndarray, " m"]
 
 BAND = 0.03
 """Share of the normal images that are UNSURE at most, beside those that are DEFECT."""
+
+STEPS = 9
+"""Thresholds of a trade-off."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Two thresholds of the score, and what they do to some images of both kinds."""
+
+    threshold: float
+    """From which an image is DEFECT."""
+    unsure_from: float
+    false_alarms: Errors
+    misses: Errors
+    unsure: int
+    """Of both kinds of images."""
+
+    @classmethod
+    def at(cls, defect: float, unsure: float, normal: Scores, anomalous: Others) -> "Choice":
+        """Of images with these scores."""
+        return cls(
+            defect,
+            unsure,
+            Errors(int((normal >= defect).sum()), len(normal)),
+            Errors(int((anomalous < unsure).sum()), len(anomalous)),
+            sum(int(((scores >= unsure) & (scores < defect)).sum()) for scores in (normal, anomalous)),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "threshold": self.threshold,
+            "unsure_from": self.unsure_from,
+            "false_alarms": self.false_alarms.to_json(),
+            "misses": self.misses.to_json(),
+            "unsure": self.unsure,
+        }
+
+
+def trade_off(normal: Scores, anomalous: Others) -> tuple[Choice, ...]:
+    """What could be chosen, from few misses to few false alarms; each threshold once."""
+    steps = np.quantile(np.concatenate([normal, anomalous]), np.linspace(0.05, 0.95, STEPS))
+    ladder = sorted({round(float(step), 4) for step in steps})
+    return tuple(Choice.at(step, doubtful(normal, step), normal, anomalous) for step in ladder)
 
 
 def decisive(normal: Scores, anomalous: Others) -> float:

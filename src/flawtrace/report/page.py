@@ -31,12 +31,13 @@ def write_report(run: Path, evaluation: Evaluation | None = None) -> Path:
         DamagedFileError: the settings or the summary of the training are missing, or a file cannot be read.
         OutputError: the folder cannot be written.
     """
+    trained = trained_part(run)
     page = template("report.html.jinja").render(
         title=run.resolve().name,
         today=date.today(),
-        tested=tested_part(evaluation) if evaluation else None,
+        tested=tested_part(evaluation, trained["labels"]) if evaluation else None,
         colours={name: getattr(style, name) for name in ("NORMAL", "DEFECTIVE", "PREDICTED", "INK")},
-        **trained_part(run),
+        **trained,
     )
     path = run / REPORT_NAME
     write_text(path, page.encode("utf-8", "replace").decode())  # a file's name can hold what UTF-8 cannot

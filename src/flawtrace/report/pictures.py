@@ -34,14 +34,13 @@ def outlined(image: Image, region: Mask, colour: str) -> Image:
     return image
 
 
-def heat(anomaly_map: AnomalyMap, threshold: float) -> Image:
-    """`anomaly_map` in colours whose middle is the threshold: dark below, bright above."""
-    position = np.interp(anomaly_map.numpy(), [0.0, threshold, 1.0], [0.0, 0.5, 1.0])
-    return _coloured("inferno", position)
+def heat(anomaly_map: AnomalyMap) -> Image:
+    """`anomaly_map` in colours: dark at 0, bright at 1."""
+    return _coloured("inferno", anomaly_map.numpy())
 
 
 def heat_scale() -> str:
-    """The colours of `heat`, from 0 through the threshold to 1, left to right."""
+    """The colours of `heat`, from 0 to 1, left to right."""
     return picture(_coloured("inferno", np.tile(np.linspace(0, 1, 256), (8, 1))))
 
 
@@ -77,13 +76,10 @@ def _coloured(scale: str, values: np.ndarray) -> Image:
     return torch.from_numpy(table(values)[..., :3]).float().permute(2, 0, 1)
 
 
-def row_of_pictures(
-    image: Image, mask: Mask, anomaly_map: AnomalyMap, threshold: float, predicted: Mask | None = None
-) -> dict[str, str]:
-    found = anomaly_map >= threshold if predicted is None else predicted
+def row_of_pictures(image: Image, mask: Mask, anomaly_map: AnomalyMap, found: Mask) -> dict[str, str]:
     return {
         "image": picture(image),
         "truth": picture(outlined(image, mask, DEFECTIVE)),
-        "map": picture(heat(anomaly_map, threshold)),
+        "map": picture(heat(anomaly_map)),
         "prediction": picture(outlined(image, found, PREDICTED)),
     }

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from flawtrace.detector import Thresholds
+from flawtrace.detector import Errors, Thresholds
 from flawtrace.measures.metrics import Curve
 from flawtrace.report.style import (
     CLONE,
@@ -22,7 +23,10 @@ from flawtrace.report.style import (
     new_axes,
     styled,
     svg,
+    svg_file,
 )
+
+Scores: TypeAlias = Float[np.ndarray, " _"]
 
 
 @dataclass(frozen=True)
@@ -115,15 +119,48 @@ def score_histogram(normal: list[float], anomalous: list[float], thresholds: Thr
         axes.hist(
             scores, bins.tolist(), color=colour, alpha=0.75, hatch=hatch, edgecolor="white", label=label
         )
-    axes.axvline(thresholds.defect, color=INK, linestyle="--", label=f"DEFECT from {thresholds.defect:.3f}")
-    if thresholds.unsure < thresholds.defect:
-        axes.axvline(
-            thresholds.unsure, color=FAINT, linestyle=":", label=f"UNSURE from {thresholds.unsure:.3f}"
-        )
+    _thresholds(axes, thresholds.defect, thresholds.unsure)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="score of the image", ylabel="images")
     _legend_above(axes, 4)
     return svg(axes)
+
+
+@styled
+def trade_off(normal: Scores, anomalous: Scores, defect: float, unsure: float) -> str:
+    """False alarms and misses over the score from which an image is DEFECT, for a page."""
+    return svg(_trade_off(normal, anomalous, defect, unsure))
+
+
+@styled
+def drawn_trade_off(normal: Scores, anomalous: Scores, defect: float, unsure: float) -> bytes:
+    """The same as an SVG file."""
+    return svg_file(_trade_off(normal, anomalous, defect, unsure))
+
+
+def _trade_off(normal: Scores, anomalous: Scores, defect: float, unsure: float) -> Axes:
+    axes = new_axes(9.6, 3.2)
+    steps = np.unique(np.concatenate([np.linspace(0, 1, 101), normal, anomalous]))
+    for wrong, total, colour, dashes, name in [
+        ([(normal >= step).sum() for step in steps], len(normal), NORMAL, "-", "good parts called DEFECT"),
+        ([(anomalous < step).sum() for step in steps], len(anomalous), DEFECTIVE, "--", "defects below"),
+    ]:
+        if not total:
+            continue
+        errors = [Errors(int(count), total) for count in wrong]
+        low, high = np.array([one.interval for one in errors]).T
+        axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(steps, np.array(wrong) / total, dashes, color=colour, label=f"{name} ({total} images)")
+    _thresholds(axes, defect, unsure)
+    axes.set(xlabel="score from which an image is DEFECT", ylabel="share of images", ylim=(-0.02, 1.02))
+    _legend_above(axes, 4)
+    return axes
+
+
+def _thresholds(axes: Axes, defect: float, unsure: float) -> None:
+    axes.axvline(defect, color=INK, linestyle="--", label=f"DEFECT from {defect:.3f}")
+    if unsure < defect:
+        axes.axvline(unsure, color=FAINT, linestyle=":", label=f"UNSURE from {unsure:.3f}")
 
 
 @styled

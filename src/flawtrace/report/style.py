@@ -8,7 +8,7 @@ import base64
 import io
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -52,13 +52,14 @@ STYLE: dict[str, Any] = {
 
 
 Drawn = ParamSpec("Drawn")
+Made = TypeVar("Made")
 
 
-def styled(draw: Callable[Drawn, str]) -> Callable[Drawn, str]:
+def styled(draw: Callable[Drawn, Made]) -> Callable[Drawn, Made]:
     """Draw in STYLE, whatever matplotlib is set to elsewhere."""
 
     @wraps(draw)
-    def drawn(*args: Drawn.args, **kwargs: Drawn.kwargs) -> str:
+    def drawn(*args: Drawn.args, **kwargs: Drawn.kwargs) -> Made:
         with matplotlib.rc_context(STYLE):
             return draw(*args, **kwargs)
 
@@ -71,9 +72,14 @@ def new_axes(width: float, height: float) -> Axes:
 
 
 def svg(axes: Axes) -> str:
+    """The figure of `axes` as an address that holds it."""
+    return data_uri("image/svg+xml", svg_file(axes))
+
+
+def svg_file(axes: Axes) -> bytes:
     buffer = io.BytesIO()
     axes.figure.get_figure(root=True).savefig(buffer, format="svg", metadata={"Date": None})
-    return data_uri("image/svg+xml", buffer.getvalue())
+    return buffer.getvalue()
 
 
 def data_uri(kind: str, content: bytes) -> str:

@@ -1,42 +1,140 @@
-"""What the report says about test images: numbers, curves, and the cases to look at."""
+"""What the report says about test images: verdicts, numbers, curves, and the cases to look at."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from flawtrace.detector import announced_text
+import numpy as np
+
+from flawtrace.detector import Errors, announced_text, trade_off
 from flawtrace.measures import Case, Evaluation
 from flawtrace.pictures.images import fit, read_image
 from flawtrace.report import pictures, plots
 from flawtrace.report.pictures import row_of_pictures
 from flawtrace.report.plots import OperatingPoint
 
-SHOWN_EACH_WAY = 4
-"""Best and worst defect images among the cases."""
+SHOWN_WRONG = 24
+"""Images at most of each kind of wrong or doubtful verdict."""
 SHOWN_NORMAL = 3
+FEW, MANY = 0.05, 0.15
+"""Rates of errors up to which a detector does well, and beyond which it should not be used as it is."""
+WEAK = 0.1
+"""Share of a type's images that are missed, beyond which the type is marked."""
 
 
-def tested_part(evaluation: Evaluation) -> dict[str, Any]:
-    """Everything the page says about test images."""
+@dataclass(frozen=True)
+class Fate:
+    """What became of the test images of one kind: a line of the confusion table."""
+
+    name: str
+    verdicts: Mapping[str, int]
+    wrong: Errors
+    """Good parts that were rejected, or defects that escaped."""
+    labels: int | None = None
+    """Labelled training images of the type, where that is known."""
+    weak: bool = False
+
+
+@dataclass(frozen=True)
+class Standing:
+    """In a word, whether the detector can be used as it is, and what to do next."""
+
+    colour: Literal["good", "fair", "poor"]
+    meaning: str
+    advice: str
+
+
+def tested_part(evaluation: Evaluation, labels: Mapping[str, int]) -> dict[str, Any]:
+    """Everything the page says about test images; `labels` are the labelled images of each type."""
     anomalous = [case for case in evaluation.cases if case.sample.anomalous]
     normal = [case for case in evaluation.cases if not case.sample.anomalous]
     thresholds, point = evaluation.thresholds, operating_point(evaluation)
     recall, roc = evaluation.precision_recall, evaluation.roc
     counts = Counter(str(case.sample.defect_type) for case in anomalous)
+    scores = tuple(np.array([case.score for case in cases]) for cases in (normal, anomalous))
     return {
         "evaluation": evaluation,
         "found": sum(case.prediction.verdict == "DEFECT" for case in anomalous),
         "false_alarms": evaluation.false_alarms,
         "announced": announced_text(evaluation.announced, evaluation.false_alarms),
+        "standing": standing(evaluation),
+        "fates": fates(evaluation, labels),
         "types": [(name, counts[name], row) for name, row in evaluation.per_type.items()],
-        "groups": _groups(anomalous, normal, thresholds.outline),
+        "groups": _groups(evaluation.cases),
         "heat_scale": pictures.heat_scale(),
         "precision_recall": None if recall is None else plots.precision_recall(recall, point),
         "roc": None if roc is None else plots.roc(roc, point),
-        "histogram": plots.score_histogram(
-            [case.score for case in normal], [case.score for case in anomalous], thresholds
-        ),
+        "histogram": plots.score_histogram(scores[0].tolist(), scores[1].tolist(), thresholds),
+        "trade_off": plots.trade_off(scores[0], scores[1], thresholds.defect, thresholds.unsure),
+        "choices": trade_off(scores[0], scores[1]),
     }
+
+
+def fates(evaluation: Evaluation, labels: Mapping[str, int]) -> list[Fate]:
+    """Of good parts, of each defect type, and of all defects where there are several types."""
+    by_type: dict[str, list[Case]] = {}
+    for case in evaluation.cases:
+        if case.sample.anomalous:
+            by_type.setdefault(str(case.sample.defect_type), []).append(case)
+    normal = [case for case in evaluation.cases if not case.sample.anomalous]
+    lines = [Fate("good parts", _verdicts(normal), evaluation.false_alarms)] if normal else []
+    for name, cases in sorted(by_type.items()):
+        missed = Errors(_verdicts(cases)["OK"], len(cases))
+        lines.append(Fate(name, _verdicts(cases), missed, labels.get(name), _rate(missed) > WEAK))
+    if len(by_type) > 1:
+        cases = [case for several in by_type.values() for case in several]
+        lines.append(Fate("all defects", _verdicts(cases), evaluation.misses))
+    return lines
+
+
+def standing(evaluation: Evaluation) -> Standing:
+    """By the rates of errors on these test images."""
+    alarms, misses = evaluation.false_alarms, evaluation.misses
+    rates = [_rate(errors) for errors in (alarms, misses) if errors.images]
+    meaning = " ".join(
+        f"Of 100 {what}, about {100 * _rate(errors):.0f} would {fate} ({_interval(errors)})."
+        for what, errors, fate in (
+            ("good parts like these", alarms, "be rejected"),
+            ("defective ones", misses, "pass unnoticed"),
+        )
+        if errors.images
+    )
+    if not alarms.images:
+        return Standing("fair", meaning, "Add normal test images, to learn how many good parts it rejects.")
+    if _rate(alarms) > FEW and _rate(alarms) >= _rate(misses):
+        advice = (
+            "Choose another threshold with flawtrace decide RUN --max-false-alarms 0.01, or, if these parts "
+            "were photographed on another day than those of training, with flawtrace decide RUN --images "
+            "FOLDER, a folder of good parts of that day. Then look below at what was rejected."
+        )
+    elif _rate(misses) > FEW:
+        advice = (
+            "Label more images of the types that are marked below and train again, or let more images be "
+            "looked at by a person: flawtrace decide RUN --max-misses 0.02."
+        )
+    else:
+        advice = "Use it: flawtrace predict RUN IMAGES. Look at images that are UNSURE yourself."
+    worst = max(rates)
+    return Standing("poor" if worst > MANY else "fair" if worst > FEW else "good", meaning, advice)
+
+
+def _verdicts(cases: Sequence[Case]) -> Counter[str]:
+    return Counter(case.prediction.verdict for case in cases)
+
+
+def _rate(errors: Errors) -> float:
+    return errors.alarms / errors.images if errors.images else 0.0
+
+
+def _interval(errors: Errors) -> str:
+    """In percent.
+
+    >>> _interval(Errors(0, 25))
+    '0 to 14 %'
+    """
+    low, high = errors.interval
+    return f"{100 * low:.0f} to {100 * high:.0f} %"
 
 
 def operating_point(evaluation: Evaluation) -> OperatingPoint:
@@ -55,30 +153,49 @@ def operating_point(evaluation: Evaluation) -> OperatingPoint:
     )
 
 
-def _groups(
-    anomalous: Sequence[Case], normal: Sequence[Case], threshold: float
-) -> list[tuple[str, list[dict[str, Any]]]]:
-    """The cases to look at: best and worst outlined defects, likeliest false alarms."""
-    ranked = sorted((case for case in anomalous if case.f1 is not None), key=lambda case: case.f1 or 0.0)
-    num_worst = min(SHOWN_EACH_WAY, len(ranked) // 2)
-    worst, rest = ranked[:num_worst], ranked[num_worst:]
-    alarms = sorted(normal, key=lambda case: case.score, reverse=True)[:SHOWN_NORMAL]
-    groups = {
-        "Best outlined defects": rest[::-1][:SHOWN_EACH_WAY],
-        "Worst outlined defects": worst,
-        "Normal images with the highest scores": alarms,
+def _groups(cases: Sequence[Case]) -> list[dict[str, Any]]:
+    """The cases to look at, each once: wrong and unsure verdicts, then of each type best and worst outline."""
+    left = sorted(cases, key=lambda case: case.score, reverse=True)
+    missed = [case for case in left if case.sample.anomalous and _says(case, "OK")]
+    groups: dict[str, list[Case]] = {
+        "Missed defects": missed[::-1],
+        "Good parts rejected": [c for c in left if not c.sample.anomalous and _says(c, "DEFECT")],
+        "UNSURE": [case for case in left if _says(case, "UNSURE")],
     }
-    return [(name, [_shown(case, threshold) for case in cases]) for name, cases in groups.items() if cases]
+    seen = {id(case) for group in groups.values() for case in group}
+    outlined = sorted((c for c in cases if c.f1 is not None and id(c) not in seen), key=lambda c: c.f1 or 0.0)
+    for kind in sorted({str(case.sample.defect_type) for case in outlined}):
+        of_type = [case for case in outlined if str(case.sample.defect_type) == kind]
+        shown = [of_type[-1], of_type[0]] if len(of_type) > 1 else of_type
+        groups[f"{kind}: best and worst outline"] = shown
+    quiet = [case for case in left if not case.sample.anomalous and id(case) not in seen]
+    groups["Good parts with the highest scores"] = quiet[:SHOWN_NORMAL]
+    return [
+        {
+            "name": name,
+            "cases": [_shown(case) for case in group[:SHOWN_WRONG]],
+            "more": max(0, len(group) - SHOWN_WRONG),
+        }
+        for name, group in groups.items()
+        if group
+    ]
 
 
-def _shown(case: Case, threshold: float) -> dict[str, Any]:
+def _says(case: Case, verdict: str) -> bool:
+    return case.prediction.verdict == verdict
+
+
+def _shown(case: Case) -> dict[str, Any]:
     """One row of pictures: image, truth, anomaly map, prediction."""
-    image = fit(read_image(case.sample.image), *case.mask.shape)
+    whole = read_image(case.sample.image)
+    image = fit(whole, *case.mask.shape)
     return {
         "name": case.sample.image.name,
         "type": case.sample.defect_type,
         "score": case.score,
         "f1": case.f1,
         "verdict": case.prediction.verdict,
-        **row_of_pictures(image, case.mask, case.anomaly_map, threshold, case.prediction.mask),
+        "doubt": case.prediction.doubt,
+        "aspect": round(whole.shape[2] / whole.shape[1], 4),
+        **row_of_pictures(image, case.mask, case.anomaly_map, case.prediction.mask),
     }

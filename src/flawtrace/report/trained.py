@@ -31,6 +31,7 @@ def trained_part(run: Path) -> dict[str, Any]:
         "facts": dict(_facts(settings, summary)),
         "versions": summary.get("versions", {}),
         "labelled": labelled,
+        "labels": Counter(map(str, summary.get("defect_types", []))),
         "validation": summary.get("validation", {}),
         "warnings": summary.get("warnings", []),
         "suspects": _suspects(run / PICTURES_NAME, summary),
@@ -123,9 +124,10 @@ def _suspects(path: Path, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "name": suspect["name"],
+            "path": str(Path(suspect.get("file", "")).parent),
             "type": suspect["type"],
             "score": suspect["score"],
-            **row_of_pictures(picture.float() / 255, mask, anomaly_map.float(), threshold),
+            **row_of_pictures(picture.float() / 255, mask, anomaly_map.float(), anomaly_map >= threshold),
         }
         for suspect, picture, anomaly_map, mask in known
     ]

@@ -1,13 +1,13 @@
 """The verbs: one public function per command, for programs as well as for the command line."""
 
 from flawtrace.verbs.comparing import benchmark
-from flawtrace.verbs.deciding import Choice, decide
+from flawtrace.verbs.deciding import Decision, decide
 from flawtrace.verbs.helping import doctor
 from flawtrace.verbs.making import demo, evaluate, inspect, train
 from flawtrace.verbs.using import Row, bench, export, predict
 
 __all__ = [
-    "Choice",
+    "Decision",
     "Row",
     "bench",
     "benchmark",

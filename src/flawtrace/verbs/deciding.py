@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -11,43 +11,22 @@ from flawtrace.data import images_in
 from flawtrace.detector import (
     FILE_NAME,
     AnyDetector,
+    Choice,
     Detector,
-    Errors,
     NothingToDecideByError,
     decisive,
     doubtful,
     limited,
     rewrite,
+    trade_off,
 )
 from flawtrace.ground.errors import SettingsError
+from flawtrace.ground.files import write_bytes
 from flawtrace.pictures.images import read_image
+from flawtrace.report import plots
 from flawtrace.verbs.loading import any_detector
 
 Scores: TypeAlias = Float[np.ndarray, " _"]
-
-STEPS = 9
-"""Thresholds in the table, beside the one that is stored."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One threshold, and what it does to the images by which it is chosen."""
-
-    threshold: float
-    unsure_from: float
-    false_alarms: Errors
-    misses: Errors
-    unsure: int
-    """Of both kinds of images."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "threshold": self.threshold,
-            "unsure_from": self.unsure_from,
-            "false_alarms": self.false_alarms.to_json(),
-            "misses": self.misses.to_json(),
-            "unsure": self.unsure,
-        }
 
 
 @dataclass(frozen=True)
@@ -70,6 +49,7 @@ def decide(
     max_misses: float | None = None,
     threshold: float | None = None,
     images: Path | str | None = None,
+    plot: Path | str | None = None,
     device: str = "cpu",
 ) -> Decision:
     """Show what other thresholds would do to held-out images, and store one if it is asked for.
@@ -77,7 +57,8 @@ def decide(
     The images are those that training held out: defect images, and normal ones scored by predictors that had
     not seen them. `images`, normal images of another day (a folder or a file), takes the place of the latter.
     With a limit on false alarms or misses, or a `threshold`, all in [0, 1], the detector's file is rewritten,
-    an exported one as well; with `images` alone too, by the fewest errors.
+    an exported one as well; with `images` alone too, by the fewest errors. `plot` is an SVG file to be
+    written: both rates over all thresholds, with their intervals.
 
     Raises:
         NothingToDecideByError: the detector keeps no scores of held-out images, or `images` holds none.
@@ -92,19 +73,20 @@ def decide(
         raise NothingToDecideByError(Path(run))
     anomalous = np.array(known["anomalous"])
     normal = np.array(known["normal"]) if images is None else _scores(detector, Path(images))
-    before = _choice(detector.thresholds.defect, detector.thresholds.unsure, normal, anomalous)
+    before = Choice.at(detector.thresholds.defect, detector.thresholds.unsure, normal, anomalous)
     chosen = None
     if given or images is not None:
         limits = {name: value for name, value in given.items() if name != "threshold"}
         defect = threshold
         if defect is None:
             defect = limited(decisive(normal, anomalous), normal, anomalous, **limits)
-        chosen = _choice(defect, doubtful(normal, defect), normal, anomalous)
+        chosen = Choice.at(defect, doubtful(normal, defect), normal, anomalous)
         _store(detector, chosen, Path(run))
-    steps = np.quantile(np.concatenate([normal, anomalous]), np.linspace(0.05, 0.95, STEPS))
-    ladder = sorted({round(float(step), 4) for step in steps})
-    choices = (_choice(step, doubtful(normal, step), normal, anomalous) for step in ladder)
-    return Decision(tuple(choices), before, chosen, "held out by training" if images is None else str(images))
+    if plot is not None:
+        now = chosen or before
+        write_bytes(Path(plot), plots.drawn_trade_off(normal, anomalous, now.threshold, now.unsure_from))
+    choices = trade_off(normal, anomalous)
+    return Decision(choices, before, chosen, "held out by training" if images is None else str(images))
 
 
 def _refuse(given: dict[str, float]) -> None:
@@ -122,16 +104,6 @@ def _scores(detector: AnyDetector, images: Path) -> Scores:
     if not files:
         raise NothingToDecideByError(images)
     return np.array([detector.predict(read_image(file)).score for file in files])
-
-
-def _choice(defect: float, unsure: float, normal: Scores, anomalous: Scores) -> Choice:
-    return Choice(
-        defect,
-        unsure,
-        Errors(int((normal >= defect).sum()), len(normal)),
-        Errors(int((anomalous < unsure).sum()), len(anomalous)),
-        sum(int(((scores >= unsure) & (scores < defect)).sum()) for scores in (normal, anomalous)),
-    )
 
 
 def _store(detector: AnyDetector, chosen: Choice, run: Path) -> None:
