@@ -154,7 +154,7 @@ def operating_point(evaluation: Evaluation) -> OperatingPoint:
 
 
 def _groups(cases: Sequence[Case]) -> list[dict[str, Any]]:
-    """The cases to look at, each once: wrong and unsure verdicts, then of each type best and worst outline."""
+    """The cases to look at, each once: wrong and unsure verdicts, then the extremes of each type."""
     left = sorted(cases, key=lambda case: case.score, reverse=True)
     missed = [case for case in left if case.sample.anomalous and _says(case, "OK")]
     groups: dict[str, list[Case]] = {
