@@ -27,7 +27,7 @@ policy learns to stand on defects alone, and the predictor forgets what is norma
 images, on normal images and over pasted defects.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from picking import Picker
@@ -117,7 +117,7 @@ class Walking:
         self.walkers = Walkers(colour, static_maps(colour, last_errors), geometry)
         self.rng = generator(derive(config.seed, 8))
         self.kind = kind
-        name = "learned" if kind in ("hardness", "progress", "taught") else kind
+        name: Any = "learned" if kind in ("hardness", "progress", "taught") else kind
         self.sampler = sampler.build(
             name, 2 * self.side, config.policy, derive(config.seed, 9), torch.device("cpu")
         )

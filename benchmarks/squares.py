@@ -93,10 +93,10 @@ def measure(stage: Stage, kind: str) -> dict[str, Any]:
     shares = [step(fit, chooser, index, config) for index in range(config.predictor.steps)]
     network = fit.finish(stage.learnt)
     seconds = time.process_time() - started
-    held_out, judge = judged([network], stage.exam, stage.reader, config.score)
+    held_out, judge, calibration = judged([network], stage.exam, stage.reader, config.score)
     numbers = chosen(held_out, config)
     facts = Facts(numbers.outline, {}, (), "", {}, decision=numbers.beside_outline)
-    detector = Detector(config, facts, stage.reader, [network], judge)
+    detector = Detector(config, facts, stage.reader, [network], judge=judge, calibration=calibration)
     predictions, _ = looked(detector, stage.desk.trial.split.test)
     quarters = torch.tensor(shares).chunk(4)
     answer = answered(predictions, numbers, validation(held_out, numbers))

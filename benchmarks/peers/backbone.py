@@ -31,7 +31,8 @@ def without_download() -> Iterator[None]:
     create = timm.create_model
 
     def untrained(name: str, **settings: Any) -> nn.Module:
-        return create(name, **{**settings, "pretrained": False})
+        network: nn.Module = create(name, **{**settings, "pretrained": False})
+        return network
 
     with mock.patch.object(timm, "create_model", untrained):
         yield

@@ -6,6 +6,8 @@ Networks are built and not trained, which changes none of these. `latency.py` co
 depends on what they have seen. Multiply-adds are half the operations that torch counts.
 """
 
+from types import ModuleType
+
 import reconstruction
 import supersimplenet
 import torch
@@ -16,7 +18,7 @@ from torch import Tensor
 from flawtrace.method.encoder import Features
 
 
-def states() -> dict[str, tuple[object, dict[str, Tensor]]]:
+def states() -> dict[str, tuple[ModuleType, dict[str, Tensor]]]:
     """By name: the module of a method, and what its `fit` would return."""
     colours = torch.zeros(1, 3, 1, 1)
     encoder = Features()

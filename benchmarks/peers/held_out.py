@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from examples import Examples, Split
 
-from flawtrace.measures.metrics import summary
+from flawtrace.measures.metrics import Decided, summary
 from flawtrace.training.fitting import folds
 
 FOLDS = 3
@@ -67,8 +67,10 @@ def scores(peer: ModuleType, state: dict[str, Any], held: Examples, num_defectiv
         answers = [predict(images) for images in torch.split(held.labelled, 8)]
     maps = torch.cat([found for found, _ in answers])
     images = maps.amax(dim=(1, 2)) if answers[0][1] is None else torch.cat([valued for _, valued in answers])
-    found = summary(maps.numpy(), held.masks.numpy(), images.numpy(), threshold=0.5)
-    return {"defective": num_defective, **{name: round(value, 3) for name, value in found.items()}}
+    decided = Decided.at(maps.numpy(), images.numpy(), 0.5)
+    found = summary(maps.numpy(), held.masks.numpy(), images.numpy(), decided)
+    known = {name: round(value, 3) for name, value in found.items() if value is not None}
+    return {"defective": num_defective, **known}
 
 
 def parsed(setting: str) -> tuple[str, Any]:

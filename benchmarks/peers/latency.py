@@ -64,7 +64,7 @@ def macs(predict: Callable[[torch.Tensor], Any], image: torch.Tensor) -> float:
     """Million per image."""
     with FlopCounterMode(display=False) as counter:
         predict(image)
-    return counter.get_total_flops() / 2e6
+    return float(counter.get_total_flops()) / 2e6
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 """PaDiM (Defard et al. 2020, arXiv 2011.08785), anomalib's torch model: a Gaussian per place."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from anomalib.models.image.padim.torch_model import PadimModel
@@ -16,7 +17,7 @@ __all__ = ["LABELS", "PACKAGES", "SETTINGS", "fit", "restore"]
 LABELS = False
 LAYERS = ["blocks.1", "blocks.2", "blocks.4"]
 NUM_FEATURES = 100
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "backbone": NAME,
     "normalisation": NORMALISATION,
     "layers": LAYERS,

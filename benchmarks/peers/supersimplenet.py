@@ -7,6 +7,7 @@ Lightning module. The classifying branch is left out, and an image's score is it
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from anomalib.models.image.supersimplenet.loss import SSNLoss
@@ -20,18 +21,21 @@ from torch.nn import functional as F
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import MultiStepLR
 
+from flawtrace.ground.groups import VariationConfig
 from flawtrace.ground.learner import derive, generator, seeded
 from flawtrace.ground.shapes import Canvases, ErrorMaps, Images, Masks
 from flawtrace.pictures.augmentation import augment
+from flawtrace.pictures.variation import settled
 
 PACKAGES = (*BACKBONE_PACKAGES, "kornia")
 LABELS = True
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "backbone": NAME,
     "normalisation": NORMALISATION,
     "layers": ["blocks.2", "blocks.4"],
     "branches": ["segmentation"],
     "copies": 6,
+    "varied": "as normal images are measured to vary",
     "perlin_threshold": 0.2,
     "noise_std": 0.4,
     "places_side": 32,
@@ -100,8 +104,9 @@ def _features(
     model: SupersimplenetModel, examples: Examples
 ) -> tuple[Canvases, Canvases, Bool[Tensor, "b cells cells"]]:
     """Of normal images, and of labelled ones with their copies, in half precision; and the masks of these."""
-    seed = derive(examples.seed, 6)
-    copies, copied_masks = augment(examples.labelled, examples.masks, SETTINGS["copies"], seed)
+    rng = generator(derive(examples.seed, 6))
+    variation = settled(VariationConfig(), examples.normal)
+    copies, copied_masks = augment(examples.labelled, examples.masks, SETTINGS["copies"], variation, rng)
     normal, labelled = (_extracted(model, images) for images in (examples.normal, examples.labelled))
     labelled = torch.cat([labelled, _extracted(model, copies)])
     masks: Masks = torch.cat([examples.masks, copied_masks])

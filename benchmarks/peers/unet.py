@@ -1,9 +1,11 @@
 """A supervised U-Net (Ronneberger et al. 2015, arXiv 1505.04597), MONAI's BasicUNet, trained from scratch.
 
-Labels, copies, loss, optimizer and learning-rate curve are those of flawtrace's own predictors.
+Labels, copies, the ways in which they are turned, loss, optimizer and learning-rate curve are those of
+flawtrace's own predictors.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from examples import SIDE, Examples
@@ -12,20 +14,23 @@ from monai.networks.nets import BasicUNet
 from torch import Generator, Tensor
 from torch.optim import AdamW
 
+from flawtrace.ground.groups import VariationConfig
 from flawtrace.ground.learner import Learner, derive, generator, seeded
 from flawtrace.ground.shapes import ErrorMaps, Images, Masks, Points
 from flawtrace.method.patches import clamp, crop, random_centers
 from flawtrace.method.predictor import prediction_loss
 from flawtrace.pictures.augmentation import augment
 from flawtrace.pictures.turns import turned
+from flawtrace.pictures.variation import settled
 from flawtrace.training.fitting import one_cycle
 
 PACKAGES = ("monai", "kornia")
 LABELS = True
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "features": [8, 16, 32, 64, 64, 8],
     "norm": "batch",
     "copies": 6,
+    "varied": "as normal images are measured to vary",
     "crop": 128,
     "batch": 8,
     "normal_share": 0.25,
@@ -42,7 +47,9 @@ others lie anywhere in labelled images and their copies."""
 def fit(examples: Examples) -> dict[str, Tensor]:
     rng = generator(derive(examples.seed, 1))
     mean, std = _statistics(examples.normal)
-    images, masks = _with_copies(examples)
+    variation = settled(VariationConfig(), examples.normal)
+    images, masks = _with_copies(examples, variation)
+    ways = variation.ways or (0,)
     planes = torch.cat([(images - mean) / std, masks[:, None]], dim=1)
     normal = torch.cat([(examples.normal - mean) / std, torch.zeros_like(examples.normal[:, :1])], dim=1)
     with seeded(derive(examples.seed, 2)):
@@ -53,7 +60,8 @@ def fit(examples: Examples) -> dict[str, Tensor]:
     defective = masks.flatten(1).any(dim=1).nonzero()[:, 0]  # a copy can have lost its defect over the edge
     for step in range(SETTINGS["steps"]):
         learner.set_lr(one_cycle(SETTINGS["lr"], step / SETTINGS["steps"]))
-        crops = turned(_crops(planes, defective, normal, rng), int(torch.randint(8, (), generator=rng)))
+        way = ways[int(torch.randint(len(ways), (), generator=rng))]
+        crops = turned(_crops(planes, defective, normal, rng), way)
         logits = learner.network(crops[:, :3])[:, 0]
         loss = learner.step(prediction_loss(logits, crops[:, 3], dice_weight=SETTINGS["dice_weight"]))
         if step % 50 == 49:
@@ -83,10 +91,10 @@ def _statistics(images: Images) -> tuple[Tensor, Tensor]:
     return mean[:, None, None], std[:, None, None].clamp_min(1e-3)
 
 
-def _with_copies(examples: Examples) -> tuple[Images, Masks]:
+def _with_copies(examples: Examples, variation: VariationConfig) -> tuple[Images, Masks]:
     """The labelled images and their random copies, made as flawtrace makes its own."""
-    seed = derive(examples.seed, 6)
-    copies, masks = augment(examples.labelled, examples.masks, SETTINGS["copies"], seed)
+    rng = generator(derive(examples.seed, 6))
+    copies, masks = augment(examples.labelled, examples.masks, SETTINGS["copies"], variation, rng)
     return torch.cat([examples.labelled, copies]), torch.cat([examples.masks, masks])
 
 
