@@ -25,7 +25,8 @@ SQUARE = np.ones((1, 3, 3), dtype=bool)
 def widened(masks: Masks, pixels: int) -> Masks:
     """`masks` grown by so many pixels to every side; below 0 shrunk."""
     if pixels < 0:
-        return np.logical_not(widened(~masks, -pixels))
+        shrunk: Masks = np.logical_not(widened(~masks, -pixels))
+        return shrunk
     grown: Masks = ndimage.binary_dilation(masks, SQUARE, pixels) if pixels else masks
     return grown
 

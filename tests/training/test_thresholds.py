@@ -1,5 +1,7 @@
 """The numbers of a decision: chosen where errors are fewest, moved by limits, defined for few images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 from flawtrace.detector.choosing import BAND, decisive, doubtful, limited
 from flawtrace.detector.decision import Thresholds
 from flawtrace.ground.config import Config
+from flawtrace.measures.metrics import pixel_f1, pixel_f1_max
 from flawtrace.training.judging import HeldOut
-from flawtrace.training.thresholds import alarms_of, chosen, misses_of, outlining, validation
+from flawtrace.training.thresholds import alarms_of, chosen, half_of_best, misses_of, validation
 
 scores = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=30).map(np.array)
 
@@ -65,12 +68,33 @@ def spots(*values: float) -> tuple[np.ndarray, np.ndarray]:
     return maps, masks
 
 
-def test_an_outline_begins_below_its_peak_and_weak_regions_are_left_out() -> None:
-    maps, masks = spots(0.9, 0.8, 0.3, 0.3, 0.3)
-    maps[:2, 4:8, 8:12] = 0.3  # the weaker half of each defect
-    masks[:2, 4:8, 8:12] = True
-    outline, peak = outlining(maps, masks, missed=0)
-    assert outline < 0.31 < peak <= 0.8
+@given(seed=st.integers(0, 999), sharpness=st.floats(0.5, 4.0))
+def test_on_calibrated_maps_half_of_the_best_f1_is_nearly_the_best_threshold(
+    seed: int, sharpness: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    maps = (rng.random((8, 32, 32)) ** sharpness).astype(np.float32)
+    masks = rng.random(maps.shape) < maps
+    outline = half_of_best(maps, masks, shown=np.ones(8, bool))
+    best = pixel_f1_max(maps, masks)
+    found = pixel_f1(maps, masks, outline)
+    assert best is not None
+    assert found is not None
+    assert found > 0.97 * best
+
+
+def test_what_is_not_shown_is_missed() -> None:
+    maps, masks = spots(0.9, 0.9)
+    assert half_of_best(maps, masks, shown=np.array([True, True])) == pytest.approx(0.5)
+    assert half_of_best(maps, masks, shown=np.array([True, False])) == pytest.approx(1 / 3)
+
+
+def test_a_judges_score_decides_at_even_odds_and_a_maximum_where_errors_are_fewest() -> None:
+    some = held_out(normal=[0.05, 0.1, 0.1, 0.15], anomalous=[0.3, 0.35, 0.9])
+    assert chosen(some, Config()).defect == pytest.approx(0.225)
+    assert chosen(replace(some, judged=True), Config()).defect == 0.5
+    limited_to = Config(max_misses=0.0)
+    assert chosen(replace(some, judged=True), limited_to).defect <= 0.301
 
 
 def held_out(normal: list[float], anomalous: list[float]) -> HeldOut:

@@ -29,6 +29,8 @@ class HeldOut:
     scores: PerImage
     as_taken: Bool[Tensor, " b"]
     """False for normal images that were made to look as another day's camera might take them."""
+    judged: bool = False
+    """Whether the scores are a judge's, and not the maxima of the maps."""
 
     @property
     def anomalous(self) -> Bool[Tensor, " b"]:
@@ -73,7 +75,7 @@ def judged(
     if score == "maximum" or anomalous.all():
         return held_out, judge, calibration
     judge.fit(pieces[~anomalous], pieces[anomalous])
-    return replace(held_out, scores=judge(pieces)), judge, calibration
+    return replace(held_out, scores=judge(pieces), judged=True), judge, calibration
 
 
 def _seen(

@@ -1,61 +1,52 @@
 """The numbers of a detector's decision, chosen on images that the judging predictors never saw."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
-from skimage.measure import label
+from jaxtyping import Bool, Int
 
 from flawtrace.detector import VERDICTS, Errors, Thresholds, decisive, doubtful, limited, marked
 from flawtrace.ground.config import Config
-from flawtrace.measures.metrics import DEFECT, OK, Decided, Maps, Masks, summary
+from flawtrace.measures.metrics import DEFECT, OK, Decided, Maps, Masks, pixel_f1_max, summary
 from flawtrace.training.judging import HeldOut
 
 VALIDATION = ("pixel_f1_max", "pixel_f1", "pixel_auroc", "pixel_ap", "pixel_aupro", "image_auroc", "image_f1")
 """Scores on held-out images that a detector keeps."""
-SPARED = 0.02
-"""Share of the best F1 that a lower peak may cost. The detector averages its members, and a mean peaks lower
-than the single members by which the peak is chosen; whether an image shows a defect is the score's matter."""
-OUTLINES = 24
-"""Candidates for the outline's threshold: quantiles of the values of defective pixels."""
+EVEN_ODDS = 0.5
+"""Of a judge's score; and the calibrated probability that a region has to reach somewhere, to count."""
 
 
 def chosen(held_out: HeldOut, config: Config) -> Thresholds:
     """Where an outline begins, which regions count, and from which score an image is UNSURE or DEFECT.
 
-    Normal images of other days have a say in where errors are fewest, and none in the rates.
+    A judge's score is a probability, so that DEFECT begins at even odds; a threshold that was fitted to the
+    few scores of held-out defects would make more errors on others. Where the maximum of the map is the
+    score, DEFECT begins where errors are fewest. Normal images of other days have no say in the rates.
     """
     anomalous = held_out.anomalous.numpy()
     scores = held_out.scores.double().numpy()
     as_taken = ~anomalous & held_out.as_taken.numpy()
     defect = limited(
-        decisive(scores[~anomalous], scores[anomalous]),
+        EVEN_ODDS if held_out.judged else decisive(scores[~anomalous], scores[anomalous]),
         scores[as_taken],
         scores[anomalous],
         config.max_false_alarms,
         config.max_misses,
     )
     unsure = doubtful(scores[as_taken], defect)
-    shown = scores >= unsure
-    maps, masks = held_out.maps.numpy()[shown], held_out.masks.numpy()[shown]
-    outline, peak = outlining(maps, masks, missed=int(held_out.masks.numpy()[~shown].sum()))
-    return Thresholds(outline, peak, defect, unsure)
+    outline = half_of_best(held_out.maps.numpy(), held_out.masks.numpy(), shown=scores >= unsure)
+    return Thresholds(outline, EVEN_ODDS, defect, unsure)
 
 
-def outlining(maps: Maps, masks: Masks, missed: int) -> tuple[float, float]:
-    """Outline and peak with the best F1 of pixels, regions that do not reach the peak left out.
+def half_of_best(maps: Maps, masks: Masks, shown: Bool[np.ndarray, " n"]) -> float:
+    """Half of the best F1 of pixels, those of images that are not `shown` being missed.
 
-    `missed` are defective pixels of images on which nothing is shown.
+    That is where F1 is best on average if the map is calibrated (Lipton et al. 2014, arXiv 1402.1892). The
+    threshold at which a few labels reach their best F1 is worse on others: where their curve is flat, chance
+    chooses it.
     """
-    values = maps[masks]
-    candidates = np.unique(np.quantile(values, np.linspace(0.02, 0.9, OUTLINES))) if len(values) else [0.5]
-    best = (-1.0, 0.5, 0.5)
-    for outline in candidates:
-        found = _Regions.of(maps, masks, float(outline))
-        best = max(best, (*found.best(int(masks.sum()) + missed), float(outline))[:3], key=lambda b: b[0])
-    return best[2], best[1]
+    best = pixel_f1_max(np.where(shown[:, None, None], maps, np.float32(0)), masks)
+    return EVEN_ODDS if best is None else best / 2
 
 
 def validation(held_out: HeldOut, thresholds: Thresholds) -> dict[str, float]:
@@ -93,41 +84,3 @@ def verdicts_of(held_out: HeldOut, thresholds: Thresholds) -> Int[np.ndarray, " 
     scores = held_out.scores.double().numpy()
     verdicts: Int[np.ndarray, " n"] = np.digitize(scores, [thresholds.unsure, thresholds.defect])
     return verdicts
-
-
-@dataclass(frozen=True)
-class _Regions:
-    """Regions of all images at one outline, highest peak first."""
-
-    peaks: Float[np.ndarray, " r"]
-    areas: Float[np.ndarray, " r"]
-    true: Float[np.ndarray, " r"]
-    """Defective pixels."""
-
-    @classmethod
-    def of(cls, maps: Maps, masks: Masks, outline: float) -> "_Regions":
-        rows = np.concatenate([np.zeros((0, 3)), *_rows(maps, masks, outline)])
-        rows = rows[np.argsort(-rows[:, 0], kind="stable")]
-        return cls(rows[:, 0], rows[:, 1], rows[:, 2])
-
-    def best(self, num_defective: int) -> tuple[float, float]:
-        """The best F1, and the least peak that leaves nearly as much of it: between two regions' peaks."""
-        if not len(self.peaks):
-            return -1.0, 0.5
-        f1 = 2 * self.true.cumsum() / (self.areas.cumsum() + num_defective)
-        last = int(np.flatnonzero(f1 >= (1 - SPARED) * f1.max())[-1])
-        following = self.peaks[last + 1] if last + 1 < len(self.peaks) else self.peaks[last]
-        return float(f1.max()), float((self.peaks[last] + following) / 2)
-
-
-def _rows(maps: Maps, masks: Masks, outline: float) -> Iterator[Float[np.ndarray, "r 3"]]:
-    """Peak, area and defective pixels of each region of each image."""
-    for anomaly_map, mask in zip(maps, masks, strict=True):
-        labels = label(anomaly_map >= outline, connectivity=2)
-        count = int(labels.max())
-        if not count:
-            continue
-        peaks = np.zeros(count + 1)
-        np.maximum.at(peaks, labels.ravel(), anomaly_map.ravel())
-        areas, true = (np.bincount(part, minlength=count + 1) for part in (labels.ravel(), labels[mask]))
-        yield np.stack([peaks, areas, true], axis=1)[1:]
