@@ -33,7 +33,8 @@ def widened(masks: Masks, pixels: int) -> Masks:
 
 def away_from_edges(masks: Masks, pixels: int) -> Masks:
     """What lies further than so many pixels from any edge, on either side."""
-    return ~(widened(masks, pixels) & ~widened(masks, -pixels))
+    inside: Masks = ~(widened(masks, pixels) & ~widened(masks, -pixels))
+    return inside
 
 
 def best_f1(maps: Maps, masks: Masks, kept: Masks) -> float | None:
