@@ -142,8 +142,12 @@ def test_an_unreadable_image_is_reported_and_the_others_go_on(
 def test_a_script_can_ask_for_an_exit_code(
     run: Path, category: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """3 where an image is not OK."""
     code, out, _ = call(["predict", run, category / "test/hole", "--exit-code"], capsys)
-    assert code == (3 if "DEFECT" in out else 0)
+    assert code == (3 if "DEFECT" in out or "UNSURE" in out else 0)
+    code, out, _ = call(["predict", run, category / "test/hole", "--exit-code", "--threshold", 0], capsys)
+    assert "DEFECT" in out
+    assert code == 3
 
 
 def test_predict_without_images_says_what_to_give(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
