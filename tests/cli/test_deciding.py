@@ -80,6 +80,14 @@ def test_a_detector_without_held_out_scores_says_so(copy: Path) -> None:
         verbs.decide(copy)
 
 
+def test_the_trade_off_is_drawn(copy: Path, tmp_path: Path) -> None:
+    verbs.decide(copy, plot=tmp_path / "trade-off.svg")
+    drawn = (tmp_path / "trade-off.svg").read_text()
+    assert "<svg" in drawn
+    for words in ("good parts called DEFECT", "defects below", "DEFECT from"):
+        assert words in drawn
+
+
 def test_the_command_prints_a_table_or_json(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, expected in (
         (["decide", str(copy)], "Nothing was changed."),

@@ -27,6 +27,7 @@ from flawtrace.measures.metrics import (
     pixel_f1,
     pixel_f1_max,
     precision_recall_points,
+    reliability,
     roc_points,
     summary,
     verdict_rates,
@@ -353,3 +354,21 @@ def test_a_thinned_curve_is_short_and_keeps_its_ends() -> None:
         assert points is not None
         assert 10 < len(points) <= 50
         assert_allclose(points[[0, -1]], [start, end])
+
+
+def test_on_maps_that_are_probabilities_reliability_is_the_diagonal() -> None:
+    rng = np.random.default_rng(0)
+    maps = rng.random((6, 64, 64)).astype(np.float32)
+    masks = rng.random(maps.shape) < maps
+    points = reliability(maps, masks)
+    assert len(points) == 10
+    assert np.allclose(points[:, 0], points[:, 1], atol=0.03)
+
+
+def test_reliability_does_not_depend_on_how_many_normal_images_there_are() -> None:
+    maps = np.full((2, 8, 8), 0.55, np.float32)
+    masks = np.zeros((2, 8, 8), bool)
+    masks[0] = True
+    many = reliability(maps[[0, 1, 1, 1]], masks[[0, 1, 1, 1]])
+    assert np.allclose(many, [[0.55, 0.5]])
+    assert np.allclose(many, reliability(maps, masks))

@@ -10,15 +10,7 @@ from flawtrace.data import Sample, evenly
 from flawtrace.detector import VERDICTS, Detector, Verdict
 from flawtrace.ground.learner import generator
 from flawtrace.ground.shapes import Images
-from flawtrace.pictures.disturbance import (
-    blurred,
-    compressed,
-    lit,
-    moved,
-    noisy,
-    sharpened,
-    tinted,
-)
+from flawtrace.pictures.disturbance import blurred, compressed, lit, moved, noisy, sharpened, tinted
 from flawtrace.pictures.images import fit, read_image
 
 NORMAL, ANOMALOUS = 24, 16

@@ -115,6 +115,29 @@ def pixel_f1(maps: Maps, masks: Masks, threshold: float) -> float | None:
     return mask_f1(maps >= threshold, masks)
 
 
+def reliability(maps: Maps, masks: Masks, bins: int = 10) -> Curve:
+    """Points (mean value, share that is defective) of the pixels by their value, for equal steps of it.
+
+    A calibrated map has both alike. Normal and defective images weigh the same in all, however many there are
+    of either; steps without a pixel are left out (DeGroot and Fienberg 1983).
+
+    >>> reliability(np.array([[[0.1, 0.1, 0.9, 0.9]]]), np.array([[[False, False, True, False]]])).tolist()
+    [[0.1, 0.0], [0.9, 0.5]]
+    """
+    anomalous = masks.any(axis=(1, 2))
+    points = []
+    weights = 1 / np.where(anomalous, max(1, anomalous.sum()), max(1, (~anomalous).sum()))
+    steps = np.clip((maps * bins).astype(int), 0, bins - 1)
+    for step in range(bins):
+        where = steps == step
+        per_image = weights @ where.sum(axis=(1, 2))
+        if per_image:
+            value = weights @ np.where(where, maps, 0).sum(axis=(1, 2), dtype=float)
+            defective = weights @ (where & masks).sum(axis=(1, 2))
+            points.append((value / per_image, defective / per_image))
+    return np.array(points)
+
+
 def mask_f1(predicted: Masks, masks: Masks) -> float | None:
     """F1 of marked pixels, pooled over all images; `None` for one class only."""
     if masks.all() or not masks.any():

@@ -96,6 +96,18 @@ def precision_recall(curve: Curve, point: OperatingPoint) -> str:
 
 
 @styled
+def reliability(curve: Curve, outline: float) -> str:
+    axes = new_axes(4.7, 3.2)
+    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=":", label="as it should be")
+    axes.plot(curve[:, 0], curve[:, 1], color=INK, marker="o", markersize=4, label="test images")
+    axes.axvline(outline, color=FAINT, linestyle="--", label=f"outline from {outline:.3f}")
+    axes.set(xlabel="value of the map", ylabel="share that is defective")
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
+    axes.legend(loc="upper left")
+    return svg(axes)
+
+
+@styled
 def roc(curve: Curve, point: OperatingPoint) -> str:
     axes = new_axes(4.7, 3.2)
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=":", label="guessing")

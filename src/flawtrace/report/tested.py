@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from flawtrace.detector import Errors, announced_text, trade_off
 from flawtrace.measures import Case, Evaluation
+from flawtrace.measures.metrics import Curve, reliability
 from flawtrace.pictures.images import fit, read_image
 from flawtrace.report import pictures, plots
 from flawtrace.report.pictures import row_of_pictures
@@ -65,6 +67,7 @@ def tested_part(evaluation: Evaluation, labels: Mapping[str, int]) -> dict[str, 
         "heat_scale": pictures.heat_scale(),
         "precision_recall": None if recall is None else plots.precision_recall(recall, point),
         "roc": None if roc is None else plots.roc(roc, point),
+        "reliability": plots.reliability(_reliability(evaluation), thresholds.outline),
         "histogram": plots.score_histogram(scores[0].tolist(), scores[1].tolist(), thresholds),
         "trade_off": plots.trade_off(scores[0], scores[1], thresholds.defect, thresholds.unsure),
         "choices": trade_off(scores[0], scores[1]),
@@ -135,6 +138,14 @@ def _interval(errors: Errors) -> str:
     """
     low, high = errors.interval
     return f"{100 * low:.0f} to {100 * high:.0f} %"
+
+
+def _reliability(evaluation: Evaluation) -> Curve:
+    maps, masks = (
+        torch.stack([getattr(case, name) for case in evaluation.cases]).numpy()
+        for name in ("anomaly_map", "mask")
+    )
+    return reliability(maps, masks)
 
 
 def operating_point(evaluation: Evaluation) -> OperatingPoint:
