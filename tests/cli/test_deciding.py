@@ -84,7 +84,7 @@ def test_the_trade_off_is_drawn(copy: Path, tmp_path: Path) -> None:
     verbs.decide(copy, plot=tmp_path / "trade-off.svg")
     drawn = (tmp_path / "trade-off.svg").read_text()
     assert "<svg" in drawn
-    for words in ("good parts called DEFECT", "defects below", "DEFECT from"):
+    for words in ("false alarms", "defects below", "DEFECT from"):
         assert words in drawn
 
 

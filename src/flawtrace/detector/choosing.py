@@ -13,8 +13,8 @@ Others: TypeAlias = Float[np.ndarray, " m"]
 BAND = 0.03
 """Share of the normal images that are UNSURE at most, beside those that are DEFECT."""
 
-STEPS = 9
-"""Thresholds of a trade-off."""
+STEPS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+"""Thresholds of a trade-off: scores are probabilities."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,8 @@ class Choice:
 
 
 def trade_off(normal: Scores, anomalous: Others) -> tuple[Choice, ...]:
-    """What could be chosen, from few misses to few false alarms; each threshold once."""
-    steps = np.quantile(np.concatenate([normal, anomalous]), np.linspace(0.05, 0.95, STEPS))
-    ladder = sorted({round(float(step), 4) for step in steps})
-    return tuple(Choice.at(step, doubtful(normal, step), normal, anomalous) for step in ladder)
+    """What could be chosen, from few misses to few false alarms."""
+    return tuple(Choice.at(step, doubtful(normal, step), normal, anomalous) for step in STEPS)
 
 
 def decisive(normal: Scores, anomalous: Others) -> float:

@@ -33,7 +33,8 @@ def write_report(run: Path, evaluation: Evaluation | None = None) -> Path:
     """
     trained = trained_part(run)
     page = template("report.html.jinja").render(
-        title=run.resolve().name,
+        title=trained["product"] or run.resolve().name,
+        run=run.resolve().name,
         today=date.today(),
         tested=tested_part(evaluation, trained["labels"]) if evaluation else None,
         colours={name: getattr(style, name) for name in ("NORMAL", "DEFECTIVE", "PREDICTED", "INK")},

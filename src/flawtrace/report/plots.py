@@ -154,7 +154,7 @@ def _trade_off(normal: Scores, anomalous: Scores, defect: float, unsure: float) 
     axes = new_axes(9.6, 3.2)
     steps = np.unique(np.concatenate([np.linspace(0, 1, 101), normal, anomalous]))
     for wrong, total, colour, dashes, name in [
-        ([(normal >= step).sum() for step in steps], len(normal), NORMAL, "-", "good parts called DEFECT"),
+        ([(normal >= step).sum() for step in steps], len(normal), NORMAL, "-", "false alarms"),
         ([(anomalous < step).sum() for step in steps], len(anomalous), DEFECTIVE, "--", "defects below"),
     ]:
         if not total:
@@ -162,7 +162,7 @@ def _trade_off(normal: Scores, anomalous: Scores, defect: float, unsure: float) 
         errors = [Errors(int(count), total) for count in wrong]
         low, high = np.array([one.interval for one in errors]).T
         axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
-        axes.plot(steps, np.array(wrong) / total, dashes, color=colour, label=f"{name} ({total} images)")
+        axes.plot(steps, np.array(wrong) / total, dashes, color=colour, label=f"{name} (of {total})")
     _thresholds(axes, defect, unsure)
     axes.set(xlabel="score from which an image is DEFECT", ylabel="share of images", ylim=(-0.02, 1.02))
     _legend_above(axes, 4)

@@ -28,6 +28,7 @@ def trained_part(run: Path) -> dict[str, Any]:
     settings, summary = read_json(run / SETTINGS_NAME), read_json(run / SUMMARY_NAME)
     labelled = summary.get("labelled", [])
     return {
+        "product": _product(summary.get("labelled_files", [])),
         "facts": dict(_facts(settings, summary)),
         "versions": summary.get("versions", {}),
         "labelled": labelled,
@@ -67,6 +68,17 @@ def _facts(settings: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[
     if "seed" in settings:
         yield "Seed", str(settings["seed"])
     yield from _costs(summary)
+
+
+def _product(files: Sequence[str]) -> str | None:
+    """The folder of the data set, by where its labelled images lie.
+
+    >>> _product(["/data/bottle/test/crack/001.png"]), _product(["/somewhere/else.png"])
+    ('bottle', None)
+    """
+    parts = Path(files[0]).parts if files else ()
+    places = [place for place, name in enumerate(parts) if place and name in ("test", "defects")]
+    return parts[places[-1] - 1] if places else None
 
 
 def _of_images(summary: Mapping[str, Any]) -> str:
