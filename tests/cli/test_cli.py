@@ -70,7 +70,17 @@ def test_inspect_exits_with_1_where_training_would_stop(
 def test_evaluate_prints_json(run: Path, category: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(["evaluate", run, category, "--json"], capsys)
     assert code == 0
-    assert 0 <= json.loads(out)["metrics"]["pixel_auroc"] <= 1
+    found = json.loads(out)
+    assert 0 <= found["metrics"]["pixel_auroc"] <= 1
+    assert found["misses"]["images"] == found["num_anomalous"]
+
+
+def test_evaluate_tells_both_kinds_of_errors(
+    run: Path, category: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = " ".join(call(["evaluate", run, category], capsys)[1].split())
+    assert "of 6 defect images are OK; that is compatible with" in out
+    assert "False alarms:" in out
 
 
 def test_predict_leaves_maps_masks_overlays_and_a_table(

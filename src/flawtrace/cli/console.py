@@ -81,6 +81,12 @@ def print_evaluation(evaluation: "Evaluation") -> None:
         f"{counted(evaluation.num_normal, 'normal image')}; left out {evaluation.num_left_out} that the "
         "detector was trained on."
     )
+    missed = evaluation.misses
+    low, high = (round(1000 * bound) for bound in missed.interval)
+    out_console.print(
+        f"Misses: {missed.alarms} of {counted(missed.images, 'defect image')} are OK; "
+        f"that is compatible with {low} to {high} per 1,000 (95 %)."
+    )
     if evaluation.num_normal:
         from flawtrace.detector import announced_text  # noqa: PLC0415 (it loads torch, which is loaded by now)
 
