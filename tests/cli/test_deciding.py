@@ -42,6 +42,13 @@ def test_a_limit_is_kept_and_stored(copy: Path, limits: dict[str, float], kind: 
     assert getattr(stored.facts, kind) == getattr(chosen, kind).to_json()
 
 
+def test_a_limit_that_is_kept_anyway_leaves_even_odds(copy: Path) -> None:
+    """As in training: the threshold moves only as far as a limit asks."""
+    chosen = verbs.decide(copy, max_false_alarms=1.0).chosen
+    assert chosen is not None
+    assert chosen.threshold == 0.5
+
+
 def test_what_is_stored_decides_and_maps_stay_as_they_are(copy: Path, category: Path) -> None:
     image = category / "test/hole"
     before = list(verbs.predict(copy, [image]))

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from flawtrace import verbs
 from flawtrace.data.folders import read_category
 from flawtrace.data.splits import draw_split
 from flawtrace.detector.artefact import Detector, resized
@@ -96,9 +97,12 @@ def test_a_detector_survives_its_file(detector: Detector, tmp_path: Path) -> Non
 
 
 def test_a_detector_of_format_3_is_read_and_decides_by_its_one_threshold(
-    detector: Detector, tmp_path: Path
+    category: Path, tiny: dict[str, Any], tmp_path: Path
 ) -> None:
     """It had no memory, no judge, no calibration and no scores; its score was its map's maximum."""
+    inputs = ["profile", "canvas", "picture"]
+    verbs.train(category, tmp_path / "run", settings=tiny | {"predictor.inputs": inputs})
+    detector = Detector.load(tmp_path / "run")
     later = ("reader.memory.", "judge.", "calibration.")
     state = {name: value for name, value in detector.state_dict().items() if not name.startswith(later)}
     config = detector.config.model_dump(mode="json")
@@ -119,6 +123,8 @@ def test_a_detector_of_format_3_is_read_and_decides_by_its_one_threshold(
     assert found.score == float(found.anomaly_map.max())
     assert found.mask.equal(found.anomaly_map >= old.thresholds.outline)
     assert len({*vars(old.thresholds).values()}) == 1
+    old.save(tmp_path / "again.safetensors")
+    assert Detector.load(tmp_path / "again.safetensors").predict(image).anomaly_map.equal(found.anomaly_map)
 
 
 def test_the_header_tells_settings_versions_threshold_and_data(detector: Detector) -> None:

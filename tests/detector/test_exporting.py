@@ -138,6 +138,23 @@ def test_thresholds_of_an_exported_file_change_without_exporting_again(
     assert (masks == ((maps >= loaded.thresholds.outline) & (allowed != "OK"))).all()
 
 
+@pytest.mark.parametrize("threshold", [0.0, 0.5, 1.0])
+def test_thresholds_that_equal_each_other_or_other_constants_stay_apart(
+    run: Path, tmp_path: Path, threshold: float
+) -> None:
+    """The exporter merges constants of equal value: rewriting one of them would change the others."""
+    shutil.copytree(run, tmp_path / "run")
+    verbs.decide(tmp_path / "run", threshold=threshold)
+    file = verbs.export(tmp_path / "run", tmp_path / "decided.onnx").file
+    image = torch.rand(1, 3, 64, 64)
+    before = load(file).answer(image)
+    verbs.decide(file, threshold=0.7)
+    loaded = load(file)
+    after = loaded.answer(image)
+    assert loaded.thresholds.defect == 0.7
+    assert all(ours.equal(theirs) for ours, theirs in zip(before, after, strict=True))
+
+
 def test_an_export_of_an_earlier_version_keeps_its_thresholds_and_says_so(
     exported: Export, tmp_path: Path
 ) -> None:

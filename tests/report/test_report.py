@@ -3,6 +3,7 @@
 import json
 import re
 from contextlib import chdir
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -35,6 +36,7 @@ SUMMARY = {
     "validation": {"pixel_f1_max": 0.71, "pixel_auroc": 0.9, "pixel_ap": 0.7},
     "versions": {"flawtrace": "0.1.0"},
     "num_normal": 12,
+    "suspects": [],
     "labelled": ["a.png", "b.png"],
     "defect_types": ["scratch", "hole"],
     "profiles": {
@@ -190,7 +192,7 @@ def test_without_an_evaluation_the_scores_are_called_validation(run: Path) -> No
 
 def test_the_header_counts_what_the_stored_threshold_finds(report: Path) -> None:
     text = Page(report).text
-    assert "Defects found: 1 of 2 , missed 1. Good parts rejected: 1 of 2 ." in text
+    assert "Not to be used as it is. Defects found: 1 of 2 , missed 1. Good parts rejected: 1 of 2 ." in text
     assert "Of 100 good parts like these, about 50 would be rejected (1 to 99 %)." in text
     assert "Training estimated 1 to 132 per 1,000. So many would occur by chance in at most 25 %" in text
 
@@ -227,6 +229,26 @@ def test_a_box_says_whether_it_can_be_used_and_what_is_next(
     found = standing(evaluation_of(*good, *bad))
     assert found.colour == colour
     assert advice in found.advice
+
+
+def test_a_detector_that_is_always_unsure_is_not_called_ready() -> None:
+    cases = [case("some.png", kind, 0.5) for kind in [None, "hole"] * 10]
+    doubtful = [replace(one, prediction=replace(one.prediction, verdict="UNSURE")) for one in cases]
+    found = standing(evaluation_of(*doubtful))
+    assert found.colour == "fair"
+    assert "UNSURE" in found.advice
+
+
+def test_without_normal_images_missed_defects_still_count() -> None:
+    found = standing(evaluation_of(*(case("bad.png", "hole", 0.3) for _ in range(9))))
+    assert (found.colour, found.word) == ("poor", "Not to be used as it is.")
+
+
+def test_what_cannot_be_decided_anew_is_not_advised(run: Path) -> None:
+    settings = json.loads((run / "settings.json").read_text()) | {"score": "maximum"}
+    (run / "settings.json").write_text(json.dumps(settings))
+    evaluation = evaluation_of(case("alarm.png", None, 0.8), case("missed.png", "hole", 0.3))
+    assert "flawtrace decide" not in Page(write_report(run, evaluation)).text
 
 
 def test_cases_say_what_went_wrong(report: Path) -> None:
@@ -274,7 +296,7 @@ def test_what_was_not_stored_is_left_out(run: Path, file: str, section: str) -> 
 def test_the_summary_of_an_old_training_is_enough(run: Path) -> None:
     (run / "settings.json").write_text("{}")
     (run / "training.json").write_text("{}")
-    assert Page(write_report(run)).sections == ["suspects", "training", "visits", "learning"]
+    assert Page(write_report(run)).sections == ["training", "visits", "learning"]
 
 
 def test_visits_without_images_still_show_the_quarters(run: Path) -> None:

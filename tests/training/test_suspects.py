@@ -62,7 +62,7 @@ def suspected(normal: torch.Tensor, labelled: torch.Tensor, masks: torch.Tensor)
     views = reader.views(material.labelled, material.labelled_pictures)
     examples = Examples(views, masks, material.labelled_coverage)
     none = torch.zeros(0, dtype=torch.long)
-    exam = Exam(examples, examples[:0], [0, 1, 0], none, none, none.bool())
+    exam = Exam(examples, examples[:0], [0, 1, 0], none, none, none.bool(), none)
     samples = [Sample(Path(f"{index}.png")) for index in range(5)]
     marked = [Sample(Path(f"{index}.png"), Path(f"{index}_mask.png"), "spot") for index in range(3)]
     split = Split(tuple(samples), tuple(marked), ())

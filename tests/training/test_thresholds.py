@@ -87,6 +87,7 @@ def test_what_is_not_shown_is_missed() -> None:
     maps, masks = spots(0.9, 0.9)
     assert half_of_best(maps, masks, shown=np.array([True, True])) == pytest.approx(0.5)
     assert half_of_best(maps, masks, shown=np.array([True, False])) == pytest.approx(1 / 3)
+    assert half_of_best(maps, masks, shown=np.array([False, False])) == 0.5
 
 
 def test_a_judges_score_decides_at_even_odds_and_a_maximum_where_errors_are_fewest() -> None:

@@ -72,7 +72,7 @@ def benchmark(
         Device for flawtrace's own methods.
     spoil
         Also ask flawtrace's own methods about test images that are shifted, turned, lit, blurred or
-        compressed, as on another day; takes about a minute per cell.
+        compressed, as on another day. It takes about a minute per cell; cells that have a row are not asked.
     json
         Print one JSON document with all rows.
     """

@@ -11,12 +11,12 @@ from flawtrace.detector import VERDICTS, Detector, Verdict
 from flawtrace.ground.learner import generator
 from flawtrace.ground.shapes import Images
 from flawtrace.pictures.disturbance import blurred, compressed, lit, moved, noisy, sharpened, tinted
-from flawtrace.pictures.images import fit, read_image
+from flawtrace.pictures.images import read_image
 
 NORMAL, ANOMALOUS = 24, 16
 """Test images of each kind that are spoilt, at most; evenly spread."""
 SIDE = 256
-"""Pixels along the images that are spoilt, so that a shift of 4 is the same everywhere; not with tiles."""
+"""Pixels along the side of an image for which shifts and blurs are given; others are in proportion."""
 AS_TAKEN = "as taken"
 
 Counts: TypeAlias = dict[Verdict, int]
@@ -28,12 +28,12 @@ Spoil: TypeAlias = Callable[[Images], Images]
 def _moved(
     images: Images, angle: float = 0.0, shift: float = 0.0, scale: float = 1.0, black: bool = False
 ) -> Images:
-    """Alike for all images; `shift` in pixels, right and down."""
+    """Alike for all images; `shift` right and down."""
     count = len(images)
     return moved(
         images,
         torch.full((count,), angle),
-        torch.full((count, 2), shift / images.shape[3]),
+        torch.full((count, 2), shift / SIDE),
         torch.full((count,), scale),
         border="black" if black else "continued",
     )
@@ -49,7 +49,7 @@ SPOILT: dict[str, Spoil] = {
     "10 % darker": lambda images: lit(images, torch.full((len(images),), 0.9)),
     "10 % brighter": lambda images: lit(images, torch.full((len(images),), 1.1)),
     "5 % warmer": partial(tinted, warmth=0.05),
-    "blurred, σ 1 pixel": partial(blurred, sigma=1.0),
+    "blurred, σ 1 pixel": lambda images: blurred(images, min(images.shape[2:]) / SIDE),
     "sharpened": partial(sharpened, amount=1.0),
     "noise, σ 0.02": lambda images: noisy(images, 0.02, generator(round(1e6 * float(images.mean())))),
     "JPEG, quality 50": partial(compressed, quality=50),
@@ -64,8 +64,6 @@ def spoilt_verdicts(detector: Detector, samples: Sequence[Sample]) -> Found:
     for kind, (anomalous, most) in kinds.items():
         chosen = evenly(tuple(sample for sample in samples if sample.anomalous == anomalous), most)
         images = [read_image(sample.image) for sample in chosen]
-        if detector.config.tile_side is None:
-            images = [fit(image, SIDE, SIDE) for image in images]
         for name, spoil in SPOILT.items():
             verdicts = [detector.predict(spoil(image[None])[0]).verdict for image in images]
             found.setdefault(name, {})[kind] = {one: verdicts.count(one) for one in VERDICTS}

@@ -9,7 +9,15 @@ from flawtrace.detector import doubts
 from flawtrace.detector.alarms import Errors, alarm_text, announced_text
 from flawtrace.detector.artefact import Detector
 from flawtrace.detector.calibration import Calibration
-from flawtrace.detector.choosing import Choice, decisive, doubtful, limited, trade_off
+from flawtrace.detector.choosing import (
+    EVEN_ODDS,
+    STEPS,
+    Choice,
+    decisive,
+    doubtful,
+    limited,
+    trade_off,
+)
 from flawtrace.detector.decision import VERDICTS, Prediction, Thresholds, Verdict, marked
 from flawtrace.detector.errors import DoubtWarning, NothingToCompareError, NothingToDecideByError
 from flawtrace.detector.exporting import Export, export_onnx, rewrite
@@ -20,7 +28,9 @@ from flawtrace.detector.runtime import AnyDetector, load
 from flawtrace.detector.stopwatch import Timing, measure
 
 __all__ = [
+    "EVEN_ODDS",
     "FILE_NAME",
+    "STEPS",
     "VERDICTS",
     "AnyDetector",
     "Calibration",

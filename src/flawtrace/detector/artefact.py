@@ -18,7 +18,7 @@ from flawtrace.detector.calibration import Calibration
 from flawtrace.detector.decision import Prediction, Thresholds, decided
 from flawtrace.detector.errors import DamagedDetectorError
 from flawtrace.detector.facts import Facts, parsed
-from flawtrace.detector.file import FILE_NAME, FORMAT, checksum, read_file
+from flawtrace.detector.file import FILE_NAME, FORMAT, OLDEST, checksum, read_file
 from flawtrace.detector.judge import Judge, evidence
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import ON_PROCESSOR, at_once, batches, sent
@@ -32,7 +32,7 @@ from flawtrace.pictures.tiles import Size, joined_map
 LATER = ("reader.memory.", "judge.")
 """What detectors of format 3 did not have."""
 
-CUTS = ("outline", "unsure", "defect")
+THRESHOLDS = ("outline", "unsure", "defect")
 """The thresholds that are part of the graph, by their names in it."""
 
 AnyImage: TypeAlias = Float[Tensor, "3 _h _w"]
@@ -67,7 +67,7 @@ class Detector(nn.Module):
         self.members = nn.ModuleList(members)
         self.judge = judge or Judge()
         self.calibration: nn.Module = calibration or Calibration()
-        for name in CUTS:
+        for name in THRESHOLDS:
             self.register_buffer(name, torch.zeros(()), persistent=False)
         self.decide_by(facts)
         self.eval().requires_grad_(False)
@@ -86,7 +86,7 @@ class Detector(nn.Module):
     def decide_by(self, facts: Facts) -> None:
         """Take these facts, and with them their thresholds."""
         self.facts = facts
-        for name in CUTS:
+        for name in THRESHOLDS:
             self.get_buffer(name).fill_(getattr(facts.thresholds, name))
 
     @property
@@ -97,7 +97,7 @@ class Detector(nn.Module):
     def header(self) -> dict[str, Any]:
         """What every file of this detector says beside its weights; plain values."""
         return {
-            "format": FORMAT,
+            "format": FORMAT if isinstance(self.calibration, Calibration) else OLDEST,
             "config": self.config.model_dump(mode="json"),
             "facts": vars(self.facts),
         }

@@ -7,7 +7,7 @@ the order and moves the values.
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
@@ -18,7 +18,7 @@ LEAST = 1e-6
 BINS = 1024
 """Of the logit, by which the values of all pixels are counted."""
 PRIOR = 20.0
-"""Pixels' worth of each class that say that the values are right as they are, so that both are known."""
+"""Pixels' worth of evidence, of both classes together, that the values are right as they are."""
 
 
 class Calibration(nn.Module):
@@ -46,9 +46,9 @@ class Calibration(nn.Module):
         anomalous = masks.flatten(1).any(dim=1)
         if not anomalous.any():
             return
-        counts = _counts(maps[anomalous], masks[anomalous])
+        counts = _counted(maps, masks, anomalous)
         if not anomalous.all():
-            other = _counts(maps[~anomalous], masks[~anomalous])
+            other = _counted(maps, masks, ~anomalous)
             counts = counts + other * (counts.sum() / other.sum())
         logits = np.linspace(-1, 1, BINS) * np.log(1 / LEAST)
         low, high = -np.logaddexp(0, -logits), np.logaddexp(0, logits)
@@ -66,6 +66,12 @@ class Calibration(nn.Module):
         bounds = [(0.05, None), (0.05, None), (None, None)]
         best = minimize(loss, np.array([1.0, 1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=bounds)
         self.curve.copy_(torch.from_numpy(best.x).float())
+
+
+def _counted(maps: ErrorMaps, masks: Masks, which: Bool[Tensor, " b"]) -> Float[Tensor, "2 bins"]:
+    """Of the images `which`, a few at a time: the temporaries are many times as large as the maps."""
+    rows = torch.split(which.nonzero()[:, 0], 8)
+    return torch.stack([_counts(maps[some], masks[some]) for some in rows]).sum(dim=0)
 
 
 def _counts(maps: ErrorMaps, masks: Masks) -> Float[Tensor, "2 bins"]:

@@ -13,6 +13,8 @@ Others: TypeAlias = Float[np.ndarray, " m"]
 BAND = 0.03
 """Share of the normal images that are UNSURE at most, beside those that are DEFECT."""
 
+EVEN_ODDS = 0.5
+"""The score of a judge from which an image is more likely defective than not."""
 STEPS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 """Thresholds of a trade-off: scores are probabilities."""
 

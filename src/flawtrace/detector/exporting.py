@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from flawtrace.detector.artefact import CUTS, Detector
+from flawtrace.detector.artefact import THRESHOLDS, Detector
+from flawtrace.detector.decision import VERDICTS, Thresholds
 from flawtrace.detector.errors import OutdatedExportError, UnfaithfulExportError
 from flawtrace.detector.runtime import Exported, OnnxDetector, imported
 from flawtrace.detector.seal import OPEN, sealed
@@ -30,6 +32,8 @@ LARGEST_DIFFERENCE = 1e-4
 """Of the map, between the exported detector and the one it comes from."""
 LARGEST_SCORE_DIFFERENCE = 1e-3
 """Of the score, likewise."""
+PLACEHOLDER = 0.0123456789
+"""Of thresholds while a graph is made: the exporter merges constants of equal value, whatever they mean."""
 OUTPUTS = ("map", "mask", "score", "verdict")
 
 
@@ -71,15 +75,20 @@ def rewrite(exported: Exported) -> None:
         OutdatedExportError: an earlier version exported it, with thresholds that cannot be changed.
     """
     model = exported.graph()
-    initializers = {one.name: one for one in model.graph.initializer if one.name in CUTS}
-    if len(initializers) < len(CUTS):
+    if not _decides_by(exported.thresholds, model):
         raise OutdatedExportError(exported.file)
-    for name, initializer in initializers.items():
-        initializer.raw_data = struct.pack("<f", getattr(exported.thresholds, name))
     entries = {entry.key: entry for entry in model.metadata_props}
     header = json.loads(entries["flawtrace"].value) | {"facts": vars(exported.facts)}
     entries["flawtrace"].value, entries["seal"].value = json.dumps(header), OPEN
     write_bytes(exported.file, sealed(model.SerializeToString()))
+
+
+def _decides_by(thresholds: Thresholds, model: "ModelProto") -> bool:
+    """Put the thresholds into a graph, if it has them apart from everything else."""
+    initializers = [one for one in model.graph.initializer if one.name in THRESHOLDS]
+    for initializer in initializers:
+        initializer.raw_data = struct.pack("<f", getattr(thresholds, initializer.name))
+    return len(initializers) == len(THRESHOLDS)
 
 
 def _difference(detector: Detector, exported: OnnxDetector, image: Image, file: Path) -> float:
@@ -87,10 +96,20 @@ def _difference(detector: Detector, exported: OnnxDetector, image: Image, file: 
     difference = float((ours.anomaly_map - theirs.anomaly_map).abs().max())
     wrong = ours.mask != theirs.mask
     on_the_edge = (ours.anomaly_map - detector.thresholds.outline).abs() <= difference
-    apart = abs(ours.score - theirs.score) > LARGEST_SCORE_DIFFERENCE
+    apart = abs(ours.score - theirs.score) > LARGEST_SCORE_DIFFERENCE or not _agrees(exported, image)
     if difference > LARGEST_DIFFERENCE or apart or (wrong & ~on_the_edge).any():
         raise UnfaithfulExportError(file, difference, LARGEST_DIFFERENCE, int(wrong.sum()))
     return difference
+
+
+def _agrees(exported: OnnxDetector, image: Image) -> bool:
+    """Whether mask and verdict of the graph are what its own map and score mean."""
+    tile = exported.config.tile_side
+    whole = image[None] if tile is None else image[None, :, :tile, :tile]
+    maps, masks, scores, verdicts = exported.outputs(whole)
+    verdict = exported.thresholds.verdict(float(scores[0]))
+    expected = (maps[0] >= np.float32(exported.thresholds.outline)) & (verdict != "OK")
+    return VERDICTS[int(verdicts[0])] == verdict and bool((masks[0] == expected).all())
 
 
 def _translated(detector: Detector) -> "ModelProto":
@@ -98,6 +117,9 @@ def _translated(detector: Detector) -> "ModelProto":
         imported(package, "export")
     side = detector.config.image_side
     several = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    apart = {name: PLACEHOLDER * (1 + place) for place, name in enumerate(THRESHOLDS)}
+    for name, number in apart.items():
+        detector.get_buffer(name).fill_(number)
     with _quiet():
         program = torch.onnx.export(
             detector.cpu().eval(),
@@ -109,8 +131,10 @@ def _translated(detector: Detector) -> "ModelProto":
             dynamic_shapes={"images": several},
             verbose=False,
         )
+    detector.decide_by(detector.facts)
     assert program is not None
     model: ModelProto = program.model_proto
+    assert _decides_by(detector.thresholds, model), "the exporter has merged thresholds with other constants"
     mark(model)
     for key, value in {"flawtrace": json.dumps(detector.header), "seal": OPEN}.items():
         entry = model.metadata_props.add()

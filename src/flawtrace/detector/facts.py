@@ -34,7 +34,10 @@ class Facts:
     versions: dict[str, str]
     """As `origin` gave them."""
     false_alarms: dict[str, Any] = field(default_factory=dict)
-    """On normal images new to the predictors: how many, of how many, and the rates this allows."""
+    """On normal images new to the predictors: how many, of how many, and the rates this allows.
+
+    After `decide` those of the chosen threshold, on the images by which it was chosen.
+    """
     familiar: Ranges = field(default_factory=dict)
     """What training images look like from afar; nothing is known of it where this is empty."""
     decision: dict[str, float] = field(default_factory=dict)

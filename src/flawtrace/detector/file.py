@@ -15,8 +15,9 @@ from flawtrace.detector.errors import DamagedDetectorError, ForeignDetectorError
 
 FORMAT = 5
 """Raised when a reader of older files would go wrong."""
-READ = (3, 5)
-"""Formats that this version reads; 3 had one threshold, and no memory, judge or calibration."""
+OLDEST = 3
+"""Had one threshold, and no memory, judge or calibration; 4 is not read, and no release wrote it."""
+READ = (OLDEST, FORMAT)
 FILE_NAME = "detector.safetensors"
 
 

@@ -17,7 +17,7 @@ from flawtrace.ground.shapes import ErrorMaps, PerImage
 
 Evidence: TypeAlias = Float[Tensor, "b 4"]
 PIECES = ("peak", "area", "novelty", "memory")
-"""What is weighed: highest probabilities of the map, those of a larger area, and two distances."""
+"""What is weighed: highest values that the members agree on, those of a larger area, and two distances."""
 
 PEAK, AREA, CELLS, PLACES = 1 / 1024, 1 / 64, 1 / 1024, 1 / 64
 """Shares of a map's pixels, and of the cells of novelty and memory, whose highest values are averaged."""

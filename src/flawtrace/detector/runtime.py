@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -78,6 +79,11 @@ class OnnxDetector(Exported):
     def answer(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b h w"], PerImage]:
         maps, scores = self._session.run(["map", "score"], {"images": images.numpy()})
         return torch.from_numpy(maps), torch.from_numpy(scores)
+
+    def outputs(self, images: Float[Tensor, "b 3 h w"]) -> list[np.ndarray]:
+        """All that the graph says: map, mask, score and verdict."""
+        found: list[np.ndarray] = self._session.run(None, {"images": images.numpy()})
+        return found
 
     def compiled(self, content: bytes) -> Callable[[Images], object]:
         session = _session(content, self.file)

@@ -135,7 +135,7 @@ def reliability(maps: Maps, masks: Masks, bins: int = 10) -> Curve:
             value = weights @ np.where(where, maps, 0).sum(axis=(1, 2), dtype=float)
             defective = weights @ (where & masks).sum(axis=(1, 2))
             points.append((value / per_image, defective / per_image))
-    return np.array(points)
+    return np.array(points).reshape(-1, 2)
 
 
 def mask_f1(predicted: Masks, masks: Masks) -> float | None:

@@ -56,7 +56,8 @@ class Memory(nn.Module):
         """Of canvases (b, c, grid, grid); one number for each cell.
 
         `own` are the numbers, as `fit` was given them, of the normal images that the canvases show: what is
-        kept of such an image does not count for it, and where nothing else is kept, nothing is known.
+        kept of such an image does not count for it, and where nothing else is kept, nothing is known. Only
+        the process that fitted a memory knows these numbers: no file keeps them.
         """
         vectors = self._vectors(canvases)
         same = None if own is None else own.cpu()[:, None] == self._kept[None]

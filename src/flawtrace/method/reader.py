@@ -17,7 +17,7 @@ from flawtrace.method.profile import laid_out, scale_errors
 
 
 class Reader(nn.Module):
-    """Shows images the way predictors see them: loss profile, novelty, canvas and colour."""
+    """Shows images the way predictors see them: loss profile, novelty, memory, canvas and colour."""
 
     def __init__(
         self,
@@ -62,8 +62,13 @@ class Reader(nn.Module):
     def learn_normal(self, canvases: Canvases, numbers: Numbers) -> None:
         """Fit novelty and memory to canvases of normal images with these numbers."""
         self.fit_novelty(self.novelty, canvases)
+        self.fit_memory(self.memory, canvases, numbers)
+
+    @torch.no_grad()
+    def fit_memory(self, memory: Memory, canvases: Canvases, numbers: Numbers) -> None:
+        """Fit any memory to canvases of normal images, if anybody asks it."""
         if self._remembers:
-            self.memory.fit(canvases, numbers)
+            memory.fit(canvases, numbers)
 
     @torch.no_grad()
     def fit_novelty(self, novelty: Novelty, canvases: Canvases) -> None:

@@ -36,7 +36,7 @@ def write_report(run: Path, evaluation: Evaluation | None = None) -> Path:
         title=trained["product"] or run.resolve().name,
         run=run.resolve().name,
         today=date.today(),
-        tested=tested_part(evaluation, trained["labels"]) if evaluation else None,
+        tested=tested_part(evaluation, trained["labels"], trained["decidable"]) if evaluation else None,
         colours={name: getattr(style, name) for name in ("NORMAL", "DEFECTIVE", "PREDICTED", "INK")},
         **trained,
     )

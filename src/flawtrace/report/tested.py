@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from flawtrace.detector import Errors, announced_text, trade_off
+from flawtrace.detector import STEPS, Choice, Errors, announced_text
 from flawtrace.measures import Case, Evaluation
 from flawtrace.measures.metrics import Curve, reliability
 from flawtrace.pictures.images import fit, read_image
@@ -20,9 +20,10 @@ SHOWN_WRONG = 24
 """Images at most of each kind of wrong or doubtful verdict."""
 SHOWN_NORMAL = 3
 FEW, MANY = 0.05, 0.15
-"""Rates of errors up to which a detector does well, and beyond which it should not be used as it is."""
-WEAK = 0.1
-"""Share of a type's images that are missed, beyond which the type is marked."""
+"""Rates of errors up to which a detector does well, and beyond which it should not be used as it is.
+
+A type of which more than FEW are missed is marked as weak.
+"""
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Fate:
     """What became of the test images of one kind: a line of the confusion table."""
 
     name: str
+    kind: Literal["normal", "type", "all"]
     verdicts: Mapping[str, int]
     wrong: Errors
     """Good parts that were rejected, or defects that escaped."""
@@ -43,12 +45,13 @@ class Standing:
     """In a word, whether the detector can be used as it is, and what to do next."""
 
     colour: Literal["good", "fair", "poor"]
+    word: str
     meaning: str
     advice: str
 
 
-def tested_part(evaluation: Evaluation, labels: Mapping[str, int]) -> dict[str, Any]:
-    """Everything the page says about test images; `labels` are the labelled images of each type."""
+def tested_part(evaluation: Evaluation, labels: Mapping[str, int], decidable: bool) -> dict[str, Any]:
+    """Everything the page says about test images; `labels` are the labelled images of each type, if known."""
     anomalous = [case for case in evaluation.cases if case.sample.anomalous]
     normal = [case for case in evaluation.cases if not case.sample.anomalous]
     thresholds, point = evaluation.thresholds, operating_point(evaluation)
@@ -60,7 +63,7 @@ def tested_part(evaluation: Evaluation, labels: Mapping[str, int]) -> dict[str, 
         "found": sum(case.prediction.verdict == "DEFECT" for case in anomalous),
         "false_alarms": evaluation.false_alarms,
         "announced": announced_text(evaluation.announced, evaluation.false_alarms),
-        "standing": standing(evaluation),
+        "standing": standing(evaluation, decidable),
         "fates": fates(evaluation, labels),
         "types": [(name, counts[name], row) for name, row in evaluation.per_type.items()],
         "groups": _groups(evaluation.cases),
@@ -70,7 +73,7 @@ def tested_part(evaluation: Evaluation, labels: Mapping[str, int]) -> dict[str, 
         "reliability": plots.reliability(_reliability(evaluation), thresholds.outline),
         "histogram": plots.score_histogram(scores[0].tolist(), scores[1].tolist(), thresholds),
         "trade_off": plots.trade_off(scores[0], scores[1], thresholds.defect, thresholds.unsure),
-        "choices": trade_off(scores[0], scores[1]),
+        "choices": [Choice.at(step, min(step, thresholds.unsure), scores[0], scores[1]) for step in STEPS],
     }
 
 
@@ -81,45 +84,64 @@ def fates(evaluation: Evaluation, labels: Mapping[str, int]) -> list[Fate]:
         if case.sample.anomalous:
             by_type.setdefault(str(case.sample.defect_type), []).append(case)
     normal = [case for case in evaluation.cases if not case.sample.anomalous]
-    lines = [Fate("good parts", _verdicts(normal), evaluation.false_alarms)] if normal else []
+    lines = [Fate("good parts", "normal", _verdicts(normal), evaluation.false_alarms)] if normal else []
     for name, cases in sorted(by_type.items()):
         missed = Errors(_verdicts(cases)["OK"], len(cases))
-        lines.append(Fate(name, _verdicts(cases), missed, labels.get(name), _rate(missed) > WEAK))
+        known = labels.get(name, 0) if labels else None
+        lines.append(Fate(name, "type", _verdicts(cases), missed, known, _rate(missed) > FEW))
     if len(by_type) > 1:
         cases = [case for several in by_type.values() for case in several]
-        lines.append(Fate("all defects", _verdicts(cases), evaluation.misses))
+        lines.append(Fate("all defects", "all", _verdicts(cases), evaluation.misses))
     return lines
 
 
-def standing(evaluation: Evaluation) -> Standing:
-    """By the rates of errors on these test images."""
-    alarms, misses = evaluation.false_alarms, evaluation.misses
-    rates = [_rate(errors) for errors in (alarms, misses) if errors.images]
+def standing(evaluation: Evaluation, decidable: bool = True) -> Standing:
+    """By the rates of errors, and of images that a person has to look at, on these test images.
+
+    `decidable` says whether `flawtrace decide` can choose another threshold for this detector.
+    """
+    alarms, misses, unsure = evaluation.false_alarms, evaluation.misses, _unsure(evaluation)
     meaning = " ".join(
         f"Of 100 {what}, about {100 * _rate(errors):.0f} would {fate} ({_interval(errors)})."
         for what, errors, fate in (
             ("good parts like these", alarms, "be rejected"),
             ("defective ones", misses, "pass unnoticed"),
+            ("parts", unsure, "be UNSURE, for a person to look at"),
         )
         if errors.images
     )
-    if not alarms.images:
-        return Standing("fair", meaning, "Add normal test images, to learn how many good parts it rejects.")
+    other = "Choose another threshold: flawtrace decide RUN " if decidable else "Train with "
     if _rate(alarms) > FEW and _rate(alarms) >= _rate(misses):
-        advice = (
-            "Choose another threshold with flawtrace decide RUN --max-false-alarms 0.01, or, if these parts "
-            "were photographed on another day than those of training, with flawtrace decide RUN --images "
-            "FOLDER, a folder of good parts of that day. Then look below at what was rejected."
-        )
+        advice = f"{other}--max-false-alarms 0.01. Look below at what was rejected."
+        if decidable:
+            advice += (
+                " If these parts were photographed on another day than those of training, use good parts of "
+                "that day instead: flawtrace decide RUN --images FOLDER."
+            )
     elif _rate(misses) > FEW:
         advice = (
-            "Label more images of the types that are marked below and train again, or let more images be "
-            "looked at by a person: flawtrace decide RUN --max-misses 0.02."
+            "Label more images of the types that are marked below and train again. "
+            f"{other}--max-misses 0.02, if more parts may be looked at by a person."
         )
+    elif _rate(unsure) > MANY:
+        advice = (
+            "Look below at why images are UNSURE. If they were photographed otherwise than those of "
+            "training, train on images taken as these were."
+        )
+    elif not alarms.images:
+        advice = "Add normal test images, to learn how many good parts it rejects."
     else:
         advice = "Use it: flawtrace predict RUN IMAGES. Look at images that are UNSURE yourself."
-    worst = max(rates)
-    return Standing("poor" if worst > MANY else "fair" if worst > FEW else "good", meaning, advice)
+    worst = max(_rate(alarms), _rate(misses))
+    if worst > MANY:
+        return Standing("poor", "Not to be used as it is.", meaning, advice)
+    if worst > FEW or _rate(unsure) > MANY or not alarms.images:
+        return Standing("fair", "To be used with care.", meaning, advice)
+    return Standing("good", "Ready to be used.", meaning, advice)
+
+
+def _unsure(evaluation: Evaluation) -> Errors:
+    return Errors(_verdicts(evaluation.cases)["UNSURE"], len(evaluation.cases))
 
 
 def _verdicts(cases: Sequence[Case]) -> Counter[str]:

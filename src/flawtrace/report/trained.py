@@ -32,10 +32,11 @@ def trained_part(run: Path) -> dict[str, Any]:
         "facts": dict(_facts(settings, summary)),
         "versions": summary.get("versions", {}),
         "labelled": labelled,
-        "labels": Counter(map(str, summary.get("defect_types", []))),
+        "labels": _labels(summary),
+        "decidable": settings.get("score") == "evidence",
         "validation": summary.get("validation", {}),
         "warnings": summary.get("warnings", []),
-        "suspects": _suspects(run / PICTURES_NAME, summary),
+        "suspects": _suspects(run / PICTURES_NAME, summary) if "suspects" in summary else None,
         "profiles": _profiles(summary),
         "visits": _visits(run / VISITS_NAME, labelled),
         "visits_across": SHOWN_LABELLED,
@@ -68,6 +69,12 @@ def _facts(settings: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[
     if "seed" in settings:
         yield "Seed", str(settings["seed"])
     yield from _costs(summary)
+
+
+def _labels(summary: Mapping[str, Any]) -> Counter[str]:
+    """Labelled images of each type; of tiles nobody counts them."""
+    tiles = summary.get("seen_as") == "tile"
+    return Counter() if tiles else Counter(map(str, summary.get("defect_types", [])))
 
 
 def _product(files: Sequence[str]) -> str | None:

@@ -33,6 +33,8 @@ class Exam:
     """Of the normal rows, by chance: a member is shown the first ones that it may see."""
     as_taken: Bool[Tensor, " n"]
     """Normal rows that show their image as it is, not as another day's camera might have taken it."""
+    sources: Int[Tensor, " n"]
+    """Number of the image that each normal row shows, or shows a tile of."""
 
     def held_out(self, member: int) -> list[int]:
         """Labelled images that the member never sees."""
@@ -82,6 +84,7 @@ def examine(reader: Reader, material: Material, split: Split, config: Config) ->
         normal_folds,
         order,
         ~torch.tensor(of_other_days(material.num_normal, config.variation.other_days), dtype=torch.bool),
+        material.sources,
     )
 
 
@@ -93,8 +96,8 @@ def lesson(member: int, exam: Exam, reader: Reader, material: Material, config: 
     normal = exam.normal[exam.shown(member, settings.normal_images)]
     if not settings.pasted:
         return Lesson(labelled, normal, labelled[rows[:0]])
-    rows = exam.shown(member, material.num_normal)
-    onto, numbers = material.pictures[rows], material.sources[rows]
+    allowed = exam.shown(member, material.num_normal)
+    onto, numbers = material.pictures[allowed], material.sources[allowed]
     if not len(onto):  # all normal images are in the member's fold
         onto = labelled.views.pictures
         numbers = torch.full((len(onto),), -1)
@@ -118,7 +121,7 @@ def _examples(
     reader: Reader, canvases: Canvases, pictures: Pictures, masks: Masks, own: Int[Tensor, " n"] | None = None
 ) -> Examples:
     """Views of images; `own` says which normal images they show, where the memory may know these."""
-    numbers = torch.full((len(canvases),), -1) if own is None else own
+    numbers = (torch.full((len(canvases),), -1) if own is None else own).to(canvases.device)
     parts = zip(batches(canvases), batches(pictures), batches(numbers), strict=True)
     shown = [reader.views(*part) for part in parts]
     profiles, novelties, distances = (

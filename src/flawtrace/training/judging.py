@@ -11,6 +11,7 @@ from flawtrace.detector import Calibration, Evidence, Judge, evidence
 from flawtrace.ground.devices import batches
 from flawtrace.ground.shapes import Canvases, ErrorMaps, Masks, PerImage
 from flawtrace.method import Memory, Novelty, Predictor, Reader
+from flawtrace.method.memory import Numbers
 from flawtrace.training.exam import Exam
 from flawtrace.training.fitting import Examples
 
@@ -46,13 +47,14 @@ class _Normality:
     memory: Memory
 
     @classmethod
-    def learnt(cls, reader: Reader, canvases: Canvases) -> "_Normality":
+    def learnt(cls, reader: Reader, canvases: Canvases, sources: Numbers) -> "_Normality":
+        """From some of these images; `sources` tell them apart."""
         channels, grid = canvases.shape[1], canvases.shape[2]
         novelty = Novelty(channels, grid).to(canvases.device)
         memory = Memory(channels, grid).to(canvases.device)
-        some = canvases[:: -(-len(canvases) // LEARNT_FROM)]
-        reader.fit_novelty(novelty, some)
-        memory.fit(some)
+        every = -(-len(canvases) // LEARNT_FROM)
+        reader.fit_novelty(novelty, canvases[::every])
+        reader.fit_memory(memory, canvases[::every], sources[::every])
         return cls(reader, novelty, memory)
 
 
@@ -83,8 +85,8 @@ def _seen(
 ) -> Iterator[tuple[ErrorMaps, Masks, Evidence, Bool[Tensor, " b"]]]:
     for index, member in enumerate(members):
         others = exam.normal_folds != index
-        known = exam.normal.views.canvases[others if others.any() else ~others]
-        normality = _Normality.learnt(reader, known)
+        known = others if others.any() else ~others
+        normality = _Normality.learnt(reader, exam.normal.views.canvases[known], exam.sources[known])
         labelled = torch.tensor(exam.held_out(index), dtype=torch.long)
         for seen in _by(member, normality, exam.labelled, labelled):
             yield *seen, torch.ones(len(seen[0]), dtype=torch.bool)

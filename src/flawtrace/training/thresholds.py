@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from flawtrace.detector import VERDICTS, Errors, Thresholds, decisive, doubtful, limited, marked
+from flawtrace.detector import EVEN_ODDS, VERDICTS, Errors, Thresholds, decisive, doubtful, limited, marked
 from flawtrace.ground.config import Config
 from flawtrace.measures.metrics import DEFECT, OK, Decided, Maps, Masks, pixel_f1_max, summary
 from flawtrace.training.judging import HeldOut
 
 VALIDATION = ("pixel_f1_max", "pixel_f1", "pixel_auroc", "pixel_ap", "pixel_aupro", "image_auroc", "image_f1")
 """Scores on held-out images that a detector keeps."""
-EVEN_ODDS = 0.5
-"""Of a judge's score; and the calibrated probability that a region has to reach somewhere, to count."""
+PEAK = 0.5
+"""Calibrated probability that a region has to reach somewhere, to count."""
 
 
 def chosen(held_out: HeldOut, config: Config) -> Thresholds:
@@ -35,18 +35,19 @@ def chosen(held_out: HeldOut, config: Config) -> Thresholds:
     )
     unsure = doubtful(scores[as_taken], defect)
     outline = half_of_best(held_out.maps.numpy(), held_out.masks.numpy(), shown=scores >= unsure)
-    return Thresholds(outline, EVEN_ODDS, defect, unsure)
+    return Thresholds(outline, PEAK, defect, unsure)
 
 
 def half_of_best(maps: Maps, masks: Masks, shown: Bool[np.ndarray, " n"]) -> float:
-    """Half of the best F1 of pixels, those of images that are not `shown` being missed.
+    """Half of the best F1 of pixels, those of images that are not `shown` being missed; at most `PEAK`.
 
-    That is where F1 is best on average if the map is calibrated (Lipton et al. 2014, arXiv 1402.1892). The
+    That is where F1 is best on average if the map is calibrated (Lipton et al. 2014, arXiv 1402.1892), which
+    it is for normal and defective images in equal number, and so for those here nearly. The
     threshold at which a few labels reach their best F1 is worse on others: where their curve is flat, chance
     chooses it.
     """
     best = pixel_f1_max(np.where(shown[:, None, None], maps, np.float32(0)), masks)
-    return EVEN_ODDS if best is None else best / 2
+    return best / 2 if best is not None and masks[shown].any() else PEAK
 
 
 def validation(held_out: HeldOut, thresholds: Thresholds) -> dict[str, float]:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from flawtrace.data import images_in
 from flawtrace.detector import (
+    EVEN_ODDS,
     FILE_NAME,
     AnyDetector,
     Choice,
@@ -57,8 +58,9 @@ def decide(
     The images are those that training held out: defect images, and normal ones scored by predictors that had
     not seen them. `images`, normal images of another day (a folder or a file), takes the place of the latter.
     With a limit on false alarms or misses, or a `threshold`, all in [0, 1], the detector's file is rewritten,
-    an exported one as well; with `images` alone too, by the fewest errors. `plot` is an SVG file to be
-    written: both rates over all thresholds, with their intervals.
+    an exported one as well; with `images` alone too, by the fewest errors. A limit moves the threshold from
+    even odds, as in training; with `images` from the fewest errors. `plot` is an SVG file to be written: both
+    rates over all thresholds, with their intervals.
 
     Raises:
         NothingToDecideByError: the detector keeps no scores of held-out images, or `images` holds none.
@@ -79,7 +81,8 @@ def decide(
         limits = {name: value for name, value in given.items() if name != "threshold"}
         defect = threshold
         if defect is None:
-            defect = limited(decisive(normal, anomalous), normal, anomalous, **limits)
+            start = EVEN_ODDS if images is None else decisive(normal, anomalous)
+            defect = limited(start, normal, anomalous, **limits)
         chosen = Choice.at(defect, doubtful(normal, defect), normal, anomalous)
         _store(detector, chosen, Path(run))
     if plot is not None:
