@@ -11,7 +11,6 @@ from flawtrace.detector import Calibration, Evidence, Judge, evidence
 from flawtrace.ground.devices import batches
 from flawtrace.ground.shapes import Canvases, ErrorMaps, Masks, PerImage
 from flawtrace.method import Memory, Novelty, Predictor, Reader
-from flawtrace.method.memory import Numbers
 from flawtrace.training.exam import Exam
 from flawtrace.training.fitting import Examples
 
@@ -47,7 +46,7 @@ class _Normality:
     memory: Memory
 
     @classmethod
-    def learnt(cls, reader: Reader, canvases: Canvases, sources: Numbers) -> "_Normality":
+    def learnt(cls, reader: Reader, canvases: Canvases, sources: Int[Tensor, " n"]) -> "_Normality":
         """From some of these images; `sources` tell them apart."""
         channels, grid = canvases.shape[1], canvases.shape[2]
         novelty = Novelty(channels, grid).to(canvases.device)
