@@ -80,18 +80,27 @@ def test_training_keeps_to_a_rate(category: Path, tiny: dict[str, Any], tmp_path
     assert 0 <= validation["found"] <= 1
 
 
-def test_verdicts_that_are_worth_little_are_announced() -> None:
-    facts = Facts(
+def judged(image_auroc: float, alarms: Errors, misses: Errors) -> Facts:
+    return Facts(
         threshold=1.0,
-        validation={"pixel_f1_max": 0.6, "image_f1": 0.2},
+        validation={"pixel_f1_max": 0.6, "image_f1": 0.35, "image_auroc": image_auroc},
         digests=(),
         fingerprint="",
         versions={},
-        false_alarms=Errors(1, 20).to_json(),
-        misses=Errors(4, 5).to_json(),
+        false_alarms=alarms.to_json(),
+        misses=misses.to_json(),
     )
-    (warning,) = doubts(facts)
-    assert "of 5 held-out defect images it calls 4 OK, of 20 normal ones 1 DEFECT" in warning
+
+
+@pytest.mark.parametrize(("image_auroc", "missed"), [(0.95, 4), (0.7, 0)])
+def test_verdicts_that_are_worth_little_are_announced(image_auroc: float, missed: int) -> None:
+    (warning,) = doubts(judged(image_auroc, Errors(1, 20), Errors(missed, 5)))
+    assert f"of 5 held-out defect images it calls {missed} OK, of 20 normal ones 1 DEFECT" in warning
+
+
+def test_a_few_false_alarms_among_many_good_parts_and_few_labels_are_no_doubt() -> None:
+    """F1 of images is low there, whatever the detector does."""
+    assert list(doubts(judged(0.95, Errors(4, 125), Errors(1, 5)))) == []
 
 
 def test_a_detector_that_finds_nothing_is_not_passed_over_in_silence(run: Path) -> None:

@@ -7,8 +7,10 @@ from flawtrace.detector.facts import Facts
 
 HARDLY_FOUND = 0.3
 """Pixel F1 on held-out labels below which the threshold is worth little."""
-HARDLY_SEPARATED = 0.6
-"""F1 of held-out images, DEFECT against normal, below which verdicts are worth little."""
+HARDLY_SEPARATED = 0.8
+"""AUROC of held-out images below which verdicts are worth little, however many images of a kind there are."""
+MANY_MISSES = 0.5
+"""Share of held-out defect images called OK from which on the detector is of little use."""
 MANY_ALARMS = 0.2
 """Share of normal images called defective from which on nobody will use the detector."""
 DEAD = 0.05
@@ -18,22 +20,21 @@ DEAD = 0.05
 def doubts(facts: Facts) -> Iterator[str]:
     """From what a detector knows about itself."""
     best = facts.validation.get("pixel_f1_max", 1.0)
-    separated = facts.validation.get("image_f1", 1.0)
+    separated = facts.validation.get("image_auroc", 1.0)
+    missed, found = (facts.misses.get(name, 0) for name in ("alarms", "images"))
+    alarms, images = (facts.false_alarms.get(name, 0) for name in ("alarms", "images"))
     if best < HARDLY_FOUND:
         yield (
             f"The detector hardly finds the defects on held-out labelled images: the best pixel F1 there is "
             f"{best:.3f}, so its threshold means little. More labels per type help most. For small defects, "
             "use --tile-side; --encoder features finds more than pixels."
         )
-    elif separated < HARDLY_SEPARATED:
-        missed, found = (facts.misses.get(name, 0) for name in ("alarms", "images"))
-        alarms, normal = (facts.false_alarms.get(name, 0) for name in ("alarms", "images"))
+    elif separated < HARDLY_SEPARATED or missed > found * MANY_MISSES:
         yield (
             f"The detector hardly tells defective images from normal ones: of {found} held-out defect images "
-            f"it calls {missed} OK, of {normal} normal ones {alarms} DEFECT. More labels per type help most; "
+            f"it calls {missed} OK, of {images} normal ones {alarms} DEFECT. More labels per type help most; "
             "with a limit on one kind of error (--max-false-alarms, --max-misses), allow more of it."
         )
-    alarms, images = (facts.false_alarms.get(name, 0) for name in ("alarms", "images"))
     if alarms > images * MANY_ALARMS:
         yield (
             f"{alarms} of {images} held-out normal images are reported as defective. Are all normal images "
