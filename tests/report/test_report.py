@@ -17,7 +17,14 @@ from flawtrace.detector.decision import Thresholds, decided
 from flawtrace.ground.config import Config
 from flawtrace.ground.errors import DamagedFileError
 from flawtrace.measures.evaluation import Case, Evaluation
-from flawtrace.measures.metrics import Decided, pixel_f1, precision_recall_points, roc_points, summary
+from flawtrace.measures.metrics import (
+    Decided,
+    pixel_f1,
+    precision_recall_points,
+    reliability,
+    roc_points,
+    summary,
+)
 from flawtrace.pictures.images import write_picture
 from flawtrace.report.page import write_report
 from flawtrace.report.plots import OperatingPoint
@@ -125,6 +132,7 @@ def evaluation_of(*cases: Case) -> Evaluation:
         cases=cases,
         roc=roc_points(maps, masks),
         precision_recall=precision_recall_points(maps, masks),
+        reliability=reliability(maps, masks),
         announced={"alarms": 1, "images": 40, "low": 0.0006, "high": 0.1316},
     )
 

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
+from flawtrace.ground.devices import batches
 from flawtrace.ground.shapes import ErrorMaps, Masks
 
 LEAST = 1e-6
@@ -70,7 +71,7 @@ class Calibration(nn.Module):
 
 def _counted(maps: ErrorMaps, masks: Masks, which: Bool[Tensor, " b"]) -> Float[Tensor, "2 bins"]:
     """Of the images `which`, a few at a time: the temporaries are many times as large as the maps."""
-    rows = torch.split(which.nonzero()[:, 0], 8)
+    rows = batches(which.nonzero()[:, 0])
     return torch.stack([_counts(maps[some], masks[some]) for some in rows]).sum(dim=0)
 
 

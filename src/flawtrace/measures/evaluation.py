@@ -16,7 +16,15 @@ from flawtrace.detector import VERDICTS, Detector, Errors, Prediction, Threshold
 from flawtrace.ground.devices import at_once
 from flawtrace.ground.shapes import AnomalyMap, Image, Mask
 from flawtrace.measures.errors import NothingToEvaluateError
-from flawtrace.measures.metrics import Curve, Decided, mask_f1, precision_recall_points, roc_points, summary
+from flawtrace.measures.metrics import (
+    Curve,
+    Decided,
+    mask_f1,
+    precision_recall_points,
+    reliability,
+    roc_points,
+    summary,
+)
 from flawtrace.pictures.images import read_image
 from flawtrace.pictures.tiles import Size
 
@@ -57,6 +65,8 @@ class Evaluation:
     cases: tuple[Case, ...]
     roc: Curve | None
     precision_recall: Curve | None
+    reliability: Curve
+    """Of the map's values: (mean value, share that is defective)."""
     announced: dict[str, Any]
     """False alarms on normal images that were held back in training; empty where those were of tiles."""
 
@@ -152,6 +162,7 @@ def evaluate(
         cases=tuple(cases),
         roc=roc_points(maps, masks),
         precision_recall=precision_recall_points(maps, masks),
+        reliability=reliability(maps, masks),
         announced={} if detector.config.tile_side else detector.facts.false_alarms,
     )
 

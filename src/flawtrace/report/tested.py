@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from flawtrace.detector import STEPS, Choice, Errors, announced_text
 from flawtrace.measures import Case, Evaluation
-from flawtrace.measures.metrics import Curve, reliability
 from flawtrace.pictures.images import fit, read_image
 from flawtrace.report import pictures, plots
 from flawtrace.report.pictures import row_of_pictures
@@ -60,7 +58,7 @@ def tested_part(evaluation: Evaluation, labels: Mapping[str, int], decidable: bo
     scores = tuple(np.array([case.score for case in cases]) for cases in (normal, anomalous))
     return {
         "evaluation": evaluation,
-        "found": sum(case.prediction.verdict == "DEFECT" for case in anomalous),
+        "found": _verdicts(anomalous)["DEFECT"],
         "false_alarms": evaluation.false_alarms,
         "announced": announced_text(evaluation.announced, evaluation.false_alarms),
         "standing": standing(evaluation, decidable),
@@ -70,7 +68,7 @@ def tested_part(evaluation: Evaluation, labels: Mapping[str, int], decidable: bo
         "heat_scale": pictures.heat_scale(),
         "precision_recall": None if recall is None else plots.precision_recall(recall, point),
         "roc": None if roc is None else plots.roc(roc, point),
-        "reliability": plots.reliability(_reliability(evaluation), thresholds.outline),
+        "reliability": plots.reliability(evaluation.reliability, thresholds.outline),
         "histogram": plots.score_histogram(scores[0].tolist(), scores[1].tolist(), thresholds),
         "trade_off": plots.trade_off(scores[0], scores[1], thresholds.defect, thresholds.unsure),
         "choices": [Choice.at(step, min(step, thresholds.unsure), scores[0], scores[1]) for step in STEPS],
@@ -79,19 +77,18 @@ def tested_part(evaluation: Evaluation, labels: Mapping[str, int], decidable: bo
 
 def fates(evaluation: Evaluation, labels: Mapping[str, int]) -> list[Fate]:
     """Of good parts, of each defect type, and of all defects where there are several types."""
-    by_type: dict[str, list[Case]] = {}
-    for case in evaluation.cases:
-        if case.sample.anomalous:
-            by_type.setdefault(str(case.sample.defect_type), []).append(case)
+    anomalous = [case for case in evaluation.cases if case.sample.anomalous]
     normal = [case for case in evaluation.cases if not case.sample.anomalous]
+    by_type: dict[str, list[Case]] = {}
+    for case in anomalous:
+        by_type.setdefault(str(case.sample.defect_type), []).append(case)
     lines = [Fate("good parts", "normal", _verdicts(normal), evaluation.false_alarms)] if normal else []
     for name, cases in sorted(by_type.items()):
         missed = Errors(_verdicts(cases)["OK"], len(cases))
         known = labels.get(name, 0) if labels else None
         lines.append(Fate(name, "type", _verdicts(cases), missed, known, _rate(missed) > FEW))
     if len(by_type) > 1:
-        cases = [case for several in by_type.values() for case in several]
-        lines.append(Fate("all defects", "all", _verdicts(cases), evaluation.misses))
+        lines.append(Fate("all defects", "all", _verdicts(anomalous), evaluation.misses))
     return lines
 
 
@@ -160,14 +157,6 @@ def _interval(errors: Errors) -> str:
     """
     low, high = errors.interval
     return f"{100 * low:.0f} to {100 * high:.0f} %"
-
-
-def _reliability(evaluation: Evaluation) -> Curve:
-    maps, masks = (
-        torch.stack([getattr(case, name) for case in evaluation.cases]).numpy()
-        for name in ("anomaly_map", "mask")
-    )
-    return reliability(maps, masks)
 
 
 def operating_point(evaluation: Evaluation) -> OperatingPoint:
