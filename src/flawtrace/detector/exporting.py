@@ -117,9 +117,8 @@ def _translated(detector: Detector) -> "ModelProto":
         imported(package, "export")
     side = detector.config.image_side
     several = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
-    apart = {name: PLACEHOLDER * (1 + place) for place, name in enumerate(THRESHOLDS)}
-    for name, number in apart.items():
-        detector.get_buffer(name).fill_(number)
+    for place, name in enumerate(THRESHOLDS):
+        detector.get_buffer(name).fill_(PLACEHOLDER * (1 + place))
     with _quiet():
         program = torch.onnx.export(
             detector.cpu().eval(),
@@ -134,7 +133,8 @@ def _translated(detector: Detector) -> "ModelProto":
     detector.decide_by(detector.facts)
     assert program is not None
     model: ModelProto = program.model_proto
-    assert _decides_by(detector.thresholds, model), "the exporter has merged thresholds with other constants"
+    apart_still = _decides_by(detector.thresholds, model)
+    assert apart_still, "the exporter has merged thresholds with other constants"
     mark(model)
     for key, value in {"flawtrace": json.dumps(detector.header), "seal": OPEN}.items():
         entry = model.metadata_props.add()
