@@ -21,6 +21,8 @@ class Sample:
     """None says that the image is normal."""
     box: Box | None = None
     """The part of the image at its working size that is meant; None means all of it."""
+    ignored: Path | None = None
+    """A picture like a mask, of pixels that nobody vouches for: neither learnt from nor scored."""
 
     @property
     def name(self) -> str:
@@ -46,6 +48,9 @@ class Category:
     """For training."""
     test_normal: tuple[Sample, ...]
     anomalous: tuple[Sample, ...]
+    """Images of defects with their masks."""
+    unmasked: tuple[Sample, ...] = ()
+    """Images of defects without a mask."""
 
     @property
     def samples(self) -> tuple[Sample, ...]:
@@ -70,6 +75,8 @@ class Split:
     normal: tuple[Sample, ...]
     labelled: tuple[Sample, ...]
     test: tuple[Sample, ...]
+    unmasked: tuple[Sample, ...] = ()
+    """Images for training that show a defect, nobody said where."""
 
 
 def evenly(samples: tuple[Sample, ...], limit: int) -> tuple[Sample, ...]:
