@@ -53,11 +53,12 @@ def benchmark(
     method
         Run only the methods with these names.
     protocol
-        Which images are labelled: five-per-type, k-per-type, one-third, unseen-type.
+        Which images are labelled: five-per-type, k-per-type, k-in-all, one-third, unseen-type.
     seeds
         Seeds for splits and training, such as 42-46 or 42,44.
     labels
-        Labelled images per defect type, for the protocol k-per-type. [default: 1,2,5,10]
+        Labelled images per defect type for the protocol k-per-type [default: 1,2,5,10], or of all types
+        together for k-in-all [default: 0,1,2,5,10].
     jobs
         Number of cells to run at the same time; each needs about 4 GB of memory.
     rows

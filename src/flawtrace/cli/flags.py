@@ -61,19 +61,12 @@ def seeds_of(text: str) -> tuple[int, ...]:
 
 
 def labels_of(text: str | None, protocols: Sequence[str]) -> tuple[int, ...] | None:
-    """Numbers of labels for the one protocol in which they vary."""
+    """Numbers of labels for the protocols in which they vary."""
     if text is None:
         return None
-    if "k-per-type" not in protocols:
-        raise SettingsError("the command line", "--labels", "only --protocol k-per-type uses it")
-    numbers = _numbers(text, "--labels", "1-3")
-    if 0 in numbers:
-        raise SettingsError(
-            "the command line",
-            "--labels",
-            "with 0 labels there is nothing to learn from",
-        )
-    return numbers
+    if not {"k-per-type", "k-in-all"} & set(protocols):
+        raise SettingsError("the command line", "--labels", "only k-per-type and k-in-all use it")
+    return _numbers(text, "--labels", "1-3")
 
 
 def _numbers(text: str, flag: str, example: str) -> tuple[int, ...]:

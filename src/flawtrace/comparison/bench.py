@@ -21,7 +21,7 @@ from flawtrace.comparison.cell import run_cell
 from flawtrace.comparison.desk import Desk
 from flawtrace.comparison.errors import MethodChangedError, NoCategoryError, SameNameError, WorkerLostError
 from flawtrace.comparison.methods import Method
-from flawtrace.data import CURVE, Category, MissingFolderError, Trial, read_category, trials
+from flawtrace.data import Category, MissingFolderError, Trial, read_category, trials
 from flawtrace.ground.errors import DamagedFileError, FlawtraceError
 from flawtrace.ground.files import append_json, read_jsonl
 from flawtrace.ground.groups import ProtocolName
@@ -60,8 +60,8 @@ class Design:
     methods: tuple[Method, ...]
     protocols: tuple[ProtocolName, ...]
     seeds: tuple[int, ...]
-    curve: tuple[int, ...] = CURVE
-    """Labels per defect type under `k-per-type`."""
+    curve: tuple[int, ...] | None = None
+    """Labels per defect type under `k-per-type`, and of all types together under `k-in-all`."""
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,8 @@ def _page(rows: Rows, reference: str) -> str:
 
 PROTOCOLS = {
     "five-per-type": "five images of every defect type are labelled, drawn by seed; the rest is tested",
+    "k-in-all": "a few images of all defect types together are labelled, one of each type in turn, from none "
+    "on; all are tested on the same images",
     "k-per-type": "a few images of every defect type are labelled, drawn by seed, in varying numbers; a "
     "smaller draw is part of a larger one; the rest is tested",
     "one-third": "the first third of every defect type is labelled, whatever the seed; the rest is tested",

@@ -15,12 +15,11 @@ from flawtrace.data.errors import (
 )
 from flawtrace.data.folders import images_in, read_category
 from flawtrace.data.inspection import Inspection, inspect
-from flawtrace.data.protocols import CURVE, Trial, trials, write_split
+from flawtrace.data.protocols import Trial, trials, write_split
 from flawtrace.data.samples import Category, Sample, Split, evenly
 from flawtrace.data.splits import draw_available, draw_split, scarce
 
 __all__ = [
-    "CURVE",
     "Category",
     "DataError",
     "FewImagesWarning",

@@ -7,7 +7,7 @@ from typing import Any
 
 from flawtrace.data.errors import NoTypeToLeaveOutError
 from flawtrace.data.samples import Category, Sample, Split
-from flawtrace.data.splits import draw_split
+from flawtrace.data.splits import draw_split, in_turn
 from flawtrace.ground.errors import DamagedFileError
 from flawtrace.ground.files import read_json, write_json
 from flawtrace.ground.groups import ProtocolName
@@ -16,6 +16,8 @@ LABELS = 5
 """Labelled images per defect type, where the protocol does not vary them (the paper's number)."""
 CURVE = (1, 2, 5, 10)
 """Labelled images per defect type in `k-per-type`, unless others are asked for."""
+CURVE_IN_ALL = (0, 1, 2, 5, 10)
+"""Labelled images of all types together in `k-in-all`, likewise."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,16 @@ class Trial:
     seed: int
     split: Split
     labels: int | None = None
-    """Per defect type; None where the protocol takes a share of them."""
+    """Per defect type, or in `k-in-all` of all types together; None where the protocol takes a share."""
     left_out: str | None = None
     """The defect type that has no label, and alone is tested."""
 
     @property
     def name(self) -> str:
         """Unique among the trials of different categories, protocols and seeds; fit for a file's name."""
-        variant = {"k-per-type": f"-{self.labels}", "unseen-type": f"-{self.left_out}"}.get(self.protocol, "")
+        count = f"-{self.labels}"
+        variants = {"k-per-type": count, "k-in-all": count, "unseen-type": f"-{self.left_out}"}
+        variant = variants.get(self.protocol, "")
         return f"{self.category}-{self.protocol}{variant}-{self.seed}"
 
     @property
@@ -55,13 +59,15 @@ class Trial:
 
 
 def trials(
-    category: Category, protocol: ProtocolName, seeds: Sequence[int], curve: Sequence[int] = CURVE
+    category: Category, protocol: ProtocolName, seeds: Sequence[int], curve: Sequence[int] | None = None
 ) -> Iterator[Trial]:
-    """The trials of one category under a protocol.
+    """The trials of one category under a protocol; `curve` are the numbers of labels, where these vary.
 
     - `five-per-type`: the paper's; five labelled images of each defect type drawn by seed, the rest tested.
     - `k-per-type`: the same with as many as `curve` says, for accuracy against labels. A smaller draw is part
       of a larger one, and of every type at least one image is left to test.
+    - `k-in-all`: as many as `curve` says of all types together, from none on, one type after the other. A
+      smaller draw is part of a larger one, and all are tested on the images that the largest leaves.
     - `one-third`: the first third of each type in natural order is labelled, whatever the seed.
     - `unseen-type`: one type after the other gets no label, and only that type and normal images are tested.
 
@@ -75,8 +81,15 @@ def trials(
         if protocol == "five-per-type":
             yield replace(base, split=draw_split(category, LABELS, seed), labels=LABELS)
         elif protocol == "k-per-type":
-            for labels in curve:
+            for labels in curve or CURVE:
                 yield replace(base, split=_at_most(category, labels, seed), labels=labels)
+        elif protocol == "k-in-all":
+            counts = curve or CURVE_IN_ALL
+            order = in_turn(category, seed)
+            largest = _split(category, set(order[: max(counts)]))
+            for labels in counts:
+                drawn = tuple(sample for sample in largest.labelled if sample in set(order[:labels]))
+                yield replace(base, split=replace(largest, labelled=drawn), labels=labels)
         elif protocol == "one-third":
             yield replace(base, split=_first_third(category))
         else:

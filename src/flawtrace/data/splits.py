@@ -1,14 +1,11 @@
 """Who is labelled: draws of each defect type, by seed."""
 
 import hashlib
+from itertools import zip_longest
 
 import numpy as np
 
-from flawtrace.data.errors import (
-    NoDefectImagesError,
-    TooFewImagesError,
-)
-from flawtrace.data.folders import _defect_folder
+from flawtrace.data.errors import TooFewImagesError
 from flawtrace.data.samples import Category, Sample, Split
 
 
@@ -18,7 +15,6 @@ def draw_split(category: Category, labels: int, seed: int) -> Split:
     The draw of a type depends on `seed` and its own samples only, and a smaller draw is part of a larger.
 
     Raises:
-        NoDefectImagesError: there is nothing to draw from.
         TooFewImagesError: a type has fewer images than `labels`.
     """
     if scarce(category, labels):
@@ -28,18 +24,21 @@ def draw_split(category: Category, labels: int, seed: int) -> Split:
 
 
 def draw_available(category: Category, labels: int, seed: int) -> Split:
-    """Like `draw_split`, but of a type that has fewer images than `labels` all of them.
-
-    Raises:
-        NoDefectImagesError: there is nothing to draw from.
-    """
+    """Like `draw_split`, but of a type that has fewer images than `labels` all of them."""
     types = category.defect_types
-    if labels and not types:
-        raise NoDefectImagesError(category.root, labels, category.root / _defect_folder(category.layout))
     drawn = {sample for name, samples in types.items() for sample in _draw(name, samples, labels, seed)}
     labelled = tuple(sample for sample in category.anomalous if sample in drawn)
     rest = tuple(sample for sample in category.anomalous if sample not in drawn)
     return Split(category.normal, labelled, category.test_normal + rest)
+
+
+def in_turn(category: Category, seed: int) -> list[Sample]:
+    """All anomalous samples by chance, one of each type after the other as long as there are some."""
+    types = category.defect_types
+    names = [name for name, _ in sorted(types.items(), key=lambda item: _type_seed(f"{seed} {item[0]}"))]
+    drawn = [_draw(name, types[name], len(types[name]), seed) for name in names]
+    rounds = zip_longest(*drawn)
+    return [sample for turn in rounds for sample in turn if sample is not None]
 
 
 def scarce(category: Category, labels: int) -> dict[str, int]:
@@ -49,6 +48,9 @@ def scarce(category: Category, labels: int) -> dict[str, int]:
 
 
 def _draw(name: str, samples: tuple[Sample, ...], labels: int, seed: int) -> list[Sample]:
-    type_seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
-    order = np.random.default_rng([seed, type_seed]).permutation(len(samples))
+    order = np.random.default_rng([seed, _type_seed(name)]).permutation(len(samples))
     return [samples[index] for index in order[:labels]]
+
+
+def _type_seed(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])

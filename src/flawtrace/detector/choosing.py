@@ -61,11 +61,13 @@ def decisive(normal: Scores, anomalous: Others) -> float:
     """The score from which an image is DEFECT: where the rates of both errors together are least.
 
     A missed defect among defects weighs as much as a false alarm among good parts, however many there are of
-    either. Of several such scores it is the middle of the widest gap.
+    either. Of several such scores it is the middle of the widest gap; without a defect, just above all.
 
     >>> decisive(np.array([0.1, 0.2]), np.array([0.6, 0.9]))
     0.4
     """
+    if not len(anomalous):
+        return float(np.nextafter(normal.max(), np.inf))
     return _least_errors(normal, anomalous) if len(normal) else float(anomalous.min())
 
 
@@ -79,7 +81,7 @@ def limited(
     """The threshold, moved as far as limits on the rates of errors ask; of both, `max_misses` has its way."""
     if max_false_alarms is not None and len(normal):
         threshold = max(threshold, quietest(normal, max_false_alarms))
-    if max_misses is not None:
+    if max_misses is not None and len(anomalous):
         threshold = min(threshold, float(np.sort(anomalous)[int(max_misses * len(anomalous))]))
     return threshold
 

@@ -9,10 +9,11 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
+from flawtrace.detector.alarms import quietest
 from flawtrace.ground.shapes import ErrorMaps, PerImage
 
 Evidence: TypeAlias = Float[Tensor, "b 4"]
@@ -67,8 +68,7 @@ class Judge(nn.Module):
     @torch.no_grad()
     def fit(self, normal: Float[Tensor, "n 4"], anomalous: Float[Tensor, "m 4"]) -> None:
         """Weigh the evidence of held-out images of both kinds; both count the same, however many they are."""
-        self.mean.copy_(normal.mean(dim=0))
-        self.spread.copy_(normal.std(dim=0, correction=0).clamp_min(0.05))
+        self._learn_normal(normal)
         rows = torch.cat([self._standard(normal), self._standard(anomalous)]).double().numpy()
         truth = np.repeat([-1.0, 1.0], [len(normal), len(anomalous)])
         each = min(len(normal), len(anomalous))
@@ -84,6 +84,21 @@ class Judge(nn.Module):
         found = torch.from_numpy(minimize(loss, start, method="L-BFGS-B", bounds=bounds).x).float()
         self.weights.copy_(found[:-1])
         self.bias.copy_(found[-1])
+
+    @torch.no_grad()
+    def fit_normal(self, normal: Float[Tensor, "n 4"], as_taken: Bool[Tensor, " n"], rate: float) -> None:
+        """Weigh all evidence the same, where no defect has been seen.
+
+        Even odds lie where at most a share `rate` of the held-out normal images `as_taken` reach them.
+        """
+        self._learn_normal(normal)
+        self.weights.fill_(EXPECTED)
+        margins = self._standard(normal[as_taken] if as_taken.any() else normal) @ self.weights
+        self.bias.fill_(-quietest(margins.double().numpy(), rate))
+
+    def _learn_normal(self, normal: Float[Tensor, "n 4"]) -> None:
+        self.mean.copy_(normal.mean(dim=0))
+        self.spread.copy_(normal.std(dim=0, correction=0).clamp_min(0.05))
 
     def _standard(self, evidence: Evidence) -> Evidence:
         return ((evidence - self.mean) / self.spread).clamp(-FARTHEST, FARTHEST)

@@ -31,8 +31,8 @@ class Config(Settings):
     """light is made for two processor cores; paper has the published sizes."""
     seed: NonNegativeInt = 42
     """Random seed for choosing the labelled images and for training."""
-    labels: PositiveInt = 5
-    """Labelled images drawn per defect type; all images if a type has fewer."""
+    labels: NonNegativeInt = 5
+    """Labelled images drawn per defect type; all images if a type has fewer; 0: learn from normal images."""
     copies: NonNegativeInt = 6
     """Randomly flipped, rotated, shifted and sheared copies made of each labelled image."""
     encoder: Encoder = "features"

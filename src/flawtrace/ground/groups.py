@@ -1,6 +1,6 @@
 """The groups of settings, each with its meaning, frozen, refusing what cannot work by itself."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import (
     BaseModel,
@@ -16,9 +16,10 @@ from pydantic import (
 Encoder: TypeAlias = Literal["features", "pixels"]
 Preset: TypeAlias = Literal["light", "paper"]
 SamplerName: TypeAlias = Literal["learned", "random-walk", "uniform", "edge-guided"]
-ProtocolName: TypeAlias = Literal["five-per-type", "k-per-type", "one-third", "unseen-type"]
+ProtocolName: TypeAlias = Literal["five-per-type", "k-per-type", "k-in-all", "one-third", "unseen-type"]
 RuntimeName: TypeAlias = Literal["torch", "onnx", "openvino"]
 PredictorInput: TypeAlias = Literal["profile", "canvas", "memory", "picture"]
+ALL_INPUTS: tuple[PredictorInput, ...] = get_args(PredictorInput)
 Border: TypeAlias = Literal["continued", "black"]
 NoveltyOf: TypeAlias = Literal["reconstruction", "canvas", "nothing"]
 """What novelty is measured on: how the last snapshot misses the canvas, the canvas itself, or nothing."""
@@ -159,13 +160,16 @@ class ProfileConfig(Settings):
 class PredictorConfig(Settings):
     kind: Literal["published", "compact"] = "compact"
     """published: the paper's network. compact: one that also sees the autoencoder's input and the pixels."""
-    inputs: tuple[PredictorInput, ...] = ("profile", "canvas", "memory", "picture")
+    inputs: tuple[PredictorInput, ...] | None = None
     """Inputs of the compact predictor: loss profile, canvas (what the autoencoder reconstructs), distance
-    from the memory of normal images at the same place, pixels."""
+    from the memory of normal images at the same place, pixels. None: all of them; without labels, profile
+    and memory, which do not show what made-up defects look like."""
     width: PositiveInt = 32
     """Channels of the compact predictor at 1/4 of the resolution; it has half as many at 1/2."""
     ranking: UnitInterval = 0.05
     """Weight of the compact predictor's ranker, which orders pixels where the segmenter gives about 0."""
+    recall: UnitInterval | None = None
+    """Weight of the memory's own voice beside the compact predictor. None: 0; without labels, 0.5."""
     novelty: bool = True
     """Let the ranker use novelty: how far a position is from those of normal images."""
     lr: PositiveFloat = 3e-3
@@ -192,6 +196,8 @@ class PredictorConfig(Settings):
     """Normal images used in the last fit of each member, at most; those of its fold are not shown to it."""
     pasted: NonNegativeInt = 100
     """Normal images with pasted defects, made for each predictor from the labels it is trained on."""
+    made_up: NonNegativeInt = 200
+    """Normal images with made-up defects, from which predictors learn where there are no labels."""
     folds: PositiveInt = 3
     """Parts (folds) that the labels are divided into; each predictor is validated on one it never sees."""
     members: PositiveInt = 3
@@ -206,22 +212,29 @@ class PredictorConfig(Settings):
             )
         return self
 
+    def settled(self, num_labelled: int) -> "PredictorConfig":
+        """With nothing left open, for so many labelled images."""
+        alone = num_labelled == 0
+        inputs = self.inputs or (("profile", "memory") if alone else ALL_INPUTS)
+        recall = self.recall if self.recall is not None else 0.5 * alone
+        return self.model_copy(update={"inputs": inputs, "recall": recall})
+
     @property
     def novelty_of(self) -> NoveltyOf:
         """What there is of what the compact predictor may see; the published one knows no novelty."""
         if not self.novelty or self.kind == "published":
             return "nothing"
-        if "profile" in self.inputs:
+        if self.sees("profile"):
             return "reconstruction"
-        return "canvas" if "canvas" in self.inputs else "nothing"
+        return "canvas" if self.sees("canvas") else "nothing"
 
     def sees(self, part: PredictorInput) -> bool:
         """Whether the predictor looks at it; the published one looks at the profile alone."""
-        return part in self.inputs if self.kind == "compact" else part == "profile"
+        return part in (self.inputs or ALL_INPUTS) if self.kind == "compact" else part == "profile"
 
     @model_validator(mode="after")
     def sees_something(self) -> "PredictorConfig":
-        if not self.inputs or len(set(self.inputs)) < len(self.inputs):
+        if self.inputs is not None and len(set(self.inputs)) < max(1, len(self.inputs)):
             raise ValueError(
                 f"inputs ({', '.join(self.inputs)}) must name at least one input, and none twice"
             )

@@ -151,7 +151,7 @@ class Cycle:
         """Extend the profiles of the tracked images; once they are full, the predictor learns from them."""
         network, online = self.autoencoder.network, self.online
         self.history.observe(network, self.material.labelled[online.tracked])
-        if not self.history.full:
+        if not (self.history.full and len(online.tracked)):
             return
         profiles = self.history.profiles()
         if self.config.reward.credit == "per-patch":

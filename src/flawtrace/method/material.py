@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, islice
+from itertools import chain, groupby, islice, repeat
 from operator import attrgetter
 
 import torch
@@ -54,6 +54,9 @@ class Material:
     """Those of `labelled`, likewise."""
     labelled_masks: Bool[Tensor, "followed side side"]
     """Of `labelled`, at full size."""
+    unmasked: Canvases
+    """Of images of defects without a mask, which nobody but the judge learns from."""
+    unmasked_pictures: Float[Tensor, "u 3 side side"]
     sources: Int[Tensor, " normal"]
     """Number of the image that each normal row shows, or shows a tile of."""
     scales: tuple[int, ...]
@@ -68,6 +71,8 @@ class Material:
 
     def with_copies(self, indices: Sequence[int]) -> list[int]:
         """Rows of `labelled` that show the labelled images of these indices, or copies of them."""
+        if not self.num_labelled:
+            return []
         copies = len(self.labelled) // self.num_labelled - 1
         rows = list(indices)
         for index in indices:
@@ -108,18 +113,18 @@ def prepare(split: Split, config: Config, device: torch.device = PROCESSOR) -> I
         BlankImagesError: no normal image shows anything.
         VanishedDefectError: a labelled defect has no pixel left at the working size.
     """
-    total = len(split.normal) + len(split.labelled) * (1 + config.copies)
+    total = len(split.normal) + len(split.labelled) * (1 + config.copies) + len(split.unmasked)
     calibration = torch.stack([piece.shown for piece in _read(evenly(split.normal, CALIBRATION), config)])
     variation = settled(config.variation, calibration)
     config = config.model_copy(update={"variation": variation})
     encoder = build(config).to(device)
     encoder.calibrate(calibration.to(device))
     rng = generator(derive(config.seed, 12))
-    samples = [*split.normal, *split.labelled]
+    samples = [*split.normal, *split.labelled, *split.unmasked]
     shelf: dict[str, Tensor] = {}
     found: list[_Piece] = []
     pieces = _read(samples, config)
-    spoils = iter(of_other_days(len(split.normal), variation.other_days) + [False] * len(split.labelled))
+    spoils = chain(of_other_days(len(split.normal), variation.other_days), repeat(False))
     while batch := list(islice(pieces, at_once(device))):
         shown = [
             another_day(piece.shown, rng) if spoilt else piece.shown
@@ -132,9 +137,12 @@ def prepare(split: Split, config: Config, device: torch.device = PROCESSOR) -> I
     if all(piece.blank for piece in found[: len(split.normal)]):
         raise BlankImagesError(split.normal[0].image)
 
-    kept = _Part(**shelf)
+    last = len(split.normal) + len(split.labelled)
+    kept = _Part(**{name: rows[:last] for name, rows in shelf.items()})
     labelled = kept.pictures[len(split.normal) :].float().cpu()
-    masks = torch.stack([_mask(sample, config) for sample in split.labelled])
+    masks = torch.zeros(len(labelled), *labelled.shape[2:], dtype=torch.bool)
+    for index, sample in enumerate(split.labelled):
+        masks[index] = _mask(sample, config)
     copied, copied_masks = augment(
         labelled, masks, config.copies, variation, generator(derive(config.seed, 6))
     )
@@ -156,6 +164,8 @@ def prepare(split: Split, config: Config, device: torch.device = PROCESSOR) -> I
         pictures=kept.pictures,
         labelled_pictures=torch.cat([labelled, copied]).half().to(device),
         labelled_masks=all_masks.to(device),
+        unmasked=shelf["canvases"][last:],
+        unmasked_pictures=shelf["pictures"][last:],
         sources=sources_of(split.normal),
         scales=encoder.scales,
         num_normal=len(split.normal),

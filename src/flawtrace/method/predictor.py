@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from flawtrace.ground.groups import PredictorConfig
+from flawtrace.ground.groups import ALL_INPUTS, PredictorConfig, PredictorInput
 from flawtrace.ground.shapes import (
     Canvases,
     Coverage,
@@ -25,6 +25,8 @@ Squares: TypeAlias = Float[Tensor, "b seen squares squares"]
 STRIDE = 4
 """Pixels along the squares on which the compact predictor does most of its work."""
 
+FAR = 6.0
+"""Deviations beyond what is usual at a place, from which on the memory alone would call it a defect."""
 UNUSUAL = 3.0
 """Deviations that a normal square is seldom off: even odds for the discriminant, worth a word for novelty."""
 
@@ -80,7 +82,8 @@ class Compact(nn.Module):
     outlines nothing, but orders what the segmenter is silent on: it adds up Fisher's linear discriminant of
     profile, canvas and their means over 3 x 3 squares, which knows labels, and the novelty beyond what is
     usual, which knows none, both in deviations from normal squares. The map is a mean of both probabilities
-    in which the ranker has a weight so small that it decides only where the segmenter does not.
+    in which the ranker has a weight so small that it decides only where the segmenter does not. Without
+    labels there is a third voice, `recall`: how far the memory finds each place from normal.
 
     The profile enters as logarithm, centred and scaled by running statistics: errors differ by orders of
     magnitude between snapshots, and their ratios are what tells. The memory's distances enter as their
@@ -90,12 +93,13 @@ class Compact(nn.Module):
     def __init__(self, length: int, channels: int, cell: int, config: PredictorConfig) -> None:
         """For profiles of `length` maps and canvases of `channels`, with cells of `cell` pixels."""
         super().__init__()
-        self.inputs, self.ranking = config.inputs, config.ranking
+        self.inputs: tuple[PredictorInput, ...] = config.inputs or ALL_INPUTS
+        self.ranking, self.recall = config.ranking, config.recall or 0.0
         self._hears_novelty = config.novelty_of != "nothing"
         self._per_square = STRIDE // cell
         width, half = config.width, max(1, config.width // 2)
         maps = {"profile": length, "canvas": channels, "memory": 1, "picture": 0}
-        seen = sum(maps[name] for name in config.inputs) * self._per_square**2 or 3 * STRIDE**2
+        seen = sum(maps[name] for name in self.inputs) * self._per_square**2 or 3 * STRIDE**2
         self.scale = nn.BatchNorm2d(length, affine=False)
         self.colour = nn.BatchNorm2d(3, affine=False)
         self.discriminant = nn.Conv2d(seen, 2, 1).requires_grad_(False)
@@ -120,7 +124,10 @@ class Compact(nn.Module):
         colour = self._coloured(views)
         seen = self._seen(views, colour)
         ranked = self._rank(seen, views, colour.shape[2])
-        return (1 - self.ranking) * self._segment(seen, colour).sigmoid() + self.ranking * ranked
+        said = (1 - self.ranking) * self._segment(seen, colour).sigmoid() + self.ranking * ranked
+        if not self.recall:
+            return said
+        return (1 - self.recall) * said + self.recall * recalled(views.distances, colour.shape[2])
 
     def discriminated_by(self, views: Views) -> Float[Tensor, "b twice squares squares"]:
         """What the discriminant is linear in."""
@@ -208,6 +215,11 @@ def prediction_loss(
     if dice_weight == 0:
         return cross_entropy
     return cross_entropy + dice_weight * (1 - _dice(logits.sigmoid(), coverage))
+
+
+def recalled(distances: ErrorMaps, side: int) -> ErrorMaps:
+    """How likely the memory alone finds a defect, per pixel of images of `side`: even odds at `FAR`."""
+    return ((_enlarged(distances[:, None], side)[:, 0] - FAR) / 2).sigmoid()
 
 
 def discriminant(

@@ -3,8 +3,8 @@
 Image files come in (`decoding`, `images`) and go out again as maps, masks and overlays (`images`). Between
 lie tiles of large images (`tiles`), the eight orientations of a square (`turns`), what an image looks like
 from afar (`traits`), what normal images vary in (`variation`), what another day's camera does
-(`disturbance`), copies and pasted defects (`augmentation`) and the demo's made-up data (`synthetic`).
-Each file is public as it is.
+(`disturbance`), copies and pasted defects (`augmentation`), defects that nobody photographed (`made_up`,
+with shapes from `outlines`) and the demo's data (`synthetic`). Each file is public as it is.
 """
 
 __all__ = [
@@ -13,6 +13,8 @@ __all__ = [
     "disturbance",
     "errors",
     "images",
+    "made_up",
+    "outlines",
     "synthetic",
     "tiles",
     "traits",

@@ -17,17 +17,16 @@ import numpy as np
 import skimage.data
 from jaxtyping import Bool, Float
 from PIL import Image as Picture
-from scipy.ndimage import gaussian_filter, gaussian_filter1d
-from scipy.spatial import KDTree
+from scipy.ndimage import gaussian_filter
 
 from flawtrace.ground.files import write_bytes
 from flawtrace.pictures.errors import UnknownTextureError
+from flawtrace.pictures.outlines import Plane, bent_line, blob, clouds, smoothstep, somewhere, stroke
 
 Pixels: TypeAlias = Float[np.ndarray, "h w *c"]
 """Grey (h, w) or colour (h, w, 3), in [0, 1]."""
 Colours: TypeAlias = Float[np.ndarray, "h w c"]
 Mask: TypeAlias = Bool[np.ndarray, "h w"]
-Plane: TypeAlias = Float[np.ndarray, "h w"]
 Painted: TypeAlias = tuple[np.ndarray, np.ndarray]
 """The image as if the defect were everywhere, and how much of it shows at each pixel (alpha, at most 1)."""
 
@@ -90,12 +89,12 @@ def _scratch(image: Colours, rng: np.random.Generator) -> Painted:
     """A thin bent groove, bright or dark and lit from one side, now and then with a fainter one beside it."""
     height, width = image.shape[:2]
     side = min(height, width)
-    path = _path(side, rng) + _place(height, width, rng)
-    groove = _stroke(height, width, path, rng)
+    path = bent_line(side, rng) + somewhere(height, width, rng)
+    groove = stroke(height, width, path, rng)
     if rng.random() < 0.4:
         beside = path + rng.uniform(-0.03, 0.03, 2) * side
         part = beside[rng.integers(0, len(path) // 2) :][: len(path) // 2]
-        groove = np.maximum(groove, 0.7 * _stroke(height, width, part, rng))
+        groove = np.maximum(groove, 0.7 * stroke(height, width, part, rng))
     bright = rng.uniform(0.12, 0.2) * rng.choice([-1, 1.2], p=[0.35, 0.65])
     lit = _contrast(image) * (bright + 0.06 * _relief(groove, rng))
     return _smeared(image, 0.01 * side) + lit[..., None], groove
@@ -105,24 +104,24 @@ def _hole(image: Colours, rng: np.random.Generator) -> Painted:
     """A dark chipped-out blob: the far wall catches light, the near one lies in shadow, the rim is rubbed."""
     height, width = image.shape[:2]
     side = min(height, width)
-    inside = _blob(height, width, rng.uniform(0.028, 0.06) * side, 0.3, rng)
-    inside += 0.003 * side * _clouds(height, width, 0.01 * side, rng)
-    depth = _smoothstep(inside / (0.018 * side))
+    inside = blob(height, width, rng.uniform(0.028, 0.06) * side, 0.3, rng)
+    inside += 0.003 * side * clouds(height, width, 0.01 * side, rng)
+    depth = smoothstep(inside / (0.018 * side))
     light = _relief(gaussian_filter(depth, 0.006 * side), rng)
     floor = _smeared(image, 0.008 * side) * rng.uniform(0.25, 0.45) / _contrast(image)
     painted = image + depth[..., None] * (floor - image) + 0.16 * light[..., None]
-    return painted, _smoothstep(1 + inside / (0.012 * side))
+    return painted, smoothstep(1 + inside / (0.012 * side))
 
 
 def _stain(image: Colours, rng: np.random.Generator) -> Painted:
     """A soft uneven discolouration that darkens (oil) or lightens (salt) and gathers at its edge."""
     height, width = image.shape[:2]
     side = min(height, width)
-    inside = _blob(height, width, rng.uniform(0.07, 0.14) * side, 0.5, rng)
-    inside += 0.014 * side * _clouds(height, width, 0.03 * side, rng)
-    body = _smoothstep(0.5 + inside / (0.06 * side))
-    edge = body * (1 - _smoothstep(inside / (0.08 * side)))
-    alpha = body * (0.75 + 0.12 * _clouds(height, width, 0.02 * side, rng).clip(-2, 2)) + 0.25 * edge
+    inside = blob(height, width, rng.uniform(0.07, 0.14) * side, 0.5, rng)
+    inside += 0.014 * side * clouds(height, width, 0.03 * side, rng)
+    body = smoothstep(0.5 + inside / (0.06 * side))
+    edge = body * (1 - smoothstep(inside / (0.08 * side)))
+    alpha = body * (0.75 + 0.12 * clouds(height, width, 0.02 * side, rng).clip(-2, 2)) + 0.25 * edge
     strength = _contrast(image) * rng.uniform(0.18, 0.32) * rng.uniform(0.8, 1.2, image.shape[2])
     towards = rng.choice([0.0, 0.9], p=[0.7, 0.3])
     return image + strength * (towards - image), alpha.clip(0, 1)
@@ -133,58 +132,6 @@ PAINTERS: dict[str, Callable[[Colours, np.random.Generator], Painted]] = {
     "hole": _hole,
     "stain": _stain,
 }
-
-
-def _place(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    place: np.ndarray = rng.uniform(0.2, 0.8, 2) * np.array([height, width])
-    return place
-
-
-def _path(side: int, rng: np.random.Generator) -> Float[np.ndarray, "p 2"]:
-    """Points (row, column), three to a pixel, of a gently bending line whose middle is the origin."""
-    num_points = max(int(3 * rng.uniform(0.25, 0.6) * side), 8)
-    wobble = gaussian_filter1d(rng.normal(0, 1, num_points), num_points / 12, mode="nearest")
-    bend = np.linspace(0, rng.uniform(-1.2, 1.2), num_points)
-    heading = rng.uniform(0, 2 * np.pi) + bend + 0.25 * wobble / wobble.std()
-    points = np.cumsum(np.stack([np.sin(heading), np.cos(heading)], axis=1) / 3, axis=0)
-    centred: np.ndarray = points - points[num_points // 2]
-    return centred
-
-
-def _stroke(height: int, width: int, path: Float[np.ndarray, "p 2"], rng: np.random.Generator) -> Plane:
-    """Alpha of a soft-edged line along `path` that grows out of nothing, presses unevenly and fades."""
-    side = min(height, width)
-    distance, nearest = KDTree(path).query(np.indices((height, width)).reshape(2, -1).T)
-    along = np.linspace(0, 1, len(path))
-    pressure = gaussian_filter1d(rng.normal(0, 1, len(path)), len(path) / 20 + 1, mode="nearest")
-    strength = _smoothstep(6 * along) * _smoothstep(4 * (1 - along)) * (0.8 + 0.2 * pressure / pressure.std())
-    radius = max(rng.uniform(0.002, 0.0045) * side, 0.5)
-    alpha: Plane = strength.clip(0, 1)[nearest] * _smoothstep((2.4 * radius - distance) / (1.6 * radius))
-    return alpha.reshape(height, width)
-
-
-def _blob(height: int, width: int, radius: float, roughness: float, rng: np.random.Generator) -> Plane:
-    """Pixels from the outline of a ragged, slanted blob; positive inside."""
-    y, x = np.indices((height, width)) - _place(height, width, rng)[:, None, None]
-    slant, stretch = rng.uniform(0, np.pi), rng.uniform(1, 1.6)
-    u = (np.cos(slant) * x + np.sin(slant) * y) / stretch
-    v = np.cos(slant) * y - np.sin(slant) * x
-    angle = np.arctan2(v, u)
-    waves = np.arange(2, 8)
-    heights = rng.normal(0, roughness, len(waves)) / waves**1.3
-    phases = rng.uniform(0, 2 * np.pi, len(waves))
-    bumps = (heights[:, None, None] * np.cos(waves[:, None, None] * angle + phases[:, None, None])).sum(
-        axis=0
-    )
-    inside: Plane = radius * (1 + bumps).clip(0.5, 1.5) - np.hypot(u, v)
-    return inside
-
-
-def _clouds(height: int, width: int, scale: float, rng: np.random.Generator) -> Plane:
-    """Smooth noise of standard deviation 1 whose bumps are about `scale` pixels wide."""
-    noise = gaussian_filter(rng.normal(0, 1, (height, width)), scale)
-    clouds: Plane = noise / noise.std()
-    return clouds
 
 
 def _relief(depth: Plane, rng: np.random.Generator) -> Plane:
@@ -204,13 +151,6 @@ def _contrast(image: Colours) -> float:
     """From 1 on a calm texture to 1.6 on a busy one, where only a stronger defect can be seen."""
     side = min(image.shape[:2])
     return float(np.interp((image - _smeared(image, 0.02 * side)).std(), [0.07, 0.12], [1, 1.6]))
-
-
-def _smoothstep(values: np.ndarray) -> np.ndarray:
-    """0 below 0, 1 above 1, and smooth in between."""
-    t = values.clip(0, 1)
-    step: np.ndarray = t * t * (3 - 2 * t)
-    return step
 
 
 def _halves(texture: str) -> tuple[Picture.Image, Picture.Image]:

@@ -13,7 +13,8 @@ from flawtrace.ground.devices import batches
 from flawtrace.ground.learner import derive, generator
 from flawtrace.ground.shapes import Canvases, Masks, Pictures
 from flawtrace.method import Material, Prepared, Reader, Views, covered, encode, of_other_days
-from flawtrace.pictures.augmentation import paste
+from flawtrace.pictures.augmentation import Pasted, paste
+from flawtrace.pictures.made_up import make_up
 from flawtrace.training.fitting import Examples, Lesson, folds
 
 
@@ -28,6 +29,12 @@ class Exam:
     normal: Examples
     folds: list[int]
     """Of the labelled images."""
+    unmasked: Examples
+    """Images of defects without a mask, which no member sees."""
+    made_up: Examples
+    """Normal images with made-up defects; none where there are labels."""
+    made_onto: Int[Tensor, " m"]
+    """Rows of the normal images that they were."""
     normal_folds: Int[Tensor, " n"]
     order: Int[Tensor, " n"]
     """Of the normal rows, by chance: a member is shown the first ones that it may see."""
@@ -46,6 +53,14 @@ class Exam:
     def shown(self, member: int, count: int) -> Int[Tensor, " m"]:
         """At most `count` normal rows that the member learns from."""
         return self.order[self.normal_folds[self.order] != member][:count]
+
+    def imagined(self, member: int) -> Int[Tensor, " m"]:
+        """Made-up rows that the member learns from: on normal images that it may see."""
+        return (self.normal_folds[self.made_onto] != member).nonzero()[:, 0]
+
+    def held_out_made_up(self, member: int) -> Int[Tensor, " m"]:
+        """Made-up rows that the member does not learn from."""
+        return (self.normal_folds[self.made_onto] == member).nonzero()[:, 0]
 
     def unseen(self, member: int) -> Int[Tensor, " m"]:
         """Normal rows that the member never sees."""
@@ -74,13 +89,21 @@ def learnt_reader(snapshots: Sequence[nn.Module], prepared: Prepared, config: Co
 def examine(reader: Reader, material: Material, split: Split, config: Config) -> Exam:
     """Views of all labelled images and copies, and of all normal images."""
     side, normal = config.image_side, slice(0, material.num_normal)
-    none = material.labelled_masks.new_zeros(material.num_normal, side, side)
+    none, unknown = (
+        material.labelled_masks.new_zeros(count, side, side)
+        for count in (material.num_normal, len(material.unmasked))
+    )
     normal_folds, order = deal(material.sources, config)
     pictures = material.pictures[normal]
+    imagined = 0 if material.num_labelled else config.predictor.made_up
+    made = make_up(pictures.cpu(), imagined, generator(derive(config.seed, 13)))
     return Exam(
         _examples(reader, material.labelled, material.labelled_pictures, material.labelled_masks),
         _examples(reader, material.canvases[normal], pictures, none, own=material.sources),
         folds_of(split.labelled, config.predictor.folds),
+        _examples(reader, material.unmasked, material.unmasked_pictures, unknown),
+        _shown(reader, made, material.sources[made.onto]),
+        made.onto,
         normal_folds,
         order,
         ~torch.tensor(of_other_days(material.num_normal, config.variation.other_days), dtype=torch.bool),
@@ -91,11 +114,12 @@ def examine(reader: Reader, material: Material, split: Split, config: Config) ->
 def lesson(member: int, exam: Exam, reader: Reader, material: Material, config: Config) -> Lesson:
     """What a member learns from: labels, copies, normal images and pasted defects, all without its fold."""
     settings = config.predictor
-    rows = torch.tensor(material.with_copies(exam.seen(member)))
+    rows = torch.tensor(material.with_copies(exam.seen(member)), dtype=torch.long)
     labelled = exam.labelled[rows]
     normal = exam.normal[exam.shown(member, settings.normal_images)]
-    if not settings.pasted:
-        return Lesson(labelled, normal, labelled[rows[:0]])
+    made_up = exam.made_up[exam.imagined(member)]
+    if not settings.pasted or not len(rows):
+        return Lesson(labelled, normal, exam.labelled[rows[:0]], made_up)
     allowed = exam.shown(member, material.num_normal)
     onto, numbers = material.pictures[allowed], material.sources[allowed]
     if not len(onto):  # all normal images are in the member's fold
@@ -103,11 +127,14 @@ def lesson(member: int, exam: Exam, reader: Reader, material: Material, config: 
         numbers = torch.full((len(onto),), -1)
     rng = generator(derive(config.seed, 7, member))
     made = paste(labelled.views.pictures.cpu(), labelled.masks.cpu(), onto.cpu(), settings.pasted, rng)
-    device, own = material.canvases.device, numbers[made.onto]
-    canvases = [encode(reader.encoder, images) for images in batches(made.images.to(device))]
-    pictures = made.images.half().to(device)
-    pasted = _examples(reader, torch.cat(canvases), pictures, made.masks.to(device), own=own)
-    return Lesson(labelled, normal, pasted)
+    return Lesson(labelled, normal, _shown(reader, made, numbers[made.onto]), made_up)
+
+
+def _shown(reader: Reader, made: Pasted, own: Int[Tensor, " n"]) -> Examples:
+    """Views of images with pasted or made-up defects, on normal images of these numbers."""
+    device = reader.novelty.place.device
+    canvases = torch.cat([encode(reader.encoder, images) for images in batches(made.images.to(device))])
+    return _examples(reader, canvases, made.images.half().to(device), made.masks.to(device), own=own)
 
 
 def folds_of(labelled: Sequence[Sample], count: int) -> list[int]:

@@ -68,6 +68,8 @@ class Lesson:
     normal: Examples
     pasted: Examples
     """Normal images with defects pasted onto them."""
+    made_up: Examples
+    """Normal images with made-up defects."""
 
 
 @dataclass(frozen=True)
@@ -145,14 +147,16 @@ class Fit:
     def _batch(self, lesson: Lesson) -> Batch:
         """Squares over labelled defects, anywhere on labelled images, on normal ones, over pasted defects.
 
-        Each kind has a quarter; where there are no such images, the labelled ones have their share.
+        Each kind has a quarter; where there are no such images, the labelled ones have their share, and where
+        there are none of these, images of made-up defects.
         """
         quarter, rest = divmod(self._config.batch, 4)
+        labelled = lesson.labelled or lesson.made_up
         shares = [
-            (lesson.labelled, quarter + (rest > 0), True),
-            (lesson.labelled, quarter + (rest > 1), False),
-            (lesson.normal or lesson.labelled, quarter + (rest > 2), False),
-            (lesson.pasted or lesson.labelled, quarter, True),
+            (labelled, quarter + (rest > 0), True),
+            (labelled, quarter + (rest > 1), False),
+            (lesson.normal or labelled, quarter + (rest > 2), False),
+            (lesson.pasted or labelled, quarter, True),
         ]
         return joined([self._squares(examples, count, over) for examples, count, over in shares if count])
 
@@ -226,7 +230,7 @@ def squares_of(
     """
     network.eval()
     defective, shares, normal = [], [], []
-    for examples in (lesson.labelled, lesson.pasted, lesson.normal):
+    for examples in (lesson.labelled, lesson.pasted, lesson.made_up, lesson.normal):
         for rows in examples.batches:
             batch = examples[rows]
             seen = network.discriminated_by(batch.views).movedim(1, -1)
@@ -243,7 +247,8 @@ def squares_of(
 def predict(network: Predictor, examples: Examples) -> ErrorMaps:
     """Probability of a defect per pixel."""
     network.eval()
-    return torch.cat([network.probabilities(examples[rows].views) for rows in examples.batches])
+    parts = [network.probabilities(examples[rows].views) for rows in examples.batches]
+    return torch.cat(parts) if parts else torch.zeros(examples.masks.shape)
 
 
 def one_cycle(peak: float, progress: float) -> float:

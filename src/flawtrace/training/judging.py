@@ -2,20 +2,39 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 from flawtrace.detector import Calibration, Evidence, Judge, evidence
+from flawtrace.ground.config import Config
 from flawtrace.ground.devices import batches
 from flawtrace.ground.shapes import Canvases, ErrorMaps, Masks, PerImage
 from flawtrace.method import Memory, Novelty, Predictor, Reader
 from flawtrace.training.exam import Exam
 from flawtrace.training.fitting import Examples
 
+FALSE_ALARMS = 0.01
+"""Share of held-out normal images that may be called DEFECT where no defect has been seen, unless set."""
 LEARNT_FROM = 100
 """Normal images, at most, from which what is normal is learnt for one fold."""
+
+
+class Kind(IntEnum):
+    """What is known of a held-out image."""
+
+    NORMAL = 0
+    OTHER_DAY = 1
+    """Normal, and made to look as another day's camera might take it."""
+    LABELLED = 2
+    """With a defect and its mask."""
+    UNMASKED = 3
+    """With a defect, and nobody said where."""
+    MADE_UP = 4
+    """Normal, with made-up defects and their mask: where there are no labels."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +46,27 @@ class HeldOut:
     masks: Masks
     evidence: Evidence
     scores: PerImage
-    as_taken: Bool[Tensor, " b"]
-    """False for normal images that were made to look as another day's camera might take them."""
+    kinds: Int[Tensor, " b"]
     judged: bool = False
     """Whether the scores are a judge's, and not the maxima of the maps."""
 
+    def of(self, *kinds: Kind) -> Bool[Tensor, " b"]:
+        """Which images are of one of these kinds."""
+        return torch.isin(self.kinds, torch.tensor(kinds))
+
+    @property
+    def as_taken(self) -> Bool[Tensor, " b"]:
+        """Normal images, as they are."""
+        return self.of(Kind.NORMAL)
+
+    @property
+    def normal(self) -> Bool[Tensor, " b"]:
+        return self.of(Kind.NORMAL, Kind.OTHER_DAY)
+
     @property
     def anomalous(self) -> Bool[Tensor, " b"]:
-        return self.masks.flatten(1).any(dim=1)
+        """Images of real defects."""
+        return self.of(Kind.LABELLED, Kind.UNMASKED)
 
 
 @dataclass(frozen=True)
@@ -59,51 +91,55 @@ class _Normality:
 
 @torch.no_grad()
 def judged(
-    members: Sequence[Predictor], exam: Exam, reader: Reader, score: str
+    members: Sequence[Predictor], exam: Exam, reader: Reader, config: Config
 ) -> tuple[HeldOut, Judge, Calibration]:
     """Each member on its own fold of labels and normal images; who weighs what it says, and what that means.
 
     For each fold, what is normal is learnt without it as well, so that novelty and memory are those of images
-    that are new to them.
+    that are new to them. Without a defect image the judge keeps to a rate of false alarms; without a mask,
+    maps are calibrated on made-up defects.
     """
     found = list(_seen(members, exam, reader))
-    maps, masks, pieces, as_taken = (torch.cat(part).cpu() for part in zip(*found, strict=True))
+    maps, masks, pieces, kinds = (torch.cat(part).cpu() for part in zip(*found, strict=True))
     judge, calibration = Judge(), Calibration()
-    calibration.fit(maps, masks)
+    known = kinds != Kind.UNMASKED
+    calibration.fit(maps[known], masks[known])
     maps = torch.cat([calibration(some) for some in batches(maps)])
-    held_out = HeldOut(maps, masks, pieces, maps.amax(dim=(1, 2)), as_taken)
-    anomalous = held_out.anomalous
-    if score == "maximum" or anomalous.all():
+    held_out = HeldOut(maps, masks, pieces, maps.amax(dim=(1, 2)), kinds)
+    if config.score == "maximum" or not held_out.normal.any():
         return held_out, judge, calibration
-    judge.fit(pieces[~anomalous], pieces[anomalous])
+    normal, anomalous = pieces[held_out.normal], pieces[held_out.anomalous]
+    if len(anomalous):
+        judge.fit(normal, anomalous)
+    else:
+        rate = config.max_false_alarms if config.max_false_alarms is not None else FALSE_ALARMS
+        judge.fit_normal(normal, held_out.as_taken[held_out.normal], rate)
     return replace(held_out, scores=judge(pieces), judged=True), judge, calibration
 
 
-def _seen(
-    members: Sequence[Predictor], exam: Exam, reader: Reader
-) -> Iterator[tuple[ErrorMaps, Masks, Evidence, Bool[Tensor, " b"]]]:
+Seen: TypeAlias = tuple[ErrorMaps, Masks, Evidence, Int[Tensor, " b"]]
+
+
+def _seen(members: Sequence[Predictor], exam: Exam, reader: Reader) -> Iterator[Seen]:
+    """What each member says of images that it has not seen: maps, masks, evidence and kinds."""
     for index, member in enumerate(members):
         others = exam.normal_folds != index
         known = others if others.any() else ~others
         normality = _Normality.learnt(reader, exam.normal.views.canvases[known], exam.sources[known])
-        labelled = torch.tensor(exam.held_out(index), dtype=torch.long)
-        for seen in _by(member, normality, exam.labelled, labelled):
-            yield *seen, torch.ones(len(seen[0]), dtype=torch.bool)
-        unseen = exam.unseen(index)
-        parts = zip(_by(member, normality, exam.normal, unseen), batches(unseen), strict=False)
-        for seen, rows in parts:
-            yield *seen, exam.as_taken[rows]
+        normal_kinds = torch.where(exam.as_taken, int(Kind.NORMAL), int(Kind.OTHER_DAY))
+        for examples, rows, kinds in (
+            (exam.labelled, exam.held_out(index), Kind.LABELLED),
+            (exam.unmasked, torch.arange(len(exam.unmasked))[index :: len(members)], Kind.UNMASKED),
+            (exam.made_up, exam.held_out_made_up(index), Kind.MADE_UP),
+            (exam.normal, exam.unseen(index), normal_kinds),
+        ):
+            for some in batches(torch.as_tensor(rows, dtype=torch.long)) if len(rows) else ():
+                kind = kinds[some] if isinstance(kinds, Tensor) else torch.full((len(some),), int(kinds))
+                yield *_by(member, normality, examples[some]), kind
 
 
-def _by(
-    member: Predictor, normality: _Normality, examples: Examples, rows: Int[Tensor, " n"]
-) -> Iterator[tuple[ErrorMaps, Masks, Evidence]]:
-    member.eval()
-    for some in batches(rows):
-        if not len(some):
-            continue
-        chosen = examples[some]
-        novelties = normality.reader.novelties(normality.novelty, chosen.views.canvases)
-        distances = normality.reader.distances(normality.memory, chosen.views.canvases)
-        maps = member.probabilities(replace(chosen.views, novelties=novelties, distances=distances))
-        yield maps, chosen.masks, evidence(maps, novelties, distances)
+def _by(member: Predictor, normality: _Normality, chosen: Examples) -> tuple[ErrorMaps, Masks, Evidence]:
+    novelties = normality.reader.novelties(normality.novelty, chosen.views.canvases)
+    distances = normality.reader.distances(normality.memory, chosen.views.canvases)
+    maps = member.eval().probabilities(replace(chosen.views, novelties=novelties, distances=distances))
+    return maps, chosen.masks, evidence(maps, novelties, distances)

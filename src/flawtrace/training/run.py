@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from flawtrace.data import Split, TooFewLabelsError
+from flawtrace.data import Split
 from flawtrace.data.pieces import images_of, pieces
 from flawtrace.detector import FILE_NAME, Calibration, Detector, Facts, Judge, origin
 from flawtrace.ground import devices
@@ -63,7 +63,6 @@ def train(
     """
     with locked(run):
         clock = Clock()
-        config = _with_folds_for(config, len(images_of(split.labelled)))
         if (finished := _finished(run, config, split, resume)) is not None:
             yield finished
             return
@@ -72,7 +71,8 @@ def train(
         plan = Plan.of(config, split)
         prepared = prepared or (yield from read_images(split, config, plan, device))
         write_json(run / SETTINGS_NAME, config.model_dump(mode="json"))
-        config = config.model_copy(update={"variation": prepared.variation})
+        settled = config.predictor.settled(len(images_of(split.labelled)))
+        config = config.model_copy(update={"variation": prepared.variation, "predictor": settled})
         study = Study(prepared, scout(prepared.material, config), config, clock)
         journal = Journal(run, study, resume)
         yield from learn_together(study, journal, plan)
@@ -101,7 +101,7 @@ def read_images(
 def _decide(study: Study, exam: Exam, reader: Reader) -> tuple[Facts, Judge, Calibration]:
     """The detector's numbers and how well they do, all from images that the judging predictors never saw."""
     config, prepared = study.config, study.prepared
-    held_out, judge, calibration = judged(study.members, exam, reader, config.score)
+    held_out, judge, calibration = judged(study.members, exam, reader, config)
     thresholds = chosen(held_out, config)
     facts = Facts(
         thresholds.outline,
@@ -116,16 +116,6 @@ def _decide(study: Study, exam: Exam, reader: Reader) -> tuple[Facts, Judge, Cal
         scores_of(held_out),
     )
     return facts, judge, calibration
-
-
-def _with_folds_for(config: Config, num_labelled: int) -> Config:
-    """The settings, with no more folds than there are labels."""
-    if num_labelled < 2:
-        raise TooFewLabelsError(num_labelled)
-    count = min(config.predictor.folds, num_labelled)
-    members = min(config.predictor.members, count)
-    limited = config.predictor.model_copy(update={"folds": count, "members": members})
-    return config.model_copy(update={"predictor": limited})
 
 
 def _refuse_rate_without_normal(split: Split, config: Config) -> None:

@@ -7,8 +7,8 @@ from jaxtyping import Bool, Int
 
 from flawtrace.detector import EVEN_ODDS, VERDICTS, Errors, Thresholds, decisive, doubtful, limited, marked
 from flawtrace.ground.config import Config
-from flawtrace.measures.metrics import DEFECT, OK, Decided, Maps, Masks, pixel_f1_max, summary
-from flawtrace.training.judging import HeldOut
+from flawtrace.measures.metrics import DEFECT, OK, Decided, Maps, Masks, image_auroc, pixel_f1_max, summary
+from flawtrace.training.judging import HeldOut, Kind
 
 VALIDATION = ("pixel_f1_max", "pixel_f1", "pixel_auroc", "pixel_ap", "pixel_aupro", "image_auroc", "image_f1")
 """Scores on held-out images that a detector keeps."""
@@ -23,18 +23,15 @@ def chosen(held_out: HeldOut, config: Config) -> Thresholds:
     few scores of held-out defects would make more errors on others. Where the maximum of the map is the
     score, DEFECT begins where errors are fewest. Normal images of other days have no say in the rates.
     """
-    anomalous = held_out.anomalous.numpy()
     scores = held_out.scores.double().numpy()
-    as_taken = ~anomalous & held_out.as_taken.numpy()
-    defect = limited(
-        EVEN_ODDS if held_out.judged else decisive(scores[~anomalous], scores[anomalous]),
-        scores[as_taken],
-        scores[anomalous],
-        config.max_false_alarms,
-        config.max_misses,
-    )
-    unsure = doubtful(scores[as_taken], defect)
-    outline = half_of_best(held_out.maps.numpy(), held_out.masks.numpy(), shown=scores >= unsure)
+    normal, anomalous = (scores[which.numpy()] for which in (held_out.normal, held_out.anomalous))
+    as_taken = scores[held_out.as_taken.numpy()]
+    start = EVEN_ODDS if held_out.judged else decisive(normal, anomalous)
+    defect = limited(start, as_taken, anomalous, config.max_false_alarms, config.max_misses)
+    unsure = doubtful(as_taken, defect)
+    outlined = (~held_out.of(Kind.UNMASKED)).numpy()
+    maps, masks = held_out.maps.numpy()[outlined], held_out.masks.numpy()[outlined]
+    outline = half_of_best(maps, masks, shown=scores[outlined] >= unsure)
     return Thresholds(outline, PEAK, defect, unsure)
 
 
@@ -46,24 +43,33 @@ def half_of_best(maps: Maps, masks: Masks, shown: Bool[np.ndarray, " n"]) -> flo
     threshold at which a few labels reach their best F1 is worse on others: where their curve is flat, chance
     chooses it.
     """
-    best = pixel_f1_max(np.where(shown[:, None, None], maps, np.float32(0)), masks)
+    best = pixel_f1_max(np.where(shown[:, None, None], maps, np.float32(0)), masks) if len(maps) else None
     return best / 2 if best is not None and masks[shown].any() else PEAK
 
 
 def validation(held_out: HeldOut, thresholds: Thresholds) -> dict[str, float]:
-    """Scores of the held-out images, and with `found` the share of the defective ones that are DEFECT."""
-    maps, masks = held_out.maps.numpy(), held_out.masks.numpy()
-    verdicts = verdicts_of(held_out, thresholds)
-    pairs = zip(held_out.maps, verdicts, strict=True)
+    """Scores of the held-out images, and with `found` the share of the defective ones that are DEFECT.
+
+    Scores of pixels are those of images whose mask is known. Without an image of a defect there are none.
+    """
+    anomalous = held_out.anomalous.numpy()
+    if not anomalous.any():
+        return {}
+    verdicts, scores = verdicts_of(held_out, thresholds), held_out.scores.numpy()
+    rows = held_out.of(Kind.NORMAL, Kind.OTHER_DAY, Kind.LABELLED).numpy()
+    pairs = zip(held_out.maps[rows], verdicts[rows], strict=True)
     predicted = np.stack([marked(found, thresholds, VERDICTS[verdict]).numpy() for found, verdict in pairs])
-    scores = summary(maps, masks, held_out.scores.numpy(), Decided(predicted, verdicts))
-    found = float((verdicts[held_out.anomalous.numpy()] == DEFECT).mean())
-    return {name: score for name in VALIDATION if (score := scores[name]) is not None} | {"found": found}
+    decided = Decided(predicted, verdicts[rows])
+    found = summary(held_out.maps[rows].numpy(), held_out.masks[rows].numpy(), scores[rows], decided)
+    real = held_out.of(Kind.NORMAL, Kind.OTHER_DAY, Kind.LABELLED, Kind.UNMASKED).numpy()
+    found["image_auroc"] = image_auroc(scores[real], anomalous[real])
+    share = float((verdicts[anomalous] == DEFECT).mean())
+    return {name: score for name in VALIDATION if (score := found[name]) is not None} | {"found": share}
 
 
 def alarms_of(held_out: HeldOut, thresholds: Thresholds) -> dict[str, Any]:
     """False alarms among held-out normal images as they were taken, and the rates that this allows."""
-    normal = verdicts_of(held_out, thresholds)[(~held_out.anomalous & held_out.as_taken).numpy()]
+    normal = verdicts_of(held_out, thresholds)[held_out.as_taken.numpy()]
     return Errors(int((normal == DEFECT).sum()), len(normal)).to_json()
 
 
@@ -75,8 +81,8 @@ def misses_of(held_out: HeldOut, thresholds: Thresholds) -> dict[str, Any]:
 
 def scores_of(held_out: HeldOut) -> dict[str, list[float]]:
     """Of normal and of defective images, lowest first."""
-    scores, anomalous = held_out.scores.double(), held_out.anomalous
-    kinds = {"normal": scores[~anomalous & held_out.as_taken], "anomalous": scores[anomalous]}
+    scores = held_out.scores.double()
+    kinds = {"normal": scores[held_out.as_taken], "anomalous": scores[held_out.anomalous]}
     return {name: [round(float(score), 6) for score in some.sort().values] for name, some in kinds.items()}
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flawtrace.comparison import DEFAULT, Benchmark, Told, bench, chosen, read_methods, write_board
-from flawtrace.data import CURVE
 from flawtrace.ground.devices import ready
 from flawtrace.ground.files import locked
 from flawtrace.ground.groups import ProtocolName
@@ -39,7 +38,7 @@ def benchmark(
     file = rows or Path(out) / bench.ROWS_NAME
     asked = chosen(read_methods(methods) if methods else DEFAULT, tuple(names))
     categories = bench.find_categories([Path(folder) for folder in folders])
-    design = bench.Design(asked, tuple(protocols), tuple(seeds), tuple(labels or CURVE))
+    design = bench.Design(asked, tuple(protocols), tuple(seeds), tuple(labels) if labels else None)
     plan = bench.plan(categories, design, file, retry)
     if reference:
         chosen(asked, (reference,))
