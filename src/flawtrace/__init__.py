@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         export,
         inspect,
         predict,
+        refit,
         train,
     )
 
@@ -32,6 +33,7 @@ __all__ = [
     "export",
     "inspect",
     "predict",
+    "refit",
     "train",
 ]
 

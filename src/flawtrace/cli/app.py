@@ -18,6 +18,7 @@ from flawtrace.cli.console import (
 from flawtrace.cli.deciding import decide
 from flawtrace.cli.helping import doctor, settings
 from flawtrace.cli.making import demo, evaluate, inspect, train
+from flawtrace.cli.refitting import refit
 from flawtrace.cli.using import bench, export, predict
 from flawtrace.ground.errors import FlawtraceError
 
@@ -31,7 +32,20 @@ app = App(
 )
 
 
-for command in (inspect, train, evaluate, decide, predict, export, bench, benchmark, doctor, demo, settings):
+for command in (
+    inspect,
+    train,
+    refit,
+    evaluate,
+    decide,
+    predict,
+    export,
+    bench,
+    benchmark,
+    doctor,
+    demo,
+    settings,
+):
     app.command(command)
 
 

@@ -38,6 +38,38 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
+def print_trained(summary: Mapping[str, Any], out: Path, folder: Path) -> None:
+    """What came out of a training or a refit, and what to do next."""
+    from flawtrace.detector import alarm_text  # noqa: PLC0415 (it loads torch, which training has loaded by now)
+
+    print_plain(
+        f"Detector: {summary['detector']}  ({summary['seconds']:.0f} s, {summary['peak_memory_mb']} MB)\n"
+        f"{_held_out(summary)}\n"
+        f"Alarms:   {alarm_text(summary['false_alarms'], summary['seen_as'])}\n"
+        f"Report:   {out / 'report.html'}\n"
+        f"Next:     flawtrace evaluate {out} {folder}"
+    )
+    if found := summary.get("suspects"):
+        names = ", ".join(suspect["name"] for suspect in found)
+        print_plain(f"Check the labels of these training images; they look wrong: {names}")
+    for warning in summary["warnings"]:
+        print_plain(f"Warning: {warning}")
+
+
+def _held_out(summary: Mapping[str, Any]) -> str:
+    """How well the detector does on labels that it has not seen, as far as there are any."""
+    scores = summary["validation"]
+    if "pixel_f1_max" not in scores:
+        return "Labels:   none with a mask; the detector learnt from made-up defects"
+    f1 = scores.get("pixel_f1", scores["pixel_f1_max"])
+    return f"On held-out labels: pixel F1 {f1:.3f} at threshold {summary['threshold']:.3f}"
+
+
+def print_plain(text: str) -> None:
+    """As it is."""
+    out_console.print(text, markup=False)
+
+
 def print_inspection(inspection: "Inspection") -> None:
     found = inspection.to_json()
     table = Table(box=None, show_header=False)

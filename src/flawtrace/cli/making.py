@@ -10,6 +10,7 @@ from flawtrace.cli.console import (
     print_evaluation,
     print_inspection,
     print_json,
+    print_trained,
 )
 from flawtrace.cli.flags import Device, Flag, Json, MoreSettings, Out, parsed
 from flawtrace.ground.groups import Encoder, Preset, SamplerName
@@ -104,26 +105,7 @@ def train(
     if json:
         print_json(trained.summary)
         return
-    from flawtrace.detector import alarm_text  # noqa: PLC0415 (it loads torch, which training has loaded by now)
-
-    held_out = trained.summary["validation"]
-    out_console.print(
-        f"Detector: {trained.summary['detector']}  ({trained.summary['seconds']:.0f} s, "
-        f"{trained.summary['peak_memory_mb']} MB)\n"
-        f"On held-out labels: pixel F1 {held_out.get('pixel_f1', held_out['pixel_f1_max']):.3f} "
-        f"at threshold {trained.summary['threshold']:.3f}\n"
-        f"Alarms:   {alarm_text(trained.summary['false_alarms'], trained.summary['seen_as'])}\n"
-        f"Report:   {out / 'report.html'}\n"
-        f"Next:     flawtrace evaluate {out} {folder}",
-        markup=False,
-    )
-    if found := trained.summary.get("suspects"):
-        names = ", ".join(suspect["name"] for suspect in found)
-        out_console.print(
-            f"Check the labels of these training images; they look wrong: {names}", markup=False
-        )
-    for warning in trained.summary["warnings"]:
-        out_console.print(f"Warning: {warning}", markup=False)
+    print_trained(trained.summary, out, folder)
 
 
 def evaluate(run: Path, folder: Path, /, *, device: Device = "cpu", json: Json = False) -> None:

@@ -17,7 +17,7 @@ from flawtrace.data.folders import images_in, read_category
 from flawtrace.data.inspection import Inspection, inspect
 from flawtrace.data.protocols import Trial, trials, write_split
 from flawtrace.data.samples import Category, Sample, Split, evenly
-from flawtrace.data.splits import draw_available, draw_split, scarce
+from flawtrace.data.splits import draw_available, draw_keeping, draw_split, scarce
 
 __all__ = [
     "Category",
@@ -32,6 +32,7 @@ __all__ = [
     "Trial",
     "VanishedDefectError",
     "draw_available",
+    "draw_keeping",
     "draw_split",
     "evenly",
     "images_in",

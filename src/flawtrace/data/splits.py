@@ -1,6 +1,7 @@
 """Who is labelled: draws of each defect type, by seed."""
 
 import hashlib
+from collections.abc import Collection
 from itertools import zip_longest
 
 import numpy as np
@@ -29,7 +30,18 @@ def draw_available(category: Category, labels: int, seed: int) -> Split:
     drawn = {sample for name, samples in types.items() for sample in _draw(name, samples, labels, seed)}
     labelled = tuple(sample for sample in category.anomalous if sample in drawn)
     rest = tuple(sample for sample in category.anomalous if sample not in drawn)
-    return Split(category.normal, labelled, category.test_normal + rest)
+    return Split(category.normal, labelled, category.test_normal + rest, category.unmasked)
+
+
+def draw_keeping(category: Category, known: Collection[Sample], labels: int | None, seed: int) -> Split:
+    """At most `labels` anomalous samples of each type, or all of them: `known` ones first, others by draw."""
+    drawn: set[Sample] = set()
+    for name, samples in category.defect_types.items():
+        by_chance = _draw(name, samples, len(samples), seed)
+        drawn.update(sorted(by_chance, key=lambda sample: sample not in known)[:labels])
+    labelled = tuple(sample for sample in category.anomalous if sample in drawn)
+    rest = tuple(sample for sample in category.anomalous if sample not in drawn)
+    return Split(category.normal, labelled, category.test_normal + rest, category.unmasked)
 
 
 def in_turn(category: Category, seed: int) -> list[Sample]:

@@ -47,6 +47,8 @@ class Facts:
 
     held_out: dict[str, list[float]] = field(default_factory=dict)
     """Scores of held-out images, `normal` and `anomalous`, by which another decision can be made later."""
+    num_labelled: int | None = None
+    """Images (tiles) with masks from which the predictors learnt; None where nobody counted them."""
 
     @property
     def thresholds(self) -> Thresholds:
@@ -63,6 +65,8 @@ def parsed(header: dict[str, Any], file: Path) -> tuple[Config, Facts]:
         raise KeyError(f"familiar traits {', '.join(known)}")
     numbers = {name: _numbers(said.get(name, {})) for name in NUMBERS}
     scores = {name: _scores(some) for name, some in said.get("held_out", {}).items()}
+    if not isinstance(said.get("num_labelled", 0), int | None):
+        raise ValueError(f"num_labelled is {said['num_labelled']!r:.40}, not a count")
     read = {"digests": tuple(said["digests"]), "familiar": known, "held_out": scores}
     facts = Facts(**{**said, **read, **numbers})
     facts.thresholds  # noqa: B018 (numbers that contradict each other are damage, and found here)

@@ -7,6 +7,7 @@ or chooses a threshold.
 
 from flawtrace.method import autoencoder, encoder, predictor, sampler
 from flawtrace.method.cycle import Cycle, scout
+from flawtrace.method.encoder import Features, Pixels
 from flawtrace.method.environment import PatchEnv
 from flawtrace.method.material import Material, Prepared, covered, encode, of_other_days, prepare
 from flawtrace.method.memory import Memory
@@ -20,11 +21,13 @@ from flawtrace.method.sampler import PolicyStats
 __all__ = [
     "Compact",
     "Cycle",
+    "Features",
     "Feedback",
     "Material",
     "Memory",
     "Novelty",
     "PatchEnv",
+    "Pixels",
     "PolicyStats",
     "Predictor",
     "Prepared",

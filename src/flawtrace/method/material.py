@@ -92,8 +92,8 @@ class Loading:
 @dataclass(frozen=True)
 class Prepared:
     material: Material
-    digests: tuple[str, ...]
-    """Content of every training image, by which evaluation knows it again."""
+    rows: tuple[str, ...]
+    """Content of the image that each row shows, or shows a tile of: normal, labelled, then unmasked ones."""
     encoder: Pixels | Features
     """Calibrated on the normal images; it made the canvases."""
     familiar: Ranges
@@ -103,11 +103,22 @@ class Prepared:
     num_blank: int = 0
     """Images of a single colour."""
 
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Content of every training image, by which evaluation knows it again."""
+        return tuple(dict.fromkeys(self.rows))
 
-def prepare(split: Split, config: Config, device: torch.device = PROCESSOR) -> Iterator[Loading | Prepared]:
+
+def prepare(
+    split: Split,
+    config: Config,
+    device: torch.device = PROCESSOR,
+    encoder: Pixels | Features | None = None,
+) -> Iterator[Loading | Prepared]:
     """Read, resize and encode all training images; yields its progress, and at last what it prepared.
 
-    What normal images vary in is measured first, wherever the settings leave it open.
+    What normal images vary in is measured first, wherever the settings leave it open; an encoder is
+    calibrated on normal images, unless one is given.
 
     Raises:
         BlankImagesError: no normal image shows anything.
@@ -117,8 +128,9 @@ def prepare(split: Split, config: Config, device: torch.device = PROCESSOR) -> I
     calibration = torch.stack([piece.shown for piece in _read(evenly(split.normal, CALIBRATION), config)])
     variation = settled(config.variation, calibration)
     config = config.model_copy(update={"variation": variation})
-    encoder = build(config).to(device)
-    encoder.calibrate(calibration.to(device))
+    if encoder is None:
+        encoder = build(config).to(device)
+        encoder.calibrate(calibration.to(device))
     rng = generator(derive(config.seed, 12))
     samples = [*split.normal, *split.labelled, *split.unmasked]
     shelf: dict[str, Tensor] = {}
@@ -176,7 +188,7 @@ def prepare(split: Split, config: Config, device: torch.device = PROCESSOR) -> I
     if config.tile_side is not None:
         familiar = {name: familiar[name] for name in familiar if name not in OF_SIZE}
     num_blank = sum(piece.blank for piece in of_images.values())
-    yield Prepared(material, tuple(of_images), encoder, familiar, variation, num_blank)
+    yield Prepared(material, tuple(piece.digest for piece in found), encoder, familiar, variation, num_blank)
 
 
 def of_other_days(num_normal: int, share: float) -> list[bool]:

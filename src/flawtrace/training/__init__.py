@@ -5,6 +5,7 @@ paper's algorithm is `loop.learn_together`; what a run is in the middle of is a 
 """
 
 from flawtrace.training.progress import Event
+from flawtrace.training.refitting import refit
 from flawtrace.training.run import SETTINGS_NAME, Trained, refuse_other_settings, train
 from flawtrace.training.study import CHECKPOINT_NAME, LOG_NAME
 from flawtrace.training.summary import SUMMARY_NAME
@@ -18,6 +19,7 @@ __all__ = [
     "SUMMARY_NAME",
     "Event",
     "Trained",
+    "refit",
     "refuse_other_settings",
     "train",
 ]

@@ -43,6 +43,11 @@ class Exam:
     sources: Int[Tensor, " n"]
     """Number of the image that each normal row shows, or shows a tile of."""
 
+    @property
+    def num_labelled(self) -> int:
+        """Without copies."""
+        return len(self.folds)
+
     def held_out(self, member: int) -> list[int]:
         """Labelled images that the member never sees."""
         return [index for index, fold in enumerate(self.folds) if fold == member]

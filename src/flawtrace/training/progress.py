@@ -1,5 +1,6 @@
 """How far a training run is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flawtrace.data import Split
@@ -35,6 +36,12 @@ class Plan:
         steps = config.predictor.members * config.predictor.steps
         return cls(0.06 * num_images, 0.04 * updates, 0.05 * steps, config)
 
+    @classmethod
+    def of_fits(cls, config: Config, split: Split) -> "Plan":
+        """Where nothing else is to be done."""
+        whole = cls.of(config, split)
+        return cls(whole.loading, 0.0, whole.fits, config)
+
     @property
     def total(self) -> float:
         return self.loading + self.cycles + self.fits
@@ -50,6 +57,11 @@ class Plan:
             losses["prediction"] = feedback.prediction_loss
         phase = f"cycle {study.index + 1}/{self.config.cycles + 1}"
         return Event(phase, self.loading + self.cycles * share, self.total, losses)
+
+    def fits_event(self, fits: Sequence[Fit]) -> Event:
+        """Of members that are fitted side by side."""
+        share = sum(fit.step for fit in fits) / sum(fit.steps for fit in fits)
+        return Event("fitting", self.loading + self.cycles + self.fits * share, self.total)
 
     def fit_event(self, fit: Fit) -> Event:
         share = (fit.member + fit.step / fit.steps) / self.config.predictor.members

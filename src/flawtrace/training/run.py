@@ -12,21 +12,20 @@ import torch
 
 from flawtrace.data import Split
 from flawtrace.data.pieces import images_of, pieces
-from flawtrace.detector import FILE_NAME, Calibration, Detector, Facts, Judge, origin
+from flawtrace.detector import FILE_NAME, Detector
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import locked, read_json, write_json
 from flawtrace.ground.presets import stored_config
-from flawtrace.method import Prepared, Reader, prepare, scout
+from flawtrace.method import Features, Pixels, Prepared, prepare, scout
 from flawtrace.pictures.images import read_image
+from flawtrace.training.deciding import decided
 from flawtrace.training.errors import DataChangedError, RunExistsError, TooFewNormalError
-from flawtrace.training.exam import Exam, examine, learnt_reader
-from flawtrace.training.judging import judged
+from flawtrace.training.exam import examine, learnt_reader
 from flawtrace.training.loop import fit_members, learn_together
 from flawtrace.training.progress import Event, Plan
 from flawtrace.training.study import Clock, Journal, Study
-from flawtrace.training.summary import SUMMARY_NAME, conclude
-from flawtrace.training.thresholds import alarms_of, chosen, misses_of, scores_of, validation
+from flawtrace.training.summary import SUMMARY_NAME, conclude, write_visits
 
 SETTINGS_NAME = "settings.json"
 FEWEST_NORMAL = 4
@@ -80,42 +79,21 @@ def train(
         reader = learnt_reader(snapshots, prepared, config)
         exam = examine(reader, study.material, split, config)
         yield from fit_members(study, exam, reader, journal, plan)
-        facts, judge, calibration = _decide(study, exam, reader)
-        detector = Detector(config, facts, reader, study.members, judge=judge, calibration=calibration).to(
-            device
-        )
+        detector = decided(study.members, reader, prepared, exam, config)
         detector.save(run / FILE_NAME)
-        yield Trained(detector, conclude(study, exam, split, detector, run))
+        write_visits(study, run)
+        yield Trained(detector, conclude(detector, prepared, exam, split, run, clock))
 
 
 def read_images(
-    split: Split, config: Config, plan: Plan, device: torch.device
+    split: Split, config: Config, plan: Plan, device: torch.device, encoder: Pixels | Features | None = None
 ) -> Generator[Event, None, Prepared]:
-    for progress in prepare(split, config, device):
+    """What `prepare` makes of the split, by an encoder that is calibrated already, if there is one."""
+    for progress in prepare(split, config, device, encoder):
         if isinstance(progress, Prepared):
             return progress
         yield plan.loading_event(progress.done, progress.total)
     raise AssertionError("prepare ends with what it prepared")
-
-
-def _decide(study: Study, exam: Exam, reader: Reader) -> tuple[Facts, Judge, Calibration]:
-    """The detector's numbers and how well they do, all from images that the judging predictors never saw."""
-    config, prepared = study.config, study.prepared
-    held_out, judge, calibration = judged(study.members, exam, reader, config)
-    thresholds = chosen(held_out, config)
-    facts = Facts(
-        thresholds.outline,
-        validation(held_out, thresholds),
-        prepared.digests,
-        study.fingerprint,
-        origin(),
-        alarms_of(held_out, thresholds),
-        prepared.familiar,
-        thresholds.beside_outline,
-        misses_of(held_out, thresholds),
-        scores_of(held_out),
-    )
-    return facts, judge, calibration
 
 
 def _refuse_rate_without_normal(split: Split, config: Config) -> None:

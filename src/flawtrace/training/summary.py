@@ -1,7 +1,8 @@
 """What is written down about a training that has ended: all that the report needs."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import safetensors.torch
 import torch
@@ -12,65 +13,80 @@ from flawtrace.data.pieces import images_of
 from flawtrace.detector import FILE_NAME, Detector
 from flawtrace.detector.doubts import doubts, image_doubts, policy_doubts
 from flawtrace.ground import devices
+from flawtrace.ground.config import Config
 from flawtrace.ground.files import read_jsonl, write_bytes, write_json
 from flawtrace.ground.memory import peak_memory_mb
+from flawtrace.method import Material, Predictor, Prepared
 from flawtrace.training.exam import Exam
-from flawtrace.training.study import CHECKPOINT_NAME, LOG_NAME, Study
+from flawtrace.training.study import CHECKPOINT_NAME, LOG_NAME, Clock, Study
 from flawtrace.training.suspects import Witnesses, named, suspects, write_suspects
 
 SUMMARY_NAME = "training.json"
+VISITS_NAME = "visits.safetensors"
 QUANTILES = (0.1, 0.5, 0.9)
 """Of the loss profiles of normal and of defective cells, for the report."""
 
 
-def conclude(study: Study, exam: Exam, split: Split, detector: Detector, run: Path) -> dict[str, Any]:
-    """Write down what the report needs, and clear the checkpoint away; returns the summary."""
-    facts = detector.facts
-    witnesses = Witnesses(study.members, detector.reader, detector.calibration, detector.thresholds.outline)
-    found = suspects(witnesses, exam, study.material, split)
+def conclude(
+    detector: Detector,
+    prepared: Prepared,
+    exam: Exam,
+    split: Split,
+    run: Path,
+    clock: Clock,
+    reasons: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write down what the report needs, and clear the checkpoint away; returns the summary.
+
+    Its warnings begin with `reasons`.
+    """
+    facts, material = detector.facts, prepared.material
+    members = [cast(Predictor, member) for member in detector.members]
+    witnesses = Witnesses(members, detector.reader, detector.calibration, detector.thresholds.outline)
+    found = suspects(witnesses, exam, material, split)
     write_suspects(found, run)
     summary = {
         "detector": str(run / FILE_NAME),
-        "seconds": round(study.clock.seconds, 1),
-        "processor_seconds": round(study.clock.processor_seconds, 1),
+        "seconds": round(clock.seconds, 1),
+        "processor_seconds": round(clock.processor_seconds, 1),
         "peak_memory_mb": peak_memory_mb(),
-        "device_memory_mb": devices.peak_memory_mb(study.device),
+        "device_memory_mb": devices.peak_memory_mb(detector.device),
         "threads": torch.get_num_threads(),
-        "device": devices.named(study.device),
+        "device": devices.named(detector.device),
         "threshold": facts.threshold,
         "decision": facts.decision,
         "misses": facts.misses,
-        "variation": study.prepared.variation.model_dump(mode="json"),
+        "variation": prepared.variation.model_dump(mode="json"),
         "validation": facts.validation,
         "false_alarms": facts.false_alarms,
         "warnings": [
+            *reasons,
             *doubts(facts),
-            *image_doubts(study.prepared.num_blank),
+            *image_doubts(prepared.num_blank),
             *policy_doubts(list(read_jsonl(run / LOG_NAME))),
         ],
         "fingerprint": facts.fingerprint,
         "versions": facts.versions,
-        "seen_as": "tile" if study.config.tile_side else "image",
-        "num_normal": study.material.num_normal,
+        "seen_as": "tile" if detector.config.tile_side else "image",
+        "num_normal": material.num_normal,
         "labelled": [sample.name for sample in split.labelled],
         "labelled_files": [str(image.resolve()) for image in images_of(split.labelled)],
         "defect_types": [sample.defect_type for sample in split.labelled],
         "suspects": named(found),
-        "profiles": _profile_quantiles(study, exam),
+        "profiles": _profile_quantiles(detector.config, material, exam),
     }
-    _write_visits(study, run / "visits.safetensors")
     write_json(run / SUMMARY_NAME, summary)
     (run / CHECKPOINT_NAME).unlink(missing_ok=True)
     return summary
 
 
-def _profile_quantiles(study: Study, exam: Exam) -> dict[str, Any]:
+def _profile_quantiles(config: Config, material: Material, exam: Exam) -> dict[str, Any]:
     """Loss profiles of normal and of defective cells of the labelled images: quantiles per snapshot,
     means over scales.
     """
-    examples = exam.labelled[: study.material.num_labelled]
-    observed = study.config.observed(study.config.last_updates)[-study.config.profile.length :]
-    scales = len(study.material.scales)
+    examples = exam.labelled[: material.num_labelled]
+    observed = config.observed(config.last_updates)[-config.profile.length :]
+    scales = len(material.scales)
     by_snapshot = torch.stack(torch.split(examples.views.profiles, scales, dim=1), dim=1)
     cells = by_snapshot.mean(dim=2).movedim(1, -1)
     quantiles = torch.tensor(QUANTILES)
@@ -87,7 +103,7 @@ def _at_most(rows: Tensor, count: int) -> Tensor:
     return rows[:: len(rows) // count + 1]
 
 
-def _write_visits(study: Study, path: Path) -> None:
+def write_visits(study: Study, run: Path) -> None:
     """Where patches were taken: per quarter of the training, and in the last cycle on each labelled image."""
     walkers, num_normal = study.cycle.walkers, study.material.num_normal
     tensors = {
@@ -95,4 +111,6 @@ def _write_visits(study: Study, path: Path) -> None:
         "labelled": walkers.visits[num_normal:],
         "images": study.material.images[num_normal:],
     }
-    write_bytes(path, safetensors.torch.save({name: t.cpu().contiguous() for name, t in tensors.items()}))
+    write_bytes(
+        run / VISITS_NAME, safetensors.torch.save({name: t.cpu().contiguous() for name, t in tensors.items()})
+    )

@@ -4,6 +4,7 @@ from flawtrace.verbs.comparing import benchmark
 from flawtrace.verbs.deciding import Decision, decide
 from flawtrace.verbs.helping import doctor
 from flawtrace.verbs.making import demo, evaluate, inspect, train
+from flawtrace.verbs.refitting import refit
 from flawtrace.verbs.using import Row, bench, export, predict
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "export",
     "inspect",
     "predict",
+    "refit",
     "train",
 ]

@@ -1,0 +1,51 @@
+"""The command that keeps a detector up to date."""
+
+from pathlib import Path
+
+import flawtrace
+from flawtrace.cli.console import events, print_json, print_trained
+from flawtrace.cli.flags import Device, Json, Out
+
+
+def refit(
+    run: Path,
+    folder: Path,
+    /,
+    *,
+    out: Out,
+    labels: int | None = None,
+    device: Device = "cpu",
+    json: Json = False,
+) -> None:
+    """Fit a detector again to new labels, corrected masks or more normal images, in about a minute.
+
+    Features, autoencoder and policy stay as they are; predictors and thresholds are made anew. Says when a
+    whole training is due.
+
+    **Examples**
+
+        flawtrace refit run/ parts/ -o run-2/
+        flawtrace refit detector.safetensors parts/ -o run-2/ --labels 10
+
+    Parameters
+    ----------
+    run
+        A run, or the file of its detector.
+    folder
+        The product's images: the old ones as well as the new.
+    out
+        Folder for the new run.
+    labels
+        Use at most so many images of each defect type as labels; those in use come first, the others are left
+        for `evaluate`. [default: all]
+    device
+        Device to compute on.
+    json
+        Print a summary as one JSON document at the end.
+    """
+    with events() as progress:
+        fitted = flawtrace.refit(run, folder, out, labels=labels, device=device, progress=progress)
+    if json:
+        print_json(fitted.summary)
+    else:
+        print_trained(fitted.summary, out, folder)

@@ -1,0 +1,34 @@
+"""From fitted members to a detector: who weighs what they say, and where its thresholds lie."""
+
+from collections.abc import Sequence
+
+from flawtrace.detector import Detector, Facts, origin
+from flawtrace.ground.config import Config
+from flawtrace.method import Predictor, Prepared, Reader
+from flawtrace.training.exam import Exam
+from flawtrace.training.judging import judged
+from flawtrace.training.study import fingerprint
+from flawtrace.training.thresholds import alarms_of, chosen, misses_of, scores_of, validation
+
+
+def decided(
+    members: Sequence[Predictor], reader: Reader, prepared: Prepared, exam: Exam, config: Config
+) -> Detector:
+    """The detector, with numbers that all come from images which the judging members never saw."""
+    held_out, judge, calibration = judged(members, exam, reader, config)
+    thresholds = chosen(held_out, config)
+    facts = Facts(
+        thresholds.outline,
+        validation(held_out, thresholds),
+        prepared.digests,
+        fingerprint(prepared),
+        origin(),
+        alarms_of(held_out, thresholds),
+        prepared.familiar,
+        thresholds.beside_outline,
+        misses_of(held_out, thresholds),
+        scores_of(held_out),
+        exam.num_labelled,
+    )
+    detector = Detector(config, facts, reader, members, judge=judge, calibration=calibration)
+    return detector.to(prepared.material.canvases.device)

@@ -1,0 +1,138 @@
+"""Fitting a detector again: to new labels, corrected masks, more normal images. What needs no label stays.
+
+Encoder and autoencoder snapshots are the detector's own; novelty and memory, predictors, judge and thresholds
+are made anew.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from flawtrace.data import Split
+from flawtrace.data.pieces import images_of, pieces
+from flawtrace.detector import FILE_NAME, Detector
+from flawtrace.ground import devices
+from flawtrace.ground.config import Config
+from flawtrace.ground.files import locked, write_json
+from flawtrace.method import Material, Predictor, Prepared, Reader
+from flawtrace.training.deciding import decided
+from flawtrace.training.errors import RunExistsError
+from flawtrace.training.exam import Exam, examine, learnt_reader, lesson
+from flawtrace.training.fitting import Fit
+from flawtrace.training.progress import Event, Plan
+from flawtrace.training.run import SETTINGS_NAME, Trained, read_images
+from flawtrace.training.study import Clock, checked
+from flawtrace.training.summary import conclude
+
+STEPS = 400
+"""Steps of each predictor, at most: fewer than in training, which has no one waiting."""
+MANY_NEW = 0.5
+"""Share of normal images new to the autoencoder, from which on it should learn from them too."""
+STRANGE = 1.5
+"""Times that the median error on new normal images exceeds that on known ones, when they look another way."""
+POLL = 0.5
+"""Seconds between two reports of progress."""
+
+
+def refit(
+    split: Split, detector: Detector, run: Path, *, device: torch.device = devices.PROCESSOR
+) -> Iterator[Event | Trained]:
+    """Fit all that reads labels to this split, yielding progress; the new detector lands in the folder `run`.
+
+    On a processor, members are fitted side by side, one on each thread.
+
+    Raises:
+        RunExistsError: `run` holds a run.
+        FolderInUseError: another process is training in `run`.
+        DivergedError: a loss is no longer a finite number.
+    """
+    with locked(run):
+        if (run / SETTINGS_NAME).exists():
+            raise RunExistsError(run, "already contains a run")
+        clock = Clock()
+        split = pieces(split, detector.config)
+        config = settings_for(detector, len(images_of(split.labelled)))
+        plan = Plan.of_fits(config, split)
+        prepared = yield from read_images(split, config, plan, device, detector.reader.encoder.to(device))
+        reader = learnt_reader(list(detector.reader.snapshots), prepared, config)
+        exam = examine(reader, prepared.material, split, config)
+        members: list[Predictor] = []
+        yield from _fit_together(members, exam, reader, prepared.material, plan)
+        fitted = decided(members, reader, prepared, exam, config)
+        fitted.save(run / FILE_NAME)
+        write_json(run / SETTINGS_NAME, config.model_dump(mode="json"))
+        reasons = list(due(detector, prepared, exam))
+        yield Trained(fitted, conclude(fitted, prepared, exam, split, run, clock, reasons))
+
+
+def settings_for(detector: Detector, num_labelled: int) -> Config:
+    """The detector's settings; what was left open where it had no label is settled again."""
+    config = detector.config
+    asked = config.predictor
+    if detector.facts.num_labelled == 0:
+        asked = asked.model_copy(update={"inputs": None, "recall": None})
+    steps = min(asked.steps, STEPS)
+    settled = asked.settled(num_labelled).model_copy(update={"steps": steps})
+    return config.model_copy(update={"predictor": settled})
+
+
+def due(detector: Detector, prepared: Prepared, exam: Exam) -> Iterator[str]:
+    """Why a whole training should follow: its autoencoder knows too little of the normal images here."""
+    count = prepared.material.num_normal
+    known = torch.tensor([digest in set(detector.facts.digests) for digest in prepared.rows[:count]])
+    if (new := int((~known).sum())) > MANY_NEW * count:
+        yield (
+            f"{new} of {count} normal images are new to this detector's autoencoder, which stays as it was. "
+            "Train a new detector when there is time: `flawtrace train`."
+        )
+    errors = exam.normal.views.profiles[:, -1].flatten(1).mean(dim=1).cpu()
+    if known.any() and not known.all() and errors[~known].median() > STRANGE * errors[known].median():
+        yield (
+            "The new normal images look unlike those that the autoencoder was trained on. Train a new "
+            "detector: `flawtrace train`."
+        )
+
+
+def _fit_together(
+    members: list[Predictor], exam: Exam, reader: Reader, material: Material, plan: Plan
+) -> Iterator[Event]:
+    """Fit all members, on a processor side by side; they are added to `members` in their order."""
+    fits = [Fit(member, plan.config, material) for member in range(plan.config.predictor.members)]
+    on_processor = material.canvases.device.type == "cpu"
+    workers = min(len(fits), torch.get_num_threads()) if on_processor else 1
+    with _one_thread_each(workers), ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(_fitted, fit, exam, reader, material, plan.config) for fit in fits]
+        yield from _watched(futures, fits, plan)
+        members += [future.result() for future in futures]
+
+
+def _watched(futures: Sequence[Future[Predictor]], fits: Sequence[Fit], plan: Plan) -> Iterator[Event]:
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, timeout=POLL)
+        for future in done:
+            future.result()  # raises what it raised, before the others go on for long
+        yield plan.fits_event(fits)
+
+
+def _fitted(fit: Fit, exam: Exam, reader: Reader, material: Material, config: Config) -> Predictor:
+    learnt = lesson(fit.member, exam, reader, material, config)
+    while not fit.over:
+        fit.advance(learnt)
+        checked("prediction loss", fit.loss, fit.step)
+    return fit.finish(learnt)
+
+
+@contextmanager
+def _one_thread_each(workers: int) -> Iterator[None]:
+    """Inside, several workers compute on one thread each; a single one keeps all."""
+    threads = torch.get_num_threads()
+    if workers > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
