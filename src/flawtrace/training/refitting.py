@@ -65,7 +65,8 @@ def refit(
         fitted.save(run / FILE_NAME)
         write_json(run / SETTINGS_NAME, config.model_dump(mode="json"))
         reasons = list(due(detector, prepared, exam))
-        yield Trained(fitted, conclude(fitted, prepared, exam, split, run, clock, reasons))
+        summary = conclude(fitted, prepared, exam, split, run, clock=clock, reasons=reasons)
+        yield Trained(fitted, summary)
 
 
 def settings_for(detector: Detector, num_labelled: int) -> Config:

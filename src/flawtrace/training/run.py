@@ -82,7 +82,7 @@ def train(
         detector = decided(study.members, reader, prepared, exam, config)
         detector.save(run / FILE_NAME)
         write_visits(study, run)
-        yield Trained(detector, conclude(detector, prepared, exam, split, run, clock))
+        yield Trained(detector, conclude(detector, prepared, exam, split, run, clock=clock))
 
 
 def read_images(

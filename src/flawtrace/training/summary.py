@@ -33,6 +33,7 @@ def conclude(
     exam: Exam,
     split: Split,
     run: Path,
+    *,
     clock: Clock,
     reasons: Sequence[str] = (),
 ) -> dict[str, Any]:
