@@ -20,7 +20,7 @@ def refit(
     device: str = "cpu",
     progress: Callable[[Event], None] | None = None,
 ) -> Trained:
-    """Fit the detector of `run` again to the labels and normal images in `folder`, and leave the new one in `out`.
+    """Fit the detector of `run` again to the labels and normal images in `folder`; the new one goes to `out`.
 
     Features, autoencoder and policy stay; whatever learns from labels, or from how normal images vary, is
     made anew. `run` is a run's folder or a detector's own file. All images with masks are labels, or with
