@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flawtrace.verbs import (
         bench,
         benchmark,
+        compare,
         decide,
         demo,
         doctor,
@@ -26,6 +27,7 @@ __all__ = [
     "Detector",
     "bench",
     "benchmark",
+    "compare",
     "decide",
     "demo",
     "doctor",

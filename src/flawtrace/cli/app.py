@@ -1,7 +1,7 @@
 """The command line: parse, call one verb, print.
 
 Exit codes: 0 success, 1 an error that the message explains, 2 the command line was not understood,
-3 `predict --exit-code` found an image that is not OK, 130 stopped by Ctrl-C.
+3 `predict --exit-code` found an image that is not OK, or `compare` a detector that is worse, 130 stopped by Ctrl-C.
 """
 
 import sys
@@ -18,6 +18,7 @@ from flawtrace.cli.console import (
 from flawtrace.cli.deciding import decide
 from flawtrace.cli.helping import doctor, settings
 from flawtrace.cli.making import demo, evaluate, inspect, train
+from flawtrace.cli.pairing import compare
 from flawtrace.cli.refitting import refit
 from flawtrace.cli.using import bench, export, predict
 from flawtrace.ground.errors import FlawtraceError
@@ -37,6 +38,7 @@ for command in (
     train,
     refit,
     evaluate,
+    compare,
     decide,
     predict,
     export,

@@ -5,8 +5,21 @@ the project look, `template` what all pages are made with.
 """
 
 from flawtrace.report import plots, style
+from flawtrace.report.contrast import COMPARISON_NAME, MEANINGS, word_for, write_comparison
 from flawtrace.report.diagnosis import examined
 from flawtrace.report.page import REPORT_NAME, can_report, write_report
 from flawtrace.report.pages import template
 
-__all__ = ["REPORT_NAME", "can_report", "examined", "plots", "style", "template", "write_report"]
+__all__ = [
+    "COMPARISON_NAME",
+    "MEANINGS",
+    "REPORT_NAME",
+    "can_report",
+    "examined",
+    "plots",
+    "style",
+    "template",
+    "word_for",
+    "write_comparison",
+    "write_report",
+]

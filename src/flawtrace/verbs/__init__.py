@@ -4,6 +4,7 @@ from flawtrace.verbs.comparing import benchmark
 from flawtrace.verbs.deciding import Decision, decide
 from flawtrace.verbs.helping import doctor
 from flawtrace.verbs.making import demo, evaluate, inspect, train
+from flawtrace.verbs.pairing import compare
 from flawtrace.verbs.refitting import refit
 from flawtrace.verbs.using import Row, bench, export, predict
 
@@ -12,6 +13,7 @@ __all__ = [
     "Row",
     "bench",
     "benchmark",
+    "compare",
     "decide",
     "demo",
     "doctor",
