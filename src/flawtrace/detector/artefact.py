@@ -1,7 +1,7 @@
 """The trained artefact: image in, anomaly map out. One file holds everything it needs."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -26,6 +26,7 @@ from flawtrace.ground.files import write_bytes
 from flawtrace.ground.learner import seeded
 from flawtrace.ground.shapes import AnomalyMap, ErrorMaps, Image, Images, Masks, PerImage
 from flawtrace.method import Reader, autoencoder, encoder, predictor
+from flawtrace.pictures.arrays import AnyPicture, Order, image_of, images_of
 from flawtrace.pictures.images import digest, squared
 from flawtrace.pictures.tiles import Size, joined_map
 
@@ -163,13 +164,23 @@ class Detector(nn.Module):
         masks = (maps >= self.outline) & unsure[:, None, None]
         return maps, masks, scores, unsure.long() + defect.long()
 
-    def predict(self, image: Image) -> Prediction:
-        """Of one image (3, h, w) in [0, 1], of any size."""
-        device = self.device
+    def predict(self, picture: AnyPicture, *, order: Order = "rgb") -> Prediction:
+        """Of one picture of any size: a path, a picture of Pillow, an array or a tensor (`image_of`).
+
+        OpenCV's arrays have `order="bgr"`.
+
+        Raises:
+            ImageError: what is wrong with a file, or what it is instead of a picture.
+        """
+        image, device = image_of(picture, order), self.device
         look = Tiled(lambda tiles: self.answer(sent(tiles, device)))
         with torch.no_grad():
             anomaly_map = map_of(image, self.config, look, at_once(device))
         return self._decided(image, anomaly_map, look.score)
+
+    def predict_all(self, pictures: Iterable[AnyPicture], *, order: Order = "rgb") -> list[Prediction]:
+        """Of several, each of its own kind and size; a batch (b, h, w, 3) or (b, 3, h, w) is several as well."""
+        return [self.predict(image) for image in images_of(pictures, order)]
 
     def _decided(self, image: AnyImage, anomaly_map: AnyMap, score: float | Tensor) -> Prediction:
         final = final_score(anomaly_map, float(score), self.config)

@@ -1,7 +1,7 @@
 """Exported detectors, run by ONNX Runtime or by OpenVINO: the same answers as the detector they come from."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -23,7 +23,8 @@ from flawtrace.detector.facts import Facts, parsed
 from flawtrace.detector.seal import intact
 from flawtrace.ground.config import Config
 from flawtrace.ground.groups import RuntimeName
-from flawtrace.ground.shapes import Image, Images, PerImage
+from flawtrace.ground.shapes import Images, PerImage
+from flawtrace.pictures.arrays import AnyPicture, Order, image_of, images_of
 from flawtrace.pictures.images import squared
 
 if TYPE_CHECKING:
@@ -47,13 +48,18 @@ class Exported:
     def thresholds(self) -> Thresholds:
         return self.facts.thresholds
 
-    def predict(self, image: Image) -> Prediction:
-        """Of one image (3, h, w) in [0, 1], of any size."""
+    def predict(self, picture: AnyPicture, *, order: Order = "rgb") -> Prediction:
+        """As `Detector.predict`: of one picture of any kind and size."""
+        image = image_of(picture, order)
         look = Tiled(self.answer)
         whole = self.config.tile_side is None
         anomaly_map = look(image[None])[0] if whole else map_of(image, self.config, look)
         score = final_score(anomaly_map, look.score, self.config)
         return decided(image, anomaly_map, score, self.thresholds, self.facts.familiar)
+
+    def predict_all(self, pictures: Iterable[AnyPicture], *, order: Order = "rgb") -> list[Prediction]:
+        """As `Detector.predict_all`: of several, each of its own kind and size."""
+        return [self.predict(image) for image in images_of(pictures, order)]
 
     def answer(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b h w"], PerImage]:
         """Maps (probability of a defect per pixel) and scores; with `tile_side` the images are tiles."""

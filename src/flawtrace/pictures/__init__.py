@@ -1,18 +1,20 @@
 """Everything about pixels, before anyone asks what they show.
 
-Image files come in (`decoding`, `images`) and go out again as maps, masks and overlays (`images`). Between
-lie tiles of large images (`tiles`), the eight orientations of a square (`turns`), what an image looks like
+Image files come in (`decoding`, `images`), as do pictures that a program holds (`arrays`); maps, masks and
+overlays go out (`images`). Between lie resizing for exported graphs (`resampling`), tiles of large images (`tiles`), the eight orientations of a square (`turns`), what an image looks like
 from afar (`traits`), what normal images vary in (`variation`), what another day's camera does
 (`disturbance`), copies and pasted defects (`augmentation`) and the demo's made-up data (`synthetic`).
 Each file is public as it is.
 """
 
 __all__ = [
+    "arrays",
     "augmentation",
     "decoding",
     "disturbance",
     "errors",
     "images",
+    "resampling",
     "synthetic",
     "tiles",
     "traits",
