@@ -179,7 +179,7 @@ class Detector(nn.Module):
         return self._decided(image, anomaly_map, look.score)
 
     def predict_all(self, pictures: Iterable[AnyPicture], *, order: Order = "rgb") -> list[Prediction]:
-        """Of several, each of its own kind and size; a batch (b, h, w, 3) or (b, 3, h, w) is several as well."""
+        """Of several, each of its own kind and size; a batch (b, h, w, 3) or (b, 3, h, w) is several."""
         return [self.predict(image) for image in images_of(pictures, order)]
 
     def _decided(self, image: AnyImage, anomaly_map: AnyMap, score: float | Tensor) -> Prediction:

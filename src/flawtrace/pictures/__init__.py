@@ -1,9 +1,10 @@
 """Everything about pixels, before anyone asks what they show.
 
 Image files come in (`decoding`, `images`), as do pictures that a program holds (`arrays`); maps, masks and
-overlays go out (`images`). Between lie resizing for exported graphs (`resampling`), tiles of large images (`tiles`), the eight orientations of a square (`turns`), what an image looks like
-from afar (`traits`), what normal images vary in (`variation`), what another day's camera does
-(`disturbance`), copies and pasted defects (`augmentation`) and the demo's made-up data (`synthetic`).
+overlays go out (`images`). Between lie resizing for exported graphs (`resampling`), tiles of large images
+(`tiles`), the eight orientations of a square (`turns`), what an image looks like from afar (`traits`), what
+normal images vary in (`variation`), what another day's camera does (`disturbance`), copies and pasted defects
+(`augmentation`) and the demo's made-up data (`synthetic`).
 Each file is public as it is.
 """
 

@@ -43,4 +43,5 @@ def _rows(planes: Planes, new: int) -> Float[Tensor, "... {new} _w"]:
     weights = weights / weights.sum(dim=-1, keepdim=True)
     near = planes.index_select(-2, sources.clamp(max=old - 1).flatten())
     near = near.view(*planes.shape[:-2], BANDS, most, planes.shape[-1])
-    return (weights.to(planes) @ near).flatten(-3, -2)[..., :new, :]
+    rows_of_bands: Tensor = weights.to(planes) @ near
+    return rows_of_bands.flatten(-3, -2)[..., :new, :]
