@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         evaluate,
         export,
         inspect,
+        load,
         predict,
         train,
     )
@@ -31,6 +32,7 @@ __all__ = [
     "evaluate",
     "export",
     "inspect",
+    "load",
     "predict",
     "train",
 ]

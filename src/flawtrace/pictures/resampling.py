@@ -8,12 +8,20 @@ from typing import TypeAlias
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 BANDS = 16
 """Parts of the output, each made from its own part of the input: whole matrices would be mostly zeros."""
 
 Planes: TypeAlias = Float[Tensor, "... _h _w"]
+
+
+class Resampling(nn.Module):
+    """`resampled` as a module without weights, so that a graph can tell which of its nodes resize."""
+
+    def forward(self, planes: Planes, height: int, width: int) -> Planes:
+        """As `resampled`."""
+        return resampled(planes, height, width)
 
 
 def resampled(planes: Planes, height: int, width: int) -> Float[Tensor, "... {height} {width}"]:

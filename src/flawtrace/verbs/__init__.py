@@ -3,6 +3,7 @@
 from flawtrace.verbs.comparing import benchmark
 from flawtrace.verbs.deciding import Decision, decide
 from flawtrace.verbs.helping import doctor
+from flawtrace.verbs.loading import load
 from flawtrace.verbs.making import demo, evaluate, inspect, train
 from flawtrace.verbs.using import Row, bench, export, predict
 
@@ -17,6 +18,7 @@ __all__ = [
     "evaluate",
     "export",
     "inspect",
+    "load",
     "predict",
     "train",
 ]

@@ -4,10 +4,11 @@ import warnings
 from pathlib import Path
 from typing import TypeVar
 
-from flawtrace.detector import AnyDetector, Detector, DoubtWarning, load
+from flawtrace.detector import AnyDetector, Detector, DoubtWarning, fastest
 from flawtrace.detector.doubts import doubts
 from flawtrace.ground.devices import ready
-from flawtrace.ground.groups import RuntimeName
+from flawtrace.ground.errors import SettingsError
+from flawtrace.ground.groups import RuntimeChoice
 
 Loaded = TypeVar("Loaded", bound=AnyDetector)
 
@@ -18,11 +19,32 @@ def trained_detector(run: Path | str, device: str) -> Detector:
     return _warned(Detector.load(run)).to(place)
 
 
-def any_detector(run: Path | str, device: str, runtime: RuntimeName | None) -> AnyDetector:
-    """The same, or an exported one, which its own runtime runs."""
+def load(run: Path | str, *, runtime: RuntimeChoice = "auto", device: str = "cpu") -> AnyDetector:
+    """The detector of a run's folder or of a file, to look at many pictures: `load(run).predict(image)`.
+
+    By itself the fastest runtime that is installed runs it: ONNX Runtime or OpenVINO if `run` is an exported
+    file, or a run in which its own exported file lies (`flawtrace export RUN`), else torch. On another
+    `device` than the processor only torch runs.
+
+    Warns:
+        DoubtWarning: on labels that it had not seen, the detector was not good enough to be trusted.
+
+    Raises:
+        WrongRuntimeError: what is there cannot be run by this runtime.
+    """
+    return any_detector(run, device, runtime)
+
+
+def any_detector(run: Path | str, device: str, runtime: RuntimeChoice) -> AnyDetector:
+    """The same, for other verbs, of which one that rewrites a run's own file asks for `torch`."""
     place = ready(device)
-    detector = _warned(load(Path(run), runtime))
-    return detector.to(place) if isinstance(detector, Detector) else detector
+    on_processor = place.type == "cpu"
+    detector = _warned(fastest(Path(run), runtime if on_processor or runtime != "auto" else "torch"))
+    if isinstance(detector, Detector):
+        return detector.to(place)
+    if not on_processor:
+        raise SettingsError("the command line", "--device", "exported detectors run on the processor")
+    return detector
 
 
 def _warned(detector: Loaded) -> Loaded:
