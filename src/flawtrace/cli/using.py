@@ -99,9 +99,9 @@ def export(
     """Export a detector as one ONNX file that turns raw images of any size into map, mask and score.
 
     The exported detector is first compared with the original on real images, in every runtime that is
-    installed; if they disagree, nothing is written. The file says itself what it takes and gives. From then on
-    `predict` and `bench` run it in place of the run in whose folder it lies: it is faster. Needs the extra
-    `export` (pip install 'flawtrace[export]').
+    installed; if they disagree, nothing is written. The file says itself what it takes and gives. From then
+    on `predict` and `bench` run it in place of the run in whose folder it lies: it is faster. Needs the
+    extra `export` (pip install 'flawtrace[export]').
 
     **Examples**
 

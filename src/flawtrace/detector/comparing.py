@@ -54,7 +54,7 @@ class Compared:
         thresholds = self.exported.thresholds
         verdict = thresholds.verdict(float(said["score"]))
         expected = (said["map"] >= np.float32(thresholds.outline)) & (verdict != "OK")
-        if VERDICTS[int(said["verdict"])] != verdict or (said["mask"] != expected).any():
+        if int(said["verdict"]) != VERDICTS.index(verdict) or (said["mask"] != expected).any():
             raise UnfaithfulExportError(
                 self.exported.file, self.exported.runtime, "mask and verdict contradict map and score"
             )

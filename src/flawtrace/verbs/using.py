@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -74,11 +74,7 @@ def predict(
     Warns:
         DoubtWarning: on labels that it had not seen, the detector was not good enough to be trusted.
     """
-    detector = any_detector(run, device, runtime)
-    if threshold is not None:
-        old = detector.thresholds  # what is UNSURE below the new threshold stays so
-        numbers = replace(old, defect=threshold, unsure=min(old.unsure, threshold))
-        detector.decide_by(replace(detector.facts, decision=numbers.beside_outline))
+    detector = any_detector(run, device, runtime, threshold)
     files = list(_image_files(Path(path) for path in images))
     names = _distinct(file.stem for file in files)
     with locked(Path(out), "maps", "masks", "overlays") if out else nullcontext():
