@@ -63,7 +63,7 @@ def test_a_camera_loop(
     frames = [np.asarray(Pillow.open("part.png").convert("RGB"))[..., ::-1]] * 3
     answers = iter([*((True, frame) for frame in frames), (False, None)])
     camera = SimpleNamespace(read=lambda: next(answers))
-    monkeypatch.setitem(sys.modules, "cv2", SimpleNamespace(VideoCapture=lambda number: camera))
+    monkeypatch.setitem(sys.modules, "cv2", SimpleNamespace(VideoCapture=lambda _: camera))
     exec(program("VideoCapture"), {})
     found = flawtrace.load("run").predict("part.png")
     line = "" if found.verdict == "OK" else f"{found.verdict} {round(found.score, 3)}\n"

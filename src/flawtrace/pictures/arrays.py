@@ -53,7 +53,7 @@ def images_of(pictures: Iterable[AnyPicture], order: Order = "rgb") -> Iterator[
     """
     axes = getattr(pictures, "ndim", 4)
     if isinstance(pictures, str | Path | Pillow.Image) or axes != 4 or not isinstance(pictures, Iterable):
-        raise NotPicturesError(_described(pictures))
+        raise NotPicturesError(described(pictures))
     return (image_of(picture, order) for picture in pictures)
 
 
@@ -63,20 +63,20 @@ def _values(picture: object) -> Pixels:
         picture = picture.detach().cpu()
         picture = (picture.float() if picture.dtype == torch.bfloat16 else picture).numpy()
     if not isinstance(picture, np.ndarray):
-        raise NotAPictureError(_described(picture), _way_out(picture))
+        raise NotAPictureError(described(picture), _way_out(picture))
     if picture.size == 0:
-        raise NotAPictureError(_described(picture), "There is nothing in it.")
+        raise NotAPictureError(described(picture), "There is nothing in it.")
     if picture.dtype.kind == "f":
         return _between_black_and_white(picture)
     if picture.dtype.name not in WHOLE:
-        raise NotAPictureError(_described(picture), _way_out(picture))
+        raise NotAPictureError(described(picture), _way_out(picture))
     return picture
 
 
 def _between_black_and_white(values: Pixels) -> Pixels:
     low, high = float(values.min()), float(values.max())
     if not (low >= -ROUNDING and high <= 1 + ROUNDING):
-        raise NotAPictureError(f"{_described(values)} from {low:g} to {high:g}", _scaled(low, high))
+        raise NotAPictureError(f"{described(values)} from {low:g} to {high:g}", _scaled(low, high))
     return values if low >= 0 and high <= 1 else values.clip(0, 1)
 
 
@@ -93,13 +93,13 @@ def _colours_last(values: Pixels, order: Order) -> Pixels:
     if values.ndim == 2 and min(values.shape) >= MIN_SIDE:
         return values
     if values.ndim != 3:
-        raise NotAPictureError(_described(values), _reshaped(values))
+        raise NotAPictureError(described(values), _reshaped(values))
     if values.shape[2] in CHANNELS and min(values.shape[:2]) >= MIN_SIDE:
         channels = values
     elif values.shape[0] in CHANNELS and min(values.shape[1:]) >= MIN_SIDE:
         channels = np.moveaxis(values, 0, -1)
     else:
-        raise NotAPictureError(_described(values), _reshaped(values))
+        raise NotAPictureError(described(values), _reshaped(values))
     colours = channels[..., :3]
     if colours.shape[2] == 1:
         return colours[..., 0]
@@ -124,7 +124,7 @@ def _way_out(picture: object) -> str:
     return "Convert it to a NumPy array first."
 
 
-def _described(picture: object) -> str:
+def described(picture: object) -> str:
     """Type, kind of values and shape, in words."""
     kind = f"{type(picture).__module__}.{type(picture).__qualname__}".removeprefix("builtins.")
     if isinstance(picture, np.ndarray | Tensor):

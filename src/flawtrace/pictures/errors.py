@@ -83,6 +83,15 @@ class NotPicturesError(ImageError):
         )
 
 
+class NotAFileError(ImageError):
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"Not an image file, nor a folder of them: {found}.\n"
+            "Expected paths.\n"
+            "Pictures that a program holds are for `flawtrace.load(run).predict(picture)`."
+        )
+
+
 class TilesTooSmallError(FlawtraceError):
     def __init__(self, tile_side: int, size: tuple[int, int], enlarged: tuple[int, int], limit: int) -> None:
         super().__init__(

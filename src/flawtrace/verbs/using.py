@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -24,6 +25,8 @@ from flawtrace.detector import (
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import locked, read_json, write_text
 from flawtrace.ground.groups import InputKind, RuntimeChoice, RuntimeName
+from flawtrace.pictures.arrays import described
+from flawtrace.pictures.errors import NotAFileError
 from flawtrace.pictures.images import overlay, read_image, write_map, write_mask, write_picture
 from flawtrace.training import SUMMARY_NAME
 from flawtrace.verbs.loading import any_detector
@@ -54,14 +57,14 @@ class Row:
 
 def predict(
     run: Path | str,
-    images: Iterable[Path | str],
+    images: Iterable[Path | str] | Path | str,
     out: Path | str | None = None,
     *,
     device: str = "cpu",
     runtime: RuntimeChoice = "auto",
     threshold: float | None = None,
 ) -> Iterator[Row]:
-    """Look for defects in image files and in folders of them, one row after the other.
+    """Look for defects in image files and in folders of them, one or several, one row after the other.
 
     With `out`, every image leaves a float map (TIFF), a mask and an overlay (PNG) there, and all rows
     together `predictions.csv`; no other process may write into `out` meanwhile. An image that cannot be read
@@ -75,7 +78,7 @@ def predict(
         DoubtWarning: on labels that it had not seen, the detector was not good enough to be trusted.
     """
     detector = any_detector(run, device, runtime, threshold)
-    files = list(_image_files(Path(path) for path in images))
+    files = list(_image_files(images))
     names = _distinct(file.stem for file in files)
     with locked(Path(out), "maps", "masks", "overlays") if out else nullcontext():
         rows: list[Row] = []
@@ -91,7 +94,7 @@ def predict(
 def export(
     run: Path | str,
     out: Path | str | None = None,
-    images: Iterable[Path | str] = (),
+    images: Iterable[Path | str] | Path | str = (),
     *,
     input: InputKind = "float",
 ) -> Export:
@@ -101,7 +104,7 @@ def export(
     file's `input` are floats (b, 3, h, w) in [0, 1], or uint8 (b, h, w, 3) as cameras give them, both in RGB.
     """
     detector, file = Detector.load(run), Path(out) if out else exported_name(Path(run))
-    files = list(_image_files(Path(path) for path in images)) or _trained_on(Path(run))
+    files = list(_image_files(images)) or _trained_on(Path(run))
     if not files:
         raise NothingToCompareError(Path(run))
     return export_onnx(detector, file, map(read_image, files[:COMPARED]), input)
@@ -157,8 +160,14 @@ def _row(file: Path, found: Prediction, name: str | None, runtime: RuntimeName) 
     return Row(str(file), score, found.verdict, share, found.doubt, name=name, runtime=runtime)
 
 
-def _image_files(paths: Iterable[Path]) -> Iterator[Path]:
-    for path in paths:
+def _image_files(paths: object) -> Iterator[Path]:
+    """Whatever a program gave, if it is a path or several."""
+    one = isinstance(paths, Path | str) or not isinstance(paths, Iterable)
+    several: Iterable[object] = [paths] if one else cast(Iterable[object], paths)
+    for given in several:
+        if not isinstance(given, Path | str):
+            raise NotAFileError(described(given))
+        path = Path(given)
         if not path.is_dir():
             yield path
             continue
