@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from flawtrace import verbs
 from flawtrace.cli import app as cli
 from flawtrace.ground.files import write_json
 from flawtrace.ground.presets import load_config
+from flawtrace.pictures.errors import NotAFileError
 
 
 def call(arguments: list[object], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -158,6 +160,21 @@ def test_a_script_can_ask_for_an_exit_code(
     code, out, _ = call(["predict", run, category / "test/hole", "--exit-code", "--threshold", 0], capsys)
     assert "DEFECT" in out
     assert code == 3
+
+
+def test_one_path_of_any_kind_is_one_image(run: Path, category: Path) -> None:
+    image = category / "test/hole/000.png"
+    assert [row.image for row in verbs.predict(run, str(image))] == [str(image)]
+    assert list(verbs.predict(run, image)) == list(verbs.predict(run, [image]))
+
+
+@pytest.mark.parametrize(
+    "given", [[np.zeros((64, 64, 3))], np.zeros((64, 64, 3)), Image.new("L", (64, 64)), None]
+)
+def test_pictures_in_memory_are_sent_to_the_function_for_them(run: Path, given: Any) -> None:
+    unchecked: Any = getattr(verbs.predict, "__wrapped__", verbs.predict)
+    with pytest.raises(NotAFileError, match=r"flawtrace\.load\(run\)\.predict"):
+        list(unchecked(run, given))
 
 
 def test_predict_without_images_says_what_to_give(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image as Pillow
 from torch import nn
 
 from flawtrace import verbs
@@ -203,3 +205,19 @@ def test_facts_that_are_no_numbers_are_refused_with_the_file(
     safetensors.torch.save_file(state, file, metadata={"flawtrace": json.dumps(header)})
     with pytest.raises(DamagedDetectorError, match="detector"):
         Detector.load(file)
+
+
+def test_every_kind_of_picture_is_judged_alike(detector: Detector, category: Path) -> None:
+    file = next((category / "test/hole").glob("*.png"))
+    pixels = np.asarray(Pillow.open(file).convert("RGB"))
+    expected = detector.predict(read_image(file))
+    alike = [
+        detector.predict(str(file)),
+        detector.predict(Pillow.fromarray(pixels)),
+        detector.predict(pixels),
+        detector.predict(pixels[..., ::-1], order="bgr"),
+        *detector.predict_all([file, pixels]),
+        *detector.predict_all(pixels[None]),
+    ]
+    assert all(torch.equal(found.anomaly_map, expected.anomaly_map) for found in alike)
+    assert {(found.score, found.verdict) for found in alike} == {(expected.score, expected.verdict)}

@@ -19,7 +19,9 @@ from flawtrace.cli.console import (
 )
 from flawtrace.cli.errors import MissingImagesError
 from flawtrace.cli.flags import Count, Device, Flag, Json
-from flawtrace.ground.groups import RuntimeName
+from flawtrace.ground.groups import InputKind, RuntimeChoice
+
+RUNTIME_NAMES = {"onnx": "ONNX Runtime", "openvino": "OpenVINO"}
 
 
 def predict(
@@ -28,7 +30,7 @@ def predict(
     *images: Path,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     device: Device = "cpu",
-    runtime: RuntimeName | None = None,
+    runtime: RuntimeChoice = "auto",
     threshold: float | None = None,
     exit_code: Flag = False,
     json: Json = False,
@@ -59,7 +61,8 @@ def predict(
     device
         Device to compute on.
     runtime
-        Runtime for the detector. [default: onnx for an .onnx file, otherwise torch]
+        What runs the detector: auto is the fastest that is installed. ONNX Runtime and OpenVINO need an .onnx
+        file, or a run in which `flawtrace export` has put one.
     threshold
         Score from which an image is DEFECT, in this call only. [default: the stored one]
     exit_code
@@ -90,17 +93,21 @@ def export(
     /,
     *images: Path,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    input: Annotated[InputKind, Parameter(name="--input")] = "float",
     json: Json = False,
 ) -> None:
     """Export a detector as one ONNX file that turns raw images of any size into map, mask and score.
 
-    The exported detector is first compared with the original on real images; if they disagree, nothing is
-    written. Needs the extra `export` (pip install 'flawtrace[export]').
+    The exported detector is first compared with the original on real images, in every runtime that is
+    installed; if they disagree, nothing is written. The file says itself what it takes and gives. From then
+    on `predict` and `bench` run it in place of the run in whose folder it lies: it is faster. Needs the
+    extra `export` (pip install 'flawtrace[export]').
 
     **Examples**
 
         flawtrace export run/
         flawtrace export run/ parts/test/good/ -o parts.onnx
+        flawtrace export run/ -o camera.onnx --input uint8
         flawtrace predict run/detector.onnx today/
 
     Parameters
@@ -111,17 +118,22 @@ def export(
         Image files, or folders of images, for the comparison. [default: the run's labelled images]
     out
         File to write. [default: RUN/detector.onnx]
+    input
+        What the file takes: floats (batch, 3, height, width) from 0 to 1, or uint8 (batch, height, width, 3)
+        from 0 to 255, as cameras and image libraries give them. The order of colours is RGB.
     json
         Print one JSON document.
     """
-    exported = flawtrace.export(run, out, images)
+    exported = flawtrace.export(run, out, images, input=input)
     if json:
         print_json({**asdict(exported), "file": str(exported.file)})
         return
+    each = exported.differences.items()
+    differences = ", ".join(f"{difference:.1g} in {RUNTIME_NAMES[name]}" for name, difference in each)
     out_console.print(
         f"Exported: {exported.file} ({exported.bytes / 2**20:.1f} MB)\n"
         f"Compared: {counted(exported.num_images, 'image')}; "
-        f"maps differ by {exported.largest_difference:.1g} at most\n"
+        f"maps differ by at most {differences}\n"
         f"Next:     flawtrace predict {exported.file} IMAGES",
         markup=False,
     )
@@ -131,7 +143,7 @@ def bench(
     run: Path,
     /,
     *,
-    runtime: RuntimeName | None = None,
+    runtime: RuntimeChoice = "auto",
     threads: Count | None = None,
     batch: Count = 1,
     height: Count | None = None,
@@ -156,7 +168,8 @@ def bench(
     run
         Folder that `flawtrace train` wrote, a detector file, or an exported detector (.onnx).
     runtime
-        Runtime for the detector. [default: onnx for an .onnx file, otherwise torch]
+        What runs the detector: auto is the fastest that is installed. ONNX Runtime and OpenVINO need an .onnx
+        file, or a run in which `flawtrace export` has put one.
     threads
         CPU threads. [default: torch's default]
     batch

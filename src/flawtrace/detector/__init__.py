@@ -1,8 +1,9 @@
 """The trained artefact: an image enters; map, mask, score and verdict leave.
 
 `Detector` is what training leaves behind, in one file; `export_onnx` makes an ONNX file of it, `load` opens
-either, and `measure` times it. What a map means is decided in `decision`, how often that is wrong on normal
-images is told in `alarms`, and what keeps a detector from being trusted in `doubts`.
+either, `fastest` whichever is faster, and `measure` times it. What a map means is decided in `decision`, how
+often that is wrong on normal images is told in `alarms`, and what keeps a detector from being trusted in
+`doubts`.
 """
 
 from flawtrace.detector import doubts
@@ -22,7 +23,8 @@ from flawtrace.detector.decision import VERDICTS, Prediction, Thresholds, Verdic
 from flawtrace.detector.errors import DoubtWarning, NothingToCompareError, NothingToDecideByError
 from flawtrace.detector.exporting import Export, export_onnx, rewrite
 from flawtrace.detector.facts import Facts, commit, origin, versions
-from flawtrace.detector.file import FILE_NAME
+from flawtrace.detector.fastest import fastest
+from flawtrace.detector.file import FILE_NAME, detector_file, exported_name
 from flawtrace.detector.judge import Evidence, Judge, evidence
 from flawtrace.detector.runtime import AnyDetector, load
 from flawtrace.detector.stopwatch import Timing, measure
@@ -52,10 +54,13 @@ __all__ = [
     "announced_text",
     "commit",
     "decisive",
+    "detector_file",
     "doubtful",
     "doubts",
     "evidence",
     "export_onnx",
+    "exported_name",
+    "fastest",
     "limited",
     "load",
     "marked",

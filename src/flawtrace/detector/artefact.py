@@ -1,7 +1,7 @@
 """The trained artefact: image in, anomaly map out. One file holds everything it needs."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -18,15 +18,18 @@ from flawtrace.detector.calibration import Calibration
 from flawtrace.detector.decision import Prediction, Thresholds, decided
 from flawtrace.detector.errors import DamagedDetectorError
 from flawtrace.detector.facts import Facts, parsed
-from flawtrace.detector.file import FILE_NAME, FORMAT, OLDEST, checksum, read_file
+from flawtrace.detector.file import FORMAT, OLDEST, checksum, detector_file, read_file
 from flawtrace.detector.judge import Judge, evidence
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import ON_PROCESSOR, at_once, batches, sent
 from flawtrace.ground.files import write_bytes
+from flawtrace.ground.groups import RuntimeName
 from flawtrace.ground.learner import seeded
 from flawtrace.ground.shapes import AnomalyMap, ErrorMaps, Image, Images, Masks, PerImage
 from flawtrace.method import Reader, autoencoder, encoder, predictor
-from flawtrace.pictures.images import digest, squared
+from flawtrace.pictures.arrays import AnyPicture, Order, image_of, images_of
+from flawtrace.pictures.images import digest
+from flawtrace.pictures.resampling import Resampling
 from flawtrace.pictures.tiles import Size, joined_map
 
 LATER = ("reader.memory.", "judge.")
@@ -46,6 +49,7 @@ class Detector(nn.Module):
     What predictors say is calibrated before it is a map, and weighed by a judge before it is a score.
     """
 
+    runtime: RuntimeName = "torch"
     facts: Facts
     outline: Tensor
     unsure: Tensor
@@ -67,6 +71,7 @@ class Detector(nn.Module):
         self.members = nn.ModuleList(members)
         self.judge = judge or Judge()
         self.calibration: nn.Module = calibration or Calibration()
+        self.resampling = Resampling()
         for name in THRESHOLDS:
             self.register_buffer(name, torch.zeros(()), persistent=False)
         self.decide_by(facts)
@@ -152,24 +157,36 @@ class Detector(nn.Module):
     def forward(self, images: Images) -> tuple[ErrorMaps, Masks, PerImage, Int[Tensor, " b"]]:
         """Map, mask, score and verdict of images (b, 3, h, w) in [0, 1], of any one size.
 
-        In one piece, so that it can be exported; `predict` and `anomaly_maps` are kinder to memory. The mask
-        has all pixels of outlines where the score is not OK; `predict` leaves out regions without a peak. The
-        verdict is the score's, a number of `VERDICTS`; `predict` is also unsure of images unlike those of
-        training. With `tile_side` the images are tiles: whoever runs the graph cuts and joins.
+        In one piece, and resized as every runtime does it, so that it can be exported; `predict` and
+        `anomaly_maps` are kinder to memory. The mask has all pixels of outlines where the score is not OK;
+        `predict` leaves out regions without a peak. The verdict is the score's, a number of `VERDICTS`;
+        `predict` is also unsure of images unlike those of training. With `tile_side` the images are tiles:
+        whoever runs the graph cuts and joins.
         """
-        found, scores = self.answer(squared(images, self.config.image_side))
-        maps = resized(found, *images.shape[2:])
+        side = self.config.image_side
+        found, scores = self.answer(self.resampling(images, side, side).clamp(0, 1))
+        maps = self.resampling(found, *images.shape[2:])
         unsure, defect = scores >= self.unsure, scores >= self.defect
         masks = (maps >= self.outline) & unsure[:, None, None]
         return maps, masks, scores, unsure.long() + defect.long()
 
-    def predict(self, image: Image) -> Prediction:
-        """Of one image (3, h, w) in [0, 1], of any size."""
-        device = self.device
+    def predict(self, picture: AnyPicture, *, order: Order = "rgb") -> Prediction:
+        """Of one picture of any size: a path, a picture of Pillow, an array or a tensor (`image_of`).
+
+        OpenCV's arrays have `order="bgr"`.
+
+        Raises:
+            ImageError: what is wrong with a file, or what it is instead of a picture.
+        """
+        image, device = image_of(picture, order), self.device
         look = Tiled(lambda tiles: self.answer(sent(tiles, device)))
         with torch.no_grad():
             anomaly_map = map_of(image, self.config, look, at_once(device))
         return self._decided(image, anomaly_map, look.score)
+
+    def predict_all(self, pictures: Iterable[AnyPicture], *, order: Order = "rgb") -> list[Prediction]:
+        """Of several, each of its own kind and size; a batch (b, h, w, 3) or (b, 3, h, w) is several."""
+        return [self.predict(image) for image in images_of(pictures, order)]
 
     def _decided(self, image: AnyImage, anomaly_map: AnyMap, score: float | Tensor) -> Prediction:
         final = final_score(anomaly_map, float(score), self.config)
@@ -193,7 +210,7 @@ class Detector(nn.Module):
             ForeignDetectorError: the file is not a detector of flawtrace.
             DamagedDetectorError: it was one, and is not whole.
         """
-        file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
+        file = detector_file(Path(path))
         header, state = read_file(file)
         if header.get("checksum") not in (None, checksum(state)):
             raise DamagedDetectorError(file, "its weights are not those that were written")

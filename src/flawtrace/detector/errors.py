@@ -55,11 +55,11 @@ class OutdatedExportError(FlawtraceError):
 
 
 class UnfaithfulExportError(FlawtraceError):
-    def __init__(self, path: Path, difference: float, allowed: float, pixels: int) -> None:
+    def __init__(self, path: Path, runtime: str, reason: str) -> None:
         super().__init__(
-            f"Nothing was written to {path}: the exported detector does not agree with the original.\n"
-            f"Expected maps within {allowed:g} and equal masks; the maps differ by {difference:.2g}, "
-            f"the masks in {pixels} pixels.\n"
+            f"Nothing was written to {path}: run by {runtime}, the exported detector does not agree with the "
+            f"original; {reason}.\n"
+            "Expected the same answers.\n"
             "Use the run itself, and report this with the output of `flawtrace doctor`."
         )
 

@@ -7,20 +7,23 @@ import struct
 import warnings
 from collections.abc import Iterable
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from flawtrace.detector.artefact import THRESHOLDS, Detector
-from flawtrace.detector.decision import VERDICTS, Thresholds
-from flawtrace.detector.errors import OutdatedExportError, UnfaithfulExportError
-from flawtrace.detector.runtime import Exported, OnnxDetector, imported
+from flawtrace.detector.comparing import Compared
+from flawtrace.detector.decision import Thresholds
+from flawtrace.detector.errors import OutdatedExportError
+from flawtrace.detector.file import checksum
+from flawtrace.detector.interface import IMAGES, OUTPUTS, describe, with_bytes
+from flawtrace.detector.runtime import RUNTIMES, Exported, imported, installed
 from flawtrace.detector.seal import OPEN, sealed
 from flawtrace.detector.stages import mark
 from flawtrace.ground.files import write_bytes
+from flawtrace.ground.groups import InputKind, RuntimeName
 from flawtrace.ground.shapes import Image
 
 if TYPE_CHECKING:
@@ -28,13 +31,8 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto
 
-LARGEST_DIFFERENCE = 1e-4
-"""Of the map, between the exported detector and the one it comes from."""
-LARGEST_SCORE_DIFFERENCE = 1e-3
-"""Of the score, likewise."""
 PLACEHOLDER = 0.0123456789
 """Of thresholds while a graph is made: the exporter merges constants of equal value, whatever they mean."""
-OUTPUTS = ("map", "mask", "score", "verdict")
 
 
 @dataclass(frozen=True)
@@ -45,27 +43,38 @@ class Export:
     bytes: int
     num_images: int
     largest_difference: float
-    """Of the maps of these images."""
+    """Of the maps of these images, in any runtime."""
+    differences: dict[RuntimeName, float]
+    """The same in each runtime that is installed."""
 
 
-def export_onnx(detector: Detector, file: Path, images: Iterable[Image]) -> Export:
+def export_onnx(
+    detector: Detector, file: Path, images: Iterable[Image], takes: InputKind = "float"
+) -> Export:
     """Write `detector` as ONNX, if on each of `images` the file's answer is the detector's own.
 
-    The graph takes `images` (b, 3, h, w), float in [0, 1], of any number and size; it gives `map` (b, h, w),
-    `mask` (b, h, w), `score` (b) and `verdict` (b; 0 OK, 1 UNSURE, 2 DEFECT). Its thresholds are initializers
-    named `outline`, `unsure` and `defect`, which `rewrite` changes. With `tile_side` these are tiles of that
-    side: `detector.runtime` cuts an image into them and joins their maps, and so must other programs that run
-    the file. Settings, thresholds and all other facts are in the file's metadata.
+    The graph takes `images` (b, 3, h, w), float in [0, 1], or where it `takes` "uint8" (b, h, w, 3), of any
+    number and size; it gives `map` (b, h, w), `mask` (b, h, w), `score` (b) and `verdict` (b; 0 OK, 1 UNSURE,
+    2 DEFECT). Its thresholds are initializers named `outline`, `unsure` and `defect`, which `rewrite`
+    changes. With `tile_side` these are tiles of that side: `detector.runtime` cuts an image into them and
+    joins their maps, and so must other programs that run the file. The file says all this itself; settings
+    and all other facts are in its metadata.
+
+    Compared are all runtimes that are installed, the first image at several sizes.
 
     Raises:
         MissingExtraError: the packages of the extra `export` are not installed.
-        UnfaithfulExportError: a map differs by more than `LARGEST_DIFFERENCE`, or a mask differs.
+        UnfaithfulExportError: a runtime's maps or scores differ by more than `comparing` allows.
     """
-    content = sealed(_translated(detector).SerializeToString())
-    exported = OnnxDetector(content, file)
-    differences = [_difference(detector, exported, image, file) for image in images]
+    content = sealed(_translated(detector, takes).SerializeToString())
+    compared = [Compared(detector, RUNTIMES[name][1](content, file), takes) for name in installed()]
+    count = 0
+    for count, image in enumerate(images, 1):
+        for runtime in compared:
+            runtime.compare(image, everywhere=count == 1)
     write_bytes(file, content)
-    return Export(file, len(content), len(differences), max(differences))
+    differences = {runtime.exported.runtime: runtime.largest_difference for runtime in compared}
+    return Export(file, len(content), count, max(differences.values()), differences)
 
 
 def rewrite(exported: Exported) -> None:
@@ -80,6 +89,8 @@ def rewrite(exported: Exported) -> None:
     entries = {entry.key: entry for entry in model.metadata_props}
     header = json.loads(entries["flawtrace"].value) | {"facts": vars(exported.facts)}
     entries["flawtrace"].value, entries["seal"].value = json.dumps(header), OPEN
+    if "thresholds" in entries:  # earlier exports say them in the header alone
+        entries["thresholds"].value = _as_text(exported.thresholds)
     write_bytes(exported.file, sealed(model.SerializeToString()))
 
 
@@ -91,32 +102,11 @@ def _decides_by(thresholds: Thresholds, model: "ModelProto") -> bool:
     return len(initializers) == len(THRESHOLDS)
 
 
-def _difference(detector: Detector, exported: OnnxDetector, image: Image, file: Path) -> float:
-    ours, theirs = detector.predict(image), exported.predict(image)
-    difference = float((ours.anomaly_map - theirs.anomaly_map).abs().max())
-    wrong = ours.mask != theirs.mask
-    on_the_edge = (ours.anomaly_map - detector.thresholds.outline).abs() <= difference
-    apart = abs(ours.score - theirs.score) > LARGEST_SCORE_DIFFERENCE or not _agrees(exported, image)
-    if difference > LARGEST_DIFFERENCE or apart or (wrong & ~on_the_edge).any():
-        raise UnfaithfulExportError(file, difference, LARGEST_DIFFERENCE, int(wrong.sum()))
-    return difference
-
-
-def _agrees(exported: OnnxDetector, image: Image) -> bool:
-    """Whether mask and verdict of the graph are what its own map and score mean."""
-    tile = exported.config.tile_side
-    whole = image[None] if tile is None else image[None, :, :tile, :tile]
-    maps, masks, scores, verdicts = exported.outputs(whole)
-    verdict = exported.thresholds.verdict(float(scores[0]))
-    expected = (maps[0] >= np.float32(exported.thresholds.outline)) & (verdict != "OK")
-    return VERDICTS[int(verdicts[0])] == verdict and bool((masks[0] == expected).all())
-
-
-def _translated(detector: Detector) -> "ModelProto":
-    for package in ("onnx", "onnxscript"):
+def _translated(detector: Detector, takes: InputKind) -> "ModelProto":
+    for package in ("onnx", "onnxscript", "onnxruntime"):
         imported(package, "export")
     side = detector.config.image_side
-    several = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    several = {axis: torch.export.Dim(name) for axis, name in ((0, "batch"), (2, "height"), (3, "width"))}
     for place, name in enumerate(THRESHOLDS):
         detector.get_buffer(name).fill_(PLACEHOLDER * (1 + place))
     with _quiet():
@@ -125,9 +115,9 @@ def _translated(detector: Detector) -> "ModelProto":
             (torch.rand(2, 3, side + 40, side + 72, generator=torch.Generator().manual_seed(0)),),
             dynamo=True,
             external_data=False,
-            input_names=["images"],
+            input_names=[IMAGES],
             output_names=list(OUTPUTS),
-            dynamic_shapes={"images": several},
+            dynamic_shapes={IMAGES: several},
             verbose=False,
         )
     detector.decide_by(detector.facts)
@@ -136,10 +126,24 @@ def _translated(detector: Detector) -> "ModelProto":
     apart_still = _decides_by(detector.thresholds, model)
     assert apart_still, "the exporter has merged thresholds with other constants"
     mark(model)
-    for key, value in {"flawtrace": json.dumps(detector.header), "seal": OPEN}.items():
-        entry = model.metadata_props.add()
-        entry.key, entry.value = key, value
+    if takes == "uint8":
+        with_bytes(model)
+    describe(model, detector.config)
+    origin = {"checksum": checksum(detector.state_dict())}
+    imported("onnx.helper", "export").set_model_props(
+        model,
+        {
+            "flawtrace": json.dumps(detector.header | origin),
+            "thresholds": _as_text(detector.thresholds),
+            "seal": OPEN,
+        },
+    )
     return model
+
+
+def _as_text(thresholds: Thresholds) -> str:
+    """For people and programs that do not know flawtrace's own header."""
+    return json.dumps(asdict(thresholds))
 
 
 @contextmanager

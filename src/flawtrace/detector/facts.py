@@ -3,7 +3,7 @@
 import math
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 
 from flawtrace.detector.decision import Thresholds
 from flawtrace.ground.config import Config
+from flawtrace.ground.errors import SettingsError
 from flawtrace.ground.presets import stored_config
 from flawtrace.pictures.traits import MEANINGS, Ranges
 
@@ -55,6 +56,17 @@ class Facts:
         if not self.decision:
             return Thresholds.single(self.threshold)
         return Thresholds(self.threshold, **self.decision)
+
+    def with_threshold(self, defect: float) -> "Facts":
+        """The same, but an image is DEFECT from the score `defect` on; what is UNSURE below it stays so.
+
+        Raises:
+            SettingsError: it is not in [0, 1].
+        """
+        if not 0 <= defect <= 1:
+            raise SettingsError("the call", "threshold", f"{defect:g} is not between 0 and 1")
+        numbers = replace(self.thresholds, defect=defect, unsure=min(self.thresholds.unsure, defect))
+        return replace(self, decision=numbers.beside_outline)
 
 
 def parsed(header: dict[str, Any], file: Path) -> tuple[Config, Facts]:

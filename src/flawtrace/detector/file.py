@@ -21,6 +21,20 @@ READ = (OLDEST, FORMAT)
 FILE_NAME = "detector.safetensors"
 
 
+def detector_file(run: Path) -> Path:
+    """Of a run's folder, or of a detector's file itself."""
+    return run / FILE_NAME if run.is_dir() else run
+
+
+def exported_name(run: Path) -> Path:
+    """Where the exported file lies: beside the detector it is made of.
+
+    >>> exported_name(Path("parts.safetensors")).name
+    'parts.onnx'
+    """
+    return detector_file(run).with_suffix(".onnx")
+
+
 def checksum(state: Mapping[str, Tensor]) -> str:
     """Of weights with their names and kinds; 64 hex digits."""
     content = hashlib.sha256()

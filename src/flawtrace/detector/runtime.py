@@ -1,8 +1,9 @@
 """Exported detectors, run by ONNX Runtime or by OpenVINO: the same answers as the detector they come from."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,10 +21,12 @@ from flawtrace.detector.errors import (
     WrongRuntimeError,
 )
 from flawtrace.detector.facts import Facts, parsed
+from flawtrace.detector.interface import IMAGES, OUTPUTS, with_floats
 from flawtrace.detector.seal import intact
 from flawtrace.ground.config import Config
 from flawtrace.ground.groups import RuntimeName
-from flawtrace.ground.shapes import Image, Images, PerImage
+from flawtrace.ground.shapes import Images, PerImage
+from flawtrace.pictures.arrays import AnyPicture, Order, image_of, images_of
 from flawtrace.pictures.images import squared
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ class Exported:
     runtime: RuntimeName
 
     def __init__(self, metadata: dict[str, str], content: bytes, file: Path) -> None:
-        self.config, self.facts = _header(metadata, file)
+        self.config, self.facts, self.origin = _header(metadata, file)
         self.content, self.file = content, file
 
     def decide_by(self, facts: Facts) -> None:
@@ -47,13 +50,18 @@ class Exported:
     def thresholds(self) -> Thresholds:
         return self.facts.thresholds
 
-    def predict(self, image: Image) -> Prediction:
-        """Of one image (3, h, w) in [0, 1], of any size."""
+    def predict(self, picture: AnyPicture, *, order: Order = "rgb") -> Prediction:
+        """As `Detector.predict`: of one picture of any kind and size."""
+        image = image_of(picture, order)
         look = Tiled(self.answer)
         whole = self.config.tile_side is None
         anomaly_map = look(image[None])[0] if whole else map_of(image, self.config, look)
         score = final_score(anomaly_map, look.score, self.config)
         return decided(image, anomaly_map, score, self.thresholds, self.facts.familiar)
+
+    def predict_all(self, pictures: Iterable[AnyPicture], *, order: Order = "rgb") -> list[Prediction]:
+        """As `Detector.predict_all`: of several, each of its own kind and size."""
+        return [self.predict(image) for image in images_of(pictures, order)]
 
     def answer(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b h w"], PerImage]:
         """Maps (probability of a defect per pixel) and scores; with `tile_side` the images are tiles."""
@@ -61,6 +69,10 @@ class Exported:
 
     def compiled(self, content: bytes) -> Callable[[Images], object]:
         """What this runtime makes of another graph that takes images."""
+        raise NotImplementedError
+
+    def as_written(self) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+        """What the file says to programs that know nothing of flawtrace, given images as it takes them."""
         raise NotImplementedError
 
     def graph(self) -> "ModelProto":
@@ -73,25 +85,26 @@ class OnnxDetector(Exported):
     runtime = "onnx"
 
     def __init__(self, content: bytes, file: Path) -> None:
-        self._session = _session(content, file)
-        super().__init__(self._session.get_modelmeta().custom_metadata_map, content, file)
+        session = _session(content, file)
+        super().__init__(session.get_modelmeta().custom_metadata_map, content, file)
+        floats = session.get_inputs()[0].type == "tensor(float)"
+        self._session = session if floats else _session(_taking_floats(self.graph()), file)
 
     def answer(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b h w"], PerImage]:
-        maps, scores = self._session.run(["map", "score"], {"images": images.numpy()})
+        maps, scores = self._session.run(["map", "score"], {IMAGES: images.numpy()})
         return torch.from_numpy(maps), torch.from_numpy(scores)
-
-    def outputs(self, images: Float[Tensor, "b 3 h w"]) -> list[np.ndarray]:
-        """All that the graph says: map, mask, score and verdict."""
-        found: list[np.ndarray] = self._session.run(None, {"images": images.numpy()})
-        return found
 
     def compiled(self, content: bytes) -> Callable[[Images], object]:
         session = _session(content, self.file)
-        return lambda images: session.run(None, {"images": images.numpy()})
+        return lambda images: session.run(None, {IMAGES: images.numpy()})
+
+    def as_written(self) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+        session = _session(self.content, self.file)
+        return lambda images: dict(zip(OUTPUTS, session.run([*OUTPUTS], {IMAGES: images}), strict=True))
 
 
 class OpenvinoDetector(Exported):
-    """In OpenVINO; images are resized outside of it, where it ignores antialiasing.
+    """In OpenVINO; images are resized outside of it, because it ignores the antialiasing of earlier exports.
 
     See https://github.com/openvinotoolkit/openvino/issues/35893. In single precision: by itself it would take
     half on some processors.
@@ -101,8 +114,9 @@ class OpenvinoDetector(Exported):
 
     def __init__(self, content: bytes, file: Path) -> None:
         imported("openvino", "openvino")
-        super().__init__(_metadata(content, file), content, file)
-        self._model = _model(content, file)
+        model = _graph(content, file)  # OpenVINO does not hand its metadata on
+        super().__init__({entry.key: entry.value for entry in model.metadata_props}, content, file)
+        self._model = _model(_taking_floats(model), file)
 
     def answer(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b h w"], PerImage]:
         found = self._model(squared(images, self.config.image_side).numpy())
@@ -113,8 +127,24 @@ class OpenvinoDetector(Exported):
         model = _model(content, self.file)
         return lambda images: model(squared(images, self.config.image_side).numpy())
 
+    def as_written(self) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+        model = _model(self.content, self.file)
+        return lambda images: {name: model(images)[name] for name in OUTPUTS}
+
 
 AnyDetector: TypeAlias = Detector | Exported
+
+
+RUNTIMES: dict[RuntimeName, tuple[str, type[OnnxDetector] | type[OpenvinoDetector]]] = {
+    "onnx": ("onnxruntime", OnnxDetector),
+    "openvino": ("openvino", OpenvinoDetector),
+}
+"""Those of exported detectors, the faster first; all are faster than torch."""
+
+
+def installed() -> list[RuntimeName]:
+    """The runtimes of exported detectors whose package is here."""
+    return [name for name, (package, _) in RUNTIMES.items() if find_spec(package)]
 
 
 def load(path: Path, runtime: RuntimeName | None = None) -> AnyDetector:
@@ -128,7 +158,7 @@ def load(path: Path, runtime: RuntimeName | None = None) -> AnyDetector:
     """
     if path.suffix != ".onnx":
         if runtime not in (None, "torch"):
-            raise WrongRuntimeError(path, str(runtime), "an exported detector")
+            raise WrongRuntimeError(path, str(runtime), "an exported detector, or a run in which one lies")
         return Detector.load(path)
     if runtime == "torch":
         raise WrongRuntimeError(path, runtime, "a run's folder or its detector.safetensors")
@@ -136,7 +166,7 @@ def load(path: Path, runtime: RuntimeName | None = None) -> AnyDetector:
         raise ForeignDetectorError(path, "there is no such file")
     content = path.read_bytes()
     _refuse_broken(content, path)
-    return OpenvinoDetector(content, path) if runtime == "openvino" else OnnxDetector(content, path)
+    return RUNTIMES[runtime or "onnx"][1](content, path)
 
 
 def imported(package: str, extra: str) -> Any:
@@ -177,9 +207,10 @@ def _model(content: bytes, file: Path) -> Any:
         raise DamagedDetectorError(file, str(error).splitlines()[0]) from error
 
 
-def _metadata(content: bytes, file: Path) -> dict[str, str]:
-    """OpenVINO does not hand it on."""
-    return {entry.key: entry.value for entry in _graph(content, file).metadata_props}
+def _taking_floats(model: "ModelProto") -> bytes:
+    with_floats(model)
+    content: bytes = model.SerializeToString()
+    return content
 
 
 def _graph(content: bytes, file: Path) -> "ModelProto":
@@ -191,10 +222,12 @@ def _graph(content: bytes, file: Path) -> "ModelProto":
     return model
 
 
-def _header(metadata: dict[str, str], file: Path) -> tuple[Config, Facts]:
+def _header(metadata: dict[str, str], file: Path) -> tuple[Config, Facts, str | None]:
+    """Settings, facts, and the checksum of the weights that were exported, which earlier files do not say."""
     if "flawtrace" not in metadata:
         raise ForeignDetectorError(file, "its metadata does not mention flawtrace")
     try:
-        return parsed(json.loads(metadata["flawtrace"]), file)
+        header = json.loads(metadata["flawtrace"])
+        return *parsed(header, file), header.get("checksum")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedDetectorError(file, f"its header cannot be read: {error}") from error

@@ -7,8 +7,8 @@ if TYPE_CHECKING:
 
 STAGES = ("resize", "encoder", "profile and novelty", "predictors", "resize back")
 KEY = "stage"
-RESIZING = "upsample_bilinear2d_aa"
-"""Of images and of maps, to and from working size; nothing else is resized with antialiasing."""
+RESIZING = "/resampling:"
+"""The module that resizes images and maps, to and from working size."""
 
 
 def mark(model: "ModelProto") -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from flawtrace.detector.artefact import Detector, resized
+from flawtrace.detector.interface import with_floats
 from flawtrace.detector.runtime import AnyDetector, Exported
 from flawtrace.detector.stages import STAGES, prefixes
 from flawtrace.ground import devices
@@ -59,7 +60,7 @@ def measure(
     counted = np.array(times[WARM_UP:])
     median, p95, p99 = (round(float(np.percentile(counted, share)), 2) for share in (50, 95, 99))
     return Timing(
-        runtime="torch" if isinstance(detector, Detector) else detector.runtime,
+        runtime=detector.runtime,
         threads=torch.get_num_threads(),
         device=devices.named(images.device),
         batch=len(images),
@@ -105,7 +106,9 @@ def _cut_off(detector: Exported, images: Images, repeats: int) -> dict[str, floa
     spent, before = {}, 0.0
     tile = detector.config.tile_side
     images = images if tile is None else images[..., :tile, :tile]
-    for name, graph in prefixes(detector.graph()).items():
+    model = detector.graph()
+    with_floats(model)
+    for name, graph in prefixes(model).items():
         run = detector.compiled(graph)
         until = min(_seconds(run, images) for _ in range(WARM_UP + repeats))
         spent[name], before = max(0.0, until - before), max(before, until)

@@ -18,6 +18,10 @@ Preset: TypeAlias = Literal["light", "paper"]
 SamplerName: TypeAlias = Literal["learned", "random-walk", "uniform", "edge-guided"]
 ProtocolName: TypeAlias = Literal["five-per-type", "k-per-type", "k-in-all", "one-third", "unseen-type"]
 RuntimeName: TypeAlias = Literal["torch", "onnx", "openvino"]
+RuntimeChoice: TypeAlias = Literal["auto", "torch", "onnx", "openvino"]
+"""`auto` is the fastest that is installed and can run the detector at hand."""
+InputKind: TypeAlias = Literal["float", "uint8"]
+"""What an exported file takes: images (b, 3, h, w) in [0, 1], or (b, h, w, 3) from 0 to 255."""
 PredictorInput: TypeAlias = Literal["profile", "canvas", "memory", "picture"]
 ALL_INPUTS: tuple[PredictorInput, ...] = get_args(PredictorInput)
 Border: TypeAlias = Literal["continued", "black"]

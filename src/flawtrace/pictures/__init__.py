@@ -1,13 +1,15 @@
 """Everything about pixels, before anyone asks what they show.
 
-Image files come in (`decoding`, `images`) and go out again as maps, masks and overlays (`images`). Between
-lie tiles of large images (`tiles`), the eight orientations of a square (`turns`), what an image looks like
-from afar (`traits`), what normal images vary in (`variation`), what another day's camera does
-(`disturbance`), copies and pasted defects (`augmentation`), defects that nobody photographed (`made_up`,
-with shapes from `outlines`) and the demo's data (`synthetic`). Each file is public as it is.
+Image files come in (`decoding`, `images`), as do pictures that a program holds (`arrays`); maps, masks and
+overlays go out (`images`). Between lie resizing for exported graphs (`resampling`), tiles of large images
+(`tiles`), the eight orientations of a square (`turns`), what an image looks like from afar (`traits`), what
+normal images vary in (`variation`), what another day's camera does (`disturbance`), copies and pasted defects
+(`augmentation`), defects that nobody photographed (`made_up`, with shapes from `outlines`) and the demo's data
+(`synthetic`). Each file is public as it is.
 """
 
 __all__ = [
+    "arrays",
     "augmentation",
     "decoding",
     "disturbance",
@@ -15,6 +17,7 @@ __all__ = [
     "images",
     "made_up",
     "outlines",
+    "resampling",
     "synthetic",
     "tiles",
     "traits",

@@ -86,6 +86,22 @@ def decode(path: Path) -> Pixels:
         return _valid(path, read(path, file))
 
 
+def in_memory(picture: Pillow.Image) -> Pixels:
+    """The same of a picture that Pillow has opened or made.
+
+    Raises:
+        ImageError: as above; also for colours of 16 bits that Pillow has yet to read, and would halve.
+    """
+    name = Path(getattr(picture, "filename", "") or f"a picture of Pillow's mode {picture.mode}")
+    _check_size(name, picture.height, picture.width)
+    if isinstance(picture, ImageFile) and ";16" in _rawmode(picture) and not picture.mode.startswith("I"):
+        raise UnsupportedPixelsError(name, "Pillow keeps 8 of its 16 bits per colour; pass the path instead")
+    with _named(name):
+        picture.load()  # a TIFF is turned by this, and says so
+        orientation = _known_orientation(picture.getexif().get(_EXIF_ORIENTATION))
+        return _valid(name, upright(_eight_bits(picture), orientation))
+
+
 def header_size(path: Path) -> tuple[int, int]:
     """(height, width) of the upright image, without decoding it."""
     with _reading(path) as file:
@@ -114,11 +130,18 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[BinaryIO]:
-    """The open file; whatever a decoder raises or warns about becomes one named error or silence."""
+    """The open file; what is wrong with it has a name."""
+    with _named(path), _Bounded(path.open("rb", buffering=0)) as file:
+        yield file
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Whatever a decoder raises or warns about becomes one named error or silence."""
     try:
-        with _Bounded(path.open("rb", buffering=0)) as file, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield file
+            yield
     except _DAMAGED as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UnreadableImageError(path, cause.rstrip(".") or type(error).__name__) from error
@@ -198,6 +221,11 @@ def _pillow_pixels(path: Path, picture: ImageFile, file: BinaryIO) -> Pixels:
     rawmode = _rawmode(picture)
     if ";16" in rawmode and not picture.mode.startswith("I"):
         return _sixteen_bits(path, type(picture), file, rawmode)
+    return _eight_bits(picture)
+
+
+def _eight_bits(picture: Pillow.Image) -> Pixels:
+    """What Pillow makes of a picture; of grey ones and floats that is all there is."""
     if picture.mode in ("1", "L", "F", "RGB", "I", "I;16", "I;16B", "I;16L"):
         return _native(np.asarray(picture))
     if picture.mode in ("LA", "RGBA", "RGBX"):

@@ -63,6 +63,35 @@ class ImageTooLargeError(ImageError):
         )
 
 
+class NotAPictureError(ImageError):
+    def __init__(self, found: str, way_out: str) -> None:
+        super().__init__(
+            f"Not a picture that can be looked at: {found}.\n"
+            "Expected a path, a picture of Pillow, or a NumPy array or tensor with axes (height, width), "
+            "(height, width, channels) or (channels, height, width) and 1, 3 or 4 channels: "
+            "uint8, uint16, or floats from 0 to 1.\n"
+            f"{way_out}"
+        )
+
+
+class NotPicturesError(ImageError):
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"Not several pictures: {found}.\n"
+            "Expected a list of pictures, or an array with one axis more than a picture.\n"
+            "Use `predict` for one picture, or put it into a list."
+        )
+
+
+class NotAFileError(ImageError):
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"Not an image file, nor a folder of them: {found}.\n"
+            "Expected paths.\n"
+            "Pictures that a program holds are for `flawtrace.load(run).predict(picture)`."
+        )
+
+
 class TilesTooSmallError(FlawtraceError):
     def __init__(self, tile_side: int, size: tuple[int, int], enlarged: tuple[int, int], limit: int) -> None:
         super().__init__(

@@ -3,6 +3,7 @@
 from flawtrace.verbs.comparing import benchmark
 from flawtrace.verbs.deciding import Decision, decide
 from flawtrace.verbs.helping import doctor
+from flawtrace.verbs.loading import load
 from flawtrace.verbs.making import demo, evaluate, inspect, train
 from flawtrace.verbs.pairing import compare
 from flawtrace.verbs.refitting import refit
@@ -20,6 +21,7 @@ __all__ = [
     "evaluate",
     "export",
     "inspect",
+    "load",
     "predict",
     "refit",
     "train",

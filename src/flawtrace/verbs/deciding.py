@@ -10,12 +10,12 @@ from jaxtyping import Float
 from flawtrace.data import images_in
 from flawtrace.detector import (
     EVEN_ODDS,
-    FILE_NAME,
     AnyDetector,
     Choice,
     Detector,
     NothingToDecideByError,
     decisive,
+    detector_file,
     doubtful,
     limited,
     rewrite,
@@ -69,7 +69,7 @@ def decide(
     asked = {"max_false_alarms": max_false_alarms, "max_misses": max_misses, "threshold": threshold}
     given = {name: value for name, value in asked.items() if value is not None}
     _refuse(given)
-    detector = any_detector(run, device, None)
+    detector = any_detector(run, device, "auto" if Path(run).suffix == ".onnx" else "torch")
     known = detector.facts.held_out
     if detector.config.score == "maximum" or not known.get("anomalous"):
         raise NothingToDecideByError(Path(run))
@@ -119,6 +119,6 @@ def _store(detector: AnyDetector, chosen: Choice, run: Path) -> None:
     )
     detector.decide_by(facts)
     if isinstance(detector, Detector):
-        detector.save(run / FILE_NAME if run.is_dir() else run)
+        detector.save(detector_file(run))
     else:
         rewrite(detector)

@@ -4,10 +4,11 @@ import warnings
 from pathlib import Path
 from typing import TypeVar
 
-from flawtrace.detector import AnyDetector, Detector, DoubtWarning, load
+from flawtrace.detector import AnyDetector, Detector, DoubtWarning, fastest
 from flawtrace.detector.doubts import doubts
 from flawtrace.ground.devices import ready
-from flawtrace.ground.groups import RuntimeName
+from flawtrace.ground.errors import SettingsError
+from flawtrace.ground.groups import RuntimeChoice
 
 Loaded = TypeVar("Loaded", bound=AnyDetector)
 
@@ -18,10 +19,44 @@ def trained_detector(run: Path | str, device: str) -> Detector:
     return _warned(Detector.load(run)).to(place)
 
 
-def any_detector(run: Path | str, device: str, runtime: RuntimeName | None) -> AnyDetector:
-    """The same, or an exported one, which its own runtime runs."""
+def load(
+    run: Path | str,
+    *,
+    runtime: RuntimeChoice = "auto",
+    device: str = "cpu",
+    threshold: float | None = None,
+) -> AnyDetector:
+    """The detector of a run's folder or of a file, to look at many pictures: `load(run).predict(image)`.
+
+    By itself the fastest runtime that is installed runs it: ONNX Runtime or OpenVINO if `run` is an exported
+    file, or a run in which its own exported file lies (`flawtrace export RUN`), else torch. On another
+    `device` than the processor only torch runs.
+
+    `threshold`, in [0, 1], takes the place of the stored score from which an image is DEFECT; `decide` stores
+    another.
+
+    Warns:
+        DoubtWarning: on labels that it had not seen, the detector was not good enough to be trusted.
+
+    Raises:
+        WrongRuntimeError: what is there cannot be run by this runtime.
+        SettingsError: the threshold is not in [0, 1].
+    """
+    return any_detector(run, device, runtime, threshold)
+
+
+def any_detector(
+    run: Path | str, device: str, runtime: RuntimeChoice, threshold: float | None = None
+) -> AnyDetector:
+    """The same, for other verbs, of which one that rewrites a run's own file asks for `torch`."""
     place = ready(device)
-    detector = _warned(load(Path(run), runtime))
+    if place.type != "cpu":
+        if Path(run).suffix == ".onnx" or runtime not in ("auto", "torch"):
+            raise SettingsError("the call", "--device", "exported files run on the processor; give the run")
+        runtime = "torch"
+    detector = _warned(fastest(Path(run), runtime))
+    if threshold is not None:
+        detector.decide_by(detector.facts.with_threshold(threshold))
     return detector.to(place) if isinstance(detector, Detector) else detector
 
 

@@ -4,8 +4,9 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -18,11 +19,14 @@ from flawtrace.detector import (
     Prediction,
     Timing,
     export_onnx,
+    exported_name,
     measure,
 )
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import locked, read_json, write_text
-from flawtrace.ground.groups import RuntimeName
+from flawtrace.ground.groups import InputKind, RuntimeChoice, RuntimeName
+from flawtrace.pictures.arrays import described
+from flawtrace.pictures.errors import NotAFileError
 from flawtrace.pictures.images import overlay, read_image, write_map, write_mask, write_picture
 from flawtrace.training import SUMMARY_NAME
 from flawtrace.verbs.loading import any_detector
@@ -47,36 +51,34 @@ class Row:
     error: str | None = None
     name: str | None = None
     """Of the files in maps, masks and overlays, without what follows the point."""
+    runtime: RuntimeName | None = None
+    """What computed the map."""
 
 
 def predict(
     run: Path | str,
-    images: Iterable[Path | str],
+    images: Iterable[Path | str] | Path | str,
     out: Path | str | None = None,
     *,
     device: str = "cpu",
-    runtime: RuntimeName | None = None,
+    runtime: RuntimeChoice = "auto",
     threshold: float | None = None,
 ) -> Iterator[Row]:
-    """Look for defects in image files and in folders of them, one row after the other.
+    """Look for defects in image files and in folders of them, one or several, one row after the other.
 
     With `out`, every image leaves a float map (TIFF), a mask and an overlay (PNG) there, and all rows
     together `predictions.csv`; no other process may write into `out` meanwhile. An image that cannot be read
     gives a row that says why; the others go on. An image that is unlike those of the training is UNSURE,
-    whatever its map says. `run` is a run's folder, a detector's file, or an exported one, which `runtime`
-    runs.
+    whatever its map says. `run` is a run's folder, a detector's file, or an exported one; `runtime` says what
+    runs it, by itself the fastest that can (`load`).
 
     `threshold` takes the place, in this call alone, of the stored score from which an image is DEFECT.
 
     Warns:
         DoubtWarning: on labels that it had not seen, the detector was not good enough to be trusted.
     """
-    detector = any_detector(run, device, runtime)
-    if threshold is not None:
-        old = detector.thresholds  # what is UNSURE below the new threshold stays so
-        numbers = replace(old, defect=threshold, unsure=min(old.unsure, threshold))
-        detector.decide_by(replace(detector.facts, decision=numbers.beside_outline))
-    files = list(_image_files(Path(path) for path in images))
+    detector = any_detector(run, device, runtime, threshold)
+    files = list(_image_files(images))
     names = _distinct(file.stem for file in files)
     with locked(Path(out), "maps", "masks", "overlays") if out else nullcontext():
         rows: list[Row] = []
@@ -89,22 +91,29 @@ def predict(
                 write_text(Path(out) / "predictions.csv", _table(rows))
 
 
-def export(run: Path | str, out: Path | str | None = None, images: Iterable[Path | str] = ()) -> Export:
+def export(
+    run: Path | str,
+    out: Path | str | None = None,
+    images: Iterable[Path | str] | Path | str = (),
+    *,
+    input: InputKind = "float",
+) -> Export:
     """Write the run's detector as one ONNX file, after comparing both on real images.
 
-    These are `images` (files or folders), or else the labelled ones that the run was trained on.
+    These are `images` (files or folders), or else the labelled ones that the run was trained on. The
+    file's `input` are floats (b, 3, h, w) in [0, 1], or uint8 (b, h, w, 3) as cameras give them, both in RGB.
     """
     detector, file = Detector.load(run), Path(out) if out else exported_name(Path(run))
-    files = list(_image_files(Path(path) for path in images)) or _trained_on(Path(run))
+    files = list(_image_files(images)) or _trained_on(Path(run))
     if not files:
         raise NothingToCompareError(Path(run))
-    return export_onnx(detector, file, map(read_image, files[:COMPARED]))
+    return export_onnx(detector, file, map(read_image, files[:COMPARED]), input)
 
 
 def bench(
     run: Path | str,
     *,
-    runtime: RuntimeName | None = None,
+    runtime: RuntimeChoice = "auto",
     threads: int | None = None,
     batch: int = 1,
     height: int | None = None,
@@ -120,15 +129,6 @@ def bench(
     side = detector.config.tile_side or detector.config.image_side
     images = torch.rand(batch, 3, height or side, width or side, generator=torch.Generator().manual_seed(0))
     return measure(detector, images.to(device), repeats, progress)
-
-
-def exported_name(run: Path) -> Path:
-    """Beside the detector that is exported.
-
-    >>> exported_name(Path("parts.safetensors")).name
-    'parts.onnx'
-    """
-    return run / "detector.onnx" if run.is_dir() else run.with_suffix(".onnx")
 
 
 def _trained_on(run: Path) -> list[Path]:
@@ -151,16 +151,23 @@ def _look(detector: AnyDetector, file: Path, out: Path | None, name: str) -> Row
             out / "overlays" / f"{name}.png",
             overlay(image, found.anomaly_map, detector.thresholds.outline, found.mask),
         )
-    return _row(file, found, name if out else None)
+    return _row(file, found, name if out else None, detector.runtime)
 
 
-def _row(file: Path, found: Prediction, name: str | None) -> Row:
+def _row(file: Path, found: Prediction, name: str | None, runtime: RuntimeName) -> Row:
     share = round(float(found.mask.float().mean()), 6)
-    return Row(str(file), round(found.score, 6), found.verdict, share, found.doubt, name=name)
+    score = round(found.score, 6)
+    return Row(str(file), score, found.verdict, share, found.doubt, name=name, runtime=runtime)
 
 
-def _image_files(paths: Iterable[Path]) -> Iterator[Path]:
-    for path in paths:
+def _image_files(paths: object) -> Iterator[Path]:
+    """Whatever a program gave, if it is a path or several."""
+    one = isinstance(paths, Path | str) or not isinstance(paths, Iterable)
+    several: Iterable[object] = [paths] if one else cast(Iterable[object], paths)
+    for given in several:
+        if not isinstance(given, Path | str):
+            raise NotAFileError(described(given))
+        path = Path(given)
         if not path.is_dir():
             yield path
             continue
