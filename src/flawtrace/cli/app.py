@@ -1,12 +1,14 @@
 """The command line: parse, call one verb, print.
 
 Exit codes: 0 success, 1 an error that the message explains, 2 the command line was not understood,
-3 `predict --exit-code` found an image that is not OK, or `compare` a detector that is worse, 130 stopped by Ctrl-C.
+3 `predict --exit-code` found an image that is not OK, or `compare` a detector that is worse, 130 stopped by
+Ctrl-C.
 """
 
 import sys
 import warnings
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Any
 
 from cyclopts import App
@@ -54,6 +56,9 @@ for command in (
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point: errors that the user can fix give one message instead of a traceback."""
     warnings.showwarning = _show_warning  # type: ignore[assignment]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name can hold what a console cannot show
     try:
         sys.exit(app(sys.argv[1:] if arguments is None else arguments) or 0)
     except FlawtraceError as error:

@@ -3,7 +3,7 @@
 import json as jsonlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.markup import escape
@@ -21,6 +21,9 @@ from flawtrace.cli.errors import MissingImagesError
 from flawtrace.cli.flags import Count, Device, Flag, Json
 from flawtrace.ground.groups import InputKind, RuntimeChoice
 
+if TYPE_CHECKING:
+    from flawtrace.verbs import Gathered, Row
+
 RUNTIME_NAMES = {"onnx": "ONNX Runtime", "openvino": "OpenVINO"}
 
 
@@ -30,6 +33,8 @@ def predict(
     *images: Path,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     device: Device = "cpu",
+    recursive: Annotated[bool, Parameter(name=["--recursive", "-r"], negative="")] = False,
+    min_area: int = 0,
     runtime: RuntimeChoice = "auto",
     threshold: float | None = None,
     exit_code: Flag = False,
@@ -40,12 +45,14 @@ def predict(
     With --out, writes maps/NAME.tiff (probability of a defect per pixel), masks/NAME.png and
     overlays/NAME.png for each image, and predictions.csv for all of them. An image that cannot be read is
     reported, and the others are still processed. An image unlike the training images (in size, exposure or
-    contrast, or because it is blank) is UNSURE, whatever its map shows.
+    contrast, or because it is blank) is UNSURE, whatever its map shows. Stopped, or called again after more
+    images have come, the same command goes on with what is missing. overlays/index.html shows all of them.
 
     **Examples**
 
         flawtrace predict run/ part.png
         flawtrace predict run/ today/ -o results/
+        flawtrace predict run/ week/ -o results/ --recursive --min-area 20
         flawtrace predict run/ today/*.png --json | jq 'select(.verdict != "OK").image'
         flawtrace predict run/ part.png --exit-code || echo reject
         flawtrace predict run/detector.onnx today/ --runtime openvino
@@ -57,7 +64,11 @@ def predict(
     images
         Image files, or folders of images.
     out
-        Folder for maps, masks, overlays and predictions.csv.
+        Folder for maps, masks, overlays and predictions.csv: a new one, or one of an earlier `predict`.
+    recursive
+        Look into sub-folders too; results keep their names.
+    min_area
+        Leave out regions of fewer pixels.
     device
         Device to compute on.
     runtime
@@ -72,20 +83,33 @@ def predict(
     """
     if not images:
         raise MissingImagesError
-    verdicts = []
-    for row in flawtrace.predict(run, images, out, device=device, runtime=runtime, threshold=threshold):
-        verdicts.append(row.verdict)
-        if json:
-            out_console.print(jsonlib.dumps(asdict(row)), markup=False)
-        elif row.error:
-            err_console.print(f"[red]ERROR [/]         {escape(row.image)}: {escape(row.error)}")
-        else:
-            style = {"DEFECT": "bold red", "UNSURE": "bold yellow"}.get(row.verdict, "green")
-            doubt = f"  [yellow]{escape(row.doubt)}[/]" if row.doubt else ""
-            out_console.print(f"[{style}]{row.verdict:<6}[/] {row.score:.4f}  {escape(row.image)}{doubt}")
+    rows = flawtrace.predict(
+        run, images, out, recursive=recursive, min_area=min_area, device=device, runtime=runtime,
+        threshold=threshold, gathering=_tell_skipped, progress=_print_json_row if json else _print_row,
+    )  # fmt: skip
+    verdicts = {row.verdict for row in rows}
     if "ERROR" in verdicts:
         return 1
-    return 3 if exit_code and {"DEFECT", "UNSURE"} & set(verdicts) else 0
+    return 3 if exit_code and {"DEFECT", "UNSURE"} & verdicts else 0
+
+
+def _tell_skipped(found: "Gathered") -> None:
+    if words := found.skipped_in_words:
+        err_console.print(f"Passed over: {words}", markup=False)
+
+
+def _print_json_row(row: "Row") -> None:
+    out_console.print(jsonlib.dumps(row.to_json()), markup=False)
+
+
+def _print_row(row: "Row") -> None:
+    if row.error:
+        err_console.print(f"[red]ERROR [/]         {escape(row.image)}: {escape(row.error)}")
+        return
+    style = {"DEFECT": "bold red", "UNSURE": "bold yellow"}.get(row.verdict, "green")
+    regions = f"  {counted(len(row.regions), 'region')}" if row.regions else ""
+    doubt = f"  [yellow]{escape(row.doubt)}[/]" if row.doubt else ""
+    out_console.print(f"[{style}]{row.verdict:<6}[/] {row.score:.4f}  {escape(row.image)}{regions}{doubt}")
 
 
 def export(

@@ -13,7 +13,7 @@ from flawtrace.data.errors import (
     TooFewLabelsError,
     VanishedDefectError,
 )
-from flawtrace.data.folders import images_in, read_category
+from flawtrace.data.folders import images_in, is_image, read_category, visible
 from flawtrace.data.inspection import Inspection, inspect
 from flawtrace.data.protocols import Trial, trials, write_split
 from flawtrace.data.samples import Category, Sample, Split, evenly
@@ -37,9 +37,11 @@ __all__ = [
     "evenly",
     "images_in",
     "inspect",
+    "is_image",
     "pieces",
     "read_category",
     "scarce",
     "trials",
+    "visible",
     "write_split",
 ]

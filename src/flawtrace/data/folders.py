@@ -124,12 +124,12 @@ def _layout(root: Path) -> Layout:
 
 
 def _listing(root: Path, limit: int = 8) -> list[str]:
-    names = [f"{path.name}/" if path.is_dir() else path.name for path in _visible(root)]
+    names = [f"{path.name}/" if path.is_dir() else path.name for path in visible(root)]
     more = [f"{len(names) - limit} more"] if len(names) > limit else []
     return names[:limit] + more
 
 
-def _visible(folder: Path) -> list[Path]:
+def visible(folder: Path) -> list[Path]:
     """Files and folders in natural order, hidden ones left out; none if there is no such folder."""
     entries = folder.iterdir() if folder.is_dir() else iter(())
     return sorted((path for path in entries if path.name[0] != "."), key=lambda path: natural(path.name))
@@ -137,11 +137,16 @@ def _visible(folder: Path) -> list[Path]:
 
 def images_in(folder: Path) -> list[Path]:
     """Image files in natural order, hidden ones left out."""
-    return [path for path in _visible(folder) if path.suffix.lower() in EXTENSIONS and path.is_file()]
+    return [path for path in visible(folder) if is_image(path)]
+
+
+def is_image(path: Path) -> bool:
+    """Whether it is a file of a type that is read, by its name."""
+    return path.suffix.lower() in EXTENSIONS and path.is_file()
 
 
 def _subfolders(folder: Path) -> set[str]:
-    return {path.name for path in _visible(folder) if path.is_dir()}
+    return {path.name for path in visible(folder) if path.is_dir()}
 
 
 def _normal(images: Iterable[Path]) -> tuple[Sample, ...]:

@@ -26,6 +26,7 @@ from flawtrace.detector.facts import Facts, commit, origin, versions
 from flawtrace.detector.fastest import fastest
 from flawtrace.detector.file import FILE_NAME, detector_file, exported_name
 from flawtrace.detector.judge import Evidence, Judge, evidence
+from flawtrace.detector.regions import Region, regions_of
 from flawtrace.detector.runtime import AnyDetector, load
 from flawtrace.detector.stopwatch import Timing, measure
 
@@ -47,6 +48,7 @@ __all__ = [
     "NothingToCompareError",
     "NothingToDecideByError",
     "Prediction",
+    "Region",
     "Thresholds",
     "Timing",
     "Verdict",
@@ -66,6 +68,7 @@ __all__ = [
     "marked",
     "measure",
     "origin",
+    "regions_of",
     "rewrite",
     "trade_off",
     "versions",

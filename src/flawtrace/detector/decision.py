@@ -6,7 +6,7 @@ UNSURE from `unsure` on. Mask and verdict never disagree: what is DEFECT shows a
 is UNSURE shows those that count, if there are any.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -15,6 +15,7 @@ from jaxtyping import Float
 from skimage.measure import label
 from torch import Tensor
 
+from flawtrace.detector.regions import Region, regions_of, without_small
 from flawtrace.ground.shapes import AnomalyMap, Mask
 from flawtrace.pictures.traits import Ranges, unlike
 
@@ -72,6 +73,19 @@ class Prediction:
     @property
     def anomalous(self) -> bool:
         return bool(self.mask.any())
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """Of the mask, largest first."""
+        return regions_of(self.mask, self.anomaly_map)
+
+    def without_small(self, min_area: int) -> "Prediction":
+        """Without regions of fewer than `min_area` pixels; what showed nothing else is UNSURE, not OK."""
+        mask = without_small(self.mask, min_area)
+        if self.verdict != "DEFECT" or mask.any():
+            return replace(self, mask=mask)
+        doubt = f"all its regions have fewer than {min_area} pixels"
+        return replace(self, mask=mask, verdict="UNSURE", doubt=doubt)
 
 
 def decided(

@@ -4,8 +4,8 @@ Image files come in (`decoding`, `images`), as do pictures that a program holds 
 overlays go out (`images`). Between lie resizing for exported graphs (`resampling`), tiles of large images
 (`tiles`), the eight orientations of a square (`turns`), what an image looks like from afar (`traits`), what
 normal images vary in (`variation`), what another day's camera does (`disturbance`), copies and pasted defects
-(`augmentation`), defects that nobody photographed (`made_up`, with shapes from `outlines`) and the demo's data
-(`synthetic`). Each file is public as it is.
+(`augmentation`), defects that nobody photographed (`made_up`, with shapes from `outlines`) and the demo's
+data (`synthetic`). Each file is public as it is.
 """
 
 __all__ = [

@@ -7,6 +7,7 @@ the project look, `template` what all pages are made with.
 from flawtrace.report import plots, style
 from flawtrace.report.contrast import COMPARISON_NAME, MEANINGS, word_for, write_comparison
 from flawtrace.report.diagnosis import examined
+from flawtrace.report.gallery import Shown, gallery
 from flawtrace.report.page import REPORT_NAME, can_report, write_report
 from flawtrace.report.pages import template
 
@@ -14,8 +15,10 @@ __all__ = [
     "COMPARISON_NAME",
     "MEANINGS",
     "REPORT_NAME",
+    "Shown",
     "can_report",
     "examined",
+    "gallery",
     "plots",
     "style",
     "template",

@@ -2,15 +2,19 @@
 
 from flawtrace.verbs.comparing import benchmark
 from flawtrace.verbs.deciding import Decision, decide
+from flawtrace.verbs.gathering import Gathered
 from flawtrace.verbs.helping import doctor
 from flawtrace.verbs.loading import load
 from flawtrace.verbs.making import demo, evaluate, inspect, train
 from flawtrace.verbs.pairing import compare
+from flawtrace.verbs.predicting import predict
 from flawtrace.verbs.refitting import refit
-from flawtrace.verbs.using import Row, bench, export, predict
+from flawtrace.verbs.results import Row
+from flawtrace.verbs.using import bench, export
 
 __all__ = [
     "Decision",
+    "Gathered",
     "Row",
     "bench",
     "benchmark",

@@ -1,0 +1,162 @@
+"""The folder of predictions: whose it is, what of it is done, and its table."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from flawtrace.detector import AnyDetector, Prediction, Region
+from flawtrace.ground.errors import FlawtraceError
+from flawtrace.ground.files import append_json, read_json, read_jsonl, write_json, write_text
+from flawtrace.ground.groups import RuntimeName
+from flawtrace.ground.shapes import Image
+from flawtrace.pictures.images import overlay, write_map, write_mask, write_picture
+from flawtrace.report import Shown, gallery
+
+MANIFEST_NAME = "predict.json"
+"""Says that `predict` made the folder, and with which detector."""
+ROWS_NAME = "predictions.jsonl"
+TABLE_NAME = "predictions.csv"
+GALLERY_NAME = "index.html"
+PLACES = ("maps", "masks", "overlays")
+OF_DATA = frozenset({"normal", "good", "ok", "train", "defects", "ground_truth"})
+"""Folders that tell a data set."""
+
+
+class ForeignFolderError(FlawtraceError):
+    def __init__(self, folder: Path, what: str) -> None:
+        super().__init__(
+            f"{folder} {what}.\n"
+            "Predictions are written only into a folder of their own, so that nothing else is replaced.\n"
+            "Choose another folder with -o."
+        )
+
+
+class OtherPredictionsError(FlawtraceError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"{folder} holds predictions of another detector, or by other thresholds.\n"
+            "Rows of two detectors would stand in one table.\n"
+            "Choose another folder with -o, or delete this one."
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """What `predict` found in one image, or why it could not look."""
+
+    image: str
+    score: float | None
+    verdict: str
+    """OK, DEFECT, UNSURE or ERROR."""
+    defective_share: float | None
+    """Of the image's pixels."""
+    doubt: str | None = None
+    """Why the detector is unsure."""
+    error: str | None = None
+    name: str | None = None
+    """Of the files in maps, masks and overlays, without what follows the point."""
+    runtime: RuntimeName | None = None
+    """What computed the map."""
+    regions: tuple[Region, ...] = ()
+    """Of the mask, largest first."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**_flat(self), "regions": [region.to_json() for region in self.regions]}
+
+
+class Results:
+    """One folder of predictions; use it inside `ground.files.locked`."""
+
+    def __init__(self, folder: Path, made_by: dict[str, Any]) -> None:
+        """For a detector that `made_by` tells from others.
+
+        Raises:
+            ForeignFolderError: the folder holds what `predict` did not write.
+            OtherPredictionsError: it holds predictions of another detector.
+        """
+        self._folder = folder
+        manifest = folder / MANIFEST_NAME
+        if manifest.exists():
+            if read_json(manifest) != made_by:
+                raise OtherPredictionsError(folder)
+        else:
+            _refuse_foreign(folder)
+            write_json(manifest, made_by)
+        self._done = {row["key"]: row for row in read_jsonl(folder / ROWS_NAME) if "key" in row}
+
+    def done(self, file: Path) -> Row | None:
+        """The row of a file that was looked at before, and has not changed since."""
+        row = self._done.get(_key(file))
+        if row is None or row["verdict"] == "ERROR":
+            return None
+        known = {field.name: row[field.name] for field in fields(Row) if field.name in row}
+        return Row(**{**known, "regions": tuple(_region(one) for one in row["regions"])})
+
+    def add(self, file: Path, row: Row) -> None:
+        append_json(self._folder / ROWS_NAME, {"key": _key(file), **row.to_json()})
+
+    def write(self, name: str, image: Image, found: Prediction, outline: float) -> None:
+        """Map, mask and overlay of one image."""
+        maps, masks, overlays = (self._folder / place for place in PLACES)
+        write_map(maps / f"{name}.tiff", found.anomaly_map)
+        write_mask(masks / f"{name}.png", found.mask)
+        write_picture(overlays / f"{name}.png", overlay(image, found.anomaly_map, outline, found.mask))
+
+    def write_table(self, rows: Sequence[Row]) -> None:
+        """The rows of one call as a table, in which regions are counted, and as a page of overlays."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**_flat(row), "regions": len(row.regions)} for row in rows)
+        write_text(self._folder / TABLE_NAME, text.getvalue().encode("utf-8", "backslashreplace").decode())
+        title = self._folder.resolve().name
+        write_text(self._folder / "overlays" / GALLERY_NAME, gallery(title, [_shown(row) for row in rows]))
+
+
+def identity(detector: AnyDetector, min_area: int) -> dict[str, Any]:
+    """What tells predictions of this detector, as it decides now, from those of others."""
+    facts = detector.facts
+    return {
+        "made by": "flawtrace predict",
+        "fingerprint": facts.fingerprint,
+        "held_out": facts.held_out,
+        "thresholds": vars(detector.thresholds),
+        "min_area": min_area,
+    }
+
+
+def _refuse_foreign(folder: Path) -> None:
+    for place in PLACES:
+        if (folder / place).is_dir() and (count := sum(1 for _ in (folder / place).iterdir())):
+            raise ForeignFolderError(folder, f"has {count} files in {place}/ that predict did not write")
+    if named := sorted(path.name for path in folder.iterdir() if path.name.lower() in OF_DATA):
+        raise ForeignFolderError(folder, f"looks like a data set: it holds {', '.join(named)}")
+
+
+def _key(file: Path) -> str:
+    """Of a file and its content, as far as its size and time tell."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return str(file)
+    return json.dumps([str(file.resolve()), stat.st_size, stat.st_mtime_ns])
+
+
+def _region(said: dict[str, Any]) -> Region:
+    contour = tuple((x, y) for x, y in said["contour"])
+    return Region(*said["box"], said["area"], said["peak"], said["mean"], contour)
+
+
+def _shown(row: Row) -> Shown:
+    note = row.doubt or row.error or ""
+    picture = f"{row.name}.png" if row.name else None
+    return Shown(Path(row.image).name, row.verdict, row.score, note.split("\n")[0], picture)
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    return {name: value for name, value in asdict(row).items() if name != "regions"}
