@@ -36,7 +36,8 @@ from flawtrace.ground.learner import derive
 from flawtrace.ground.presets import load_config
 from flawtrace.measures import decided
 from flawtrace.measures.metrics import summary
-from flawtrace.pictures.images import read_mask, write_mask
+from flawtrace.pictures.images import write_mask
+from flawtrace.pictures.mask_files import read_mask
 from flawtrace.training.run import Trained, train
 
 KINDS = ("right", "exchanged", "shifted", "hidden-1", "hidden-5", "hidden-10")

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from flawtrace.ground.shapes import Image, Images, Mask, Masks
-from flawtrace.pictures.images import fit, fit_mask, read_image, read_mask
+from flawtrace.pictures.images import fit, fit_mask, read_image
+from flawtrace.pictures.mask_files import read_mask
 
 SIDE = 256
 """Pixels along the square that every image is resized to, and along every anomaly map."""

@@ -32,7 +32,8 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
-from flawtrace.pictures.images import fit_mask, read_mask
+from flawtrace.pictures.images import fit_mask
+from flawtrace.pictures.mask_files import read_mask
 split, root, out = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), sys.argv[3]
 maps = [
     fit_mask(read_mask(root / row["mask"]), 256).numpy() if row["mask"] else np.zeros((256, 256))

@@ -10,11 +10,11 @@ from flawtrace.data.errors import (
     FewImagesWarning,
     MissingFolderError,
     NoImagesError,
-    TooFewLabelsError,
     VanishedDefectError,
 )
-from flawtrace.data.folders import images_in, is_image, read_category, visible
+from flawtrace.data.folders import read_category
 from flawtrace.data.inspection import Inspection, inspect
+from flawtrace.data.places import Named, images_in, is_image, visible
 from flawtrace.data.protocols import Trial, trials, write_split
 from flawtrace.data.samples import Category, Sample, Split, evenly
 from flawtrace.data.splits import draw_available, draw_keeping, draw_split, scarce
@@ -25,10 +25,10 @@ __all__ = [
     "FewImagesWarning",
     "Inspection",
     "MissingFolderError",
+    "Named",
     "NoImagesError",
     "Sample",
     "Split",
-    "TooFewLabelsError",
     "Trial",
     "VanishedDefectError",
     "draw_available",

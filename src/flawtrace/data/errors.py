@@ -4,6 +4,8 @@ from pathlib import Path
 
 from flawtrace.ground.errors import FlawtraceError
 
+ROLES = {"normal": "normal images", "defects": "images of defects", "masks": "masks"}
+
 
 class DataError(FlawtraceError):
     """Something about a folder of images."""
@@ -34,7 +36,8 @@ class UnknownLayoutError(DataError):
         super().__init__(
             f"Cannot tell which images in {root} are normal: it contains {listed}.\n"
             f"Expected one of two layouts:\n{layouts}\n"
-            "Rename or move the folders, or give the path of the folder that contains them."
+            "Say which folder holds them (--normal DIR, --defects DIR, --masks DIR), or rename the folders.\n"
+            "Labels in files of other programs: `flawtrace labels import`."
         )
 
 
@@ -42,7 +45,7 @@ class NoNormalImagesError(DataError):
     def __init__(self, folder: Path) -> None:
         super().__init__(
             f"No normal image in {folder}.\n"
-            "Expected PNG, JPEG, BMP or TIFF files of products without defects.\n"
+            "Expected PNG, JPEG, WebP, BMP or TIFF files of products without defects.\n"
             "Put at least one there; 20 or more are better."
         )
 
@@ -51,17 +54,39 @@ class NoImagesError(DataError):
     def __init__(self, folder: Path) -> None:
         super().__init__(
             f"No image in {folder}.\n"
-            "Expected PNG, JPEG, BMP or TIFF files.\n"
-            "Check the path; subfolders are not searched."
+            "Expected PNG, JPEG, WebP, BMP or TIFF files.\n"
+            "Check the path; sub-folders are searched with --recursive."
         )
 
 
-class MissingMaskError(DataError):
-    def __init__(self, image: Path, expected: Path, normal: Path) -> None:
+class UnclearFoldersError(DataError):
+    def __init__(self, root: Path, folders: list[str], role: str, normal: str | None = None) -> None:
+        listed = ", ".join(f"{name}/" for name in folders)
+        seen = f" beside the normal images in {normal}/" if normal else ""
+        example = "." if role == "defects" and len(folders) > 1 else folders[0]
         super().__init__(
-            f"No mask for {image}.\n"
-            f"Expected {expected}.\n"
-            f"Add the mask, or move the image to {normal} if it shows no defect."
+            f"{root} holds {listed}{seen}: their names do not tell what they are.\n"
+            f"Expected one folder of {ROLES.get(role, role)}.\n"
+            f"Say which it is, such as --{role} {example}, or rename the folders."
+        )
+
+
+class MisplacedMasksError(DataError):
+    def __init__(self, masks: list[Path]) -> None:
+        more = f" and {len(masks) - 1} more" if len(masks) > 1 else ""
+        super().__init__(
+            f"{masks[0]}{more} among the normal images is named like a mask.\n"
+            "Expected images of good parts alone.\n"
+            "Move masks to the folder of masks, or remove them: normal images need none."
+        )
+
+
+class UnlikeMasksError(DataError):
+    def __init__(self, image: Path, first: Path, second: Path) -> None:
+        super().__init__(
+            f"{first} and {second}, two masks of {image}, differ in size.\n"
+            "Expected all masks of an image at its own size.\n"
+            "Draw them at the size of the image, or remove the wrong one."
         )
 
 
@@ -113,15 +138,6 @@ class VanishedDefectError(DataError):
         )
 
 
-class NoDefectImagesError(DataError):
-    def __init__(self, root: Path, labels: int, expected: Path) -> None:
-        super().__init__(
-            f"No defect images in {root}, but {labels} of each type are requested.\n"
-            f"Expected images in {expected}, and a mask for each.\n"
-            "Add defect images with masks; training needs at least two."
-        )
-
-
 class TooFewImagesError(DataError):
     def __init__(self, root: Path, labels: int, counts: dict[str, int]) -> None:
         possible = min(counts.values())
@@ -130,15 +146,6 @@ class TooFewImagesError(DataError):
             f"Too few images per defect type in {root}: {listed}.\n"
             f"Expected at least {labels} of each type, as requested by --labels.\n"
             f"Use --labels {possible}, or add images with masks."
-        )
-
-
-class TooFewLabelsError(FlawtraceError):
-    def __init__(self, count: int) -> None:
-        super().__init__(
-            f"{count} labelled image is not enough: some labels are held out to choose the threshold.\n"
-            "Expected at least 2 labelled images in total.\n"
-            "Add a defect image with its mask, or raise --labels."
         )
 
 

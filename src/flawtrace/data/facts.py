@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 
 from flawtrace.data.folders import mask_problem
+from flawtrace.data.masks import mask_of
 from flawtrace.data.samples import Sample
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.pictures.decoding import Pixels, decode
-from flawtrace.pictures.images import as_image, digest, full_range, read_mask
+from flawtrace.pictures.images import as_image, digest, full_range
 from flawtrace.pictures.traits import Traits, blank, traits
 
 
@@ -66,7 +67,7 @@ def _mask_facts(sample: Sample, size: tuple[int, int]) -> tuple[str, float]:
         return "", 0.0
     try:
         problem = mask_problem(sample, size)
-        share = float(read_mask(sample.mask).float().mean())
+        share = float(mask_of(sample).float().mean())
     except FlawtraceError as error:
         return str(error), 0.0
     return (str(problem), 0.0) if problem else ("", share)

@@ -9,12 +9,11 @@ from typing import Any
 
 import torch
 
-from flawtrace.data.advice import LABELS, WHOLE, warnings_about
-from flawtrace.data.errors import DataError, NoDefectImagesError, TooFewLabelsError
+from flawtrace.data.advice import WHOLE, warnings_about
+from flawtrace.data.errors import DataError
 from flawtrace.data.facts import SampleFacts, facts_of
 from flawtrace.data.folders import Survey, survey
-from flawtrace.data.samples import Category, Layout, Sample
-from flawtrace.data.splits import draw_available
+from flawtrace.data.samples import Layout, Sample
 from flawtrace.pictures.images import fit, read_image
 from flawtrace.pictures.variation import FEWEST, MEASURED, in_words, measure
 
@@ -106,7 +105,6 @@ def _inspection(root: Path, found: Survey, facts: list[SampleFacts]) -> Inspecti
     category = found.category
     problems = [str(problem) for problem in found.problems]
     problems += [problem for fact in facts for problem in fact.problems]
-    problems += _too_few_defects(category)
     sizes = Counter(fact.size for fact in facts if fact.size is not None)
     return Inspection(
         root=root,
@@ -130,15 +128,6 @@ def _pose(normal: Sequence[SampleFacts]) -> str | None:
     some = normal[:: -(-len(normal) // MEASURED)]
     images = [fit(read_image(fact.sample.image), WHOLE, WHOLE) for fact in some]
     return in_words(measure(torch.stack(images)).seen)
-
-
-def _too_few_defects(category: Category) -> list[str]:
-    """What training would stop at."""
-    try:
-        labelled = draw_available(category, LABELS, seed=0).labelled
-    except NoDefectImagesError as error:
-        return [str(error)]
-    return [str(TooFewLabelsError(1))] if len(labelled) == 1 else []
 
 
 def _count(samples: Iterable[Sample]) -> TypeCount:

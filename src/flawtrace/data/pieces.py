@@ -11,11 +11,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from flawtrace.data.errors import VanishedDefectError
+from flawtrace.data.masks import mask_of
 from flawtrace.data.samples import Sample, Split
 from flawtrace.ground.config import Config
 from flawtrace.ground.learner import derive
 from flawtrace.ground.shapes import Image, Mask
-from flawtrace.pictures.images import fit, fit_mask, image_size, read_mask
+from flawtrace.pictures.images import fit, fit_mask, image_size
 from flawtrace.pictures.tiles import Size, boxes, working_size
 
 Item = TypeVar("Item")
@@ -58,7 +59,7 @@ def worked_on(image: Image, config: Config) -> Float[Tensor, "c _h _w"]:
 
 def mask_at(sample: Sample, size: Size) -> Mask:
     """The sample's mask at a working size, whole."""
-    return fit_mask(read_mask(sample.mask), *size) if sample.mask else torch.zeros(size).bool()
+    return fit_mask(mask_of(sample), *size) if sample.mask else torch.zeros(size).bool()
 
 
 def images_of(samples: Sequence[Sample]) -> list[Path]:

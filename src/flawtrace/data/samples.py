@@ -21,6 +21,8 @@ class Sample:
     """None says that the image is normal."""
     box: Box | None = None
     """The part of the image at its working size that is meant; None means all of it."""
+    more_masks: tuple[Path, ...] = ()
+    """Further masks of the same image, where each of its defects has one."""
     ignored: Path | None = None
     """A picture like a mask, of pixels that nobody vouches for: neither learnt from nor scored."""
 

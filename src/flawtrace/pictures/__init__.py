@@ -1,11 +1,11 @@
 """Everything about pixels, before anyone asks what they show.
 
-Image files come in (`decoding`, `images`), as do pictures that a program holds (`arrays`); maps, masks and
-overlays go out (`images`). Between lie resizing for exported graphs (`resampling`), tiles of large images
-(`tiles`), the eight orientations of a square (`turns`), what an image looks like from afar (`traits`), what
-normal images vary in (`variation`), what another day's camera does (`disturbance`), copies and pasted defects
-(`augmentation`), defects that nobody photographed (`made_up`, with shapes from `outlines`) and the demo's
-data (`synthetic`). Each file is public as it is.
+Image files come in (`decoding`, `images`), masks too (`mask_files`), as do pictures that a program holds
+(`arrays`); maps, masks and overlays go out (`images`). Between lie resizing for exported graphs
+(`resampling`), tiles of large images (`tiles`), the eight orientations of a square (`turns`), what an image
+looks like from afar (`traits`), what normal images vary in (`variation`), what another day's camera does
+(`disturbance`), copies and pasted defects (`augmentation`), defects that nobody photographed (`made_up`,
+with shapes from `outlines`) and the demo's data (`synthetic`). Each file is public as it is.
 """
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "errors",
     "images",
     "made_up",
+    "mask_files",
     "outlines",
     "resampling",
     "synthetic",

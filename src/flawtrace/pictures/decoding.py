@@ -13,6 +13,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -26,6 +27,7 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from flawtrace.pictures.errors import (
     ImageTooLargeError,
@@ -49,6 +51,7 @@ _DECODERS: dict[bytes, type[ImageFile]] = {
     b"\x89PNG\r\n\x1a\n": PngImageFile,
     b"\xff\xd8\xff": JpegImageFile,
     b"BM": BmpImageFile,
+    b"RIFF": WebPImageFile,
 }
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _EXIF_ORIENTATION = 0x0112
@@ -84,6 +87,33 @@ def decode(path: Path) -> Pixels:
     with _reading(path) as file:
         read = _decode_tiff if _is_tiff(file) else _decode_picture
         return _valid(path, read(path, file))
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What a picture says besides its colours, which `decode` gives: of a mask it may be all that counts."""
+
+    indices: Pixels | None
+    """Entries of its palette (h, w), if it has one."""
+    alpha: Pixels | None
+    """How much of each pixel (h, w) shows, if it says so."""
+
+
+def decode_layers(path: Path) -> Layers:
+    """Of PNG, JPEG, BMP and WebP files; of a TIFF, nothing.
+
+    Raises:
+        ImageError: one of its subclasses says what is wrong with the file.
+    """
+    with _reading(path) as file:
+        if _is_tiff(file):
+            return Layers(None, None)
+        picture = _open(path, file)
+        orientation = _orientation(picture)
+        indices = upright(np.asarray(picture), orientation) if picture.mode == "P" else None
+        has_alpha = picture.mode in ("RGBA", "LA")
+        alpha = upright(np.asarray(picture.getchannel("A")), orientation) if has_alpha else None
+        return Layers(indices, alpha)
 
 
 def in_memory(picture: Pillow.Image) -> Pixels:
@@ -184,7 +214,7 @@ def _valid(path: Path, pixels: Pixels) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
-# PNG, JPEG, BMP
+# PNG, JPEG, BMP, WebP
 
 
 def _open(path: Path, file: BinaryIO) -> ImageFile:
@@ -295,8 +325,12 @@ def _decode_tiff(path: Path, file: BinaryIO) -> Pixels:
             raise UnsupportedPixelsError(path, f"axes {page.axes} with {page.samplesperpixel} channels")
         if _within_tifffile(page):
             return upright(_page_pixels(page), _tiff_orientation(page))
+        white_is_zero = page.photometric.name == "MINISWHITE"
     file.seek(0)
-    return _pillow_pixels(path, TiffImageFile(file), file)  # upright already
+    pixels = _pillow_pixels(path, TiffImageFile(file), file)  # upright already
+    return (
+        _inverted(pixels) if white_is_zero and pixels.dtype == np.uint16 else pixels
+    )  # of 8 bits Pillow does
 
 
 def _within_tifffile(page: Any) -> bool:

@@ -37,19 +37,6 @@ def read_image(path: Path) -> Image:
     return as_image(decode(path))
 
 
-def read_mask(path: Path) -> Mask:
-    """True where the file in `path` marks a defect.
-
-    That is where any channel has at least half of the largest value its format can hold; in a file of
-    integers with no value above 1, as labelling tools write them, where it is 1.
-    """
-    pixels = decode(path)
-    brightest = pixels if pixels.ndim == 2 else pixels.max(axis=-1)
-    if brightest.dtype.kind == "u" and brightest.max() <= 1:
-        return torch.from_numpy(brightest == 1)
-    return torch.from_numpy(brightest >= full_range(brightest) / 2)
-
-
 def image_size(path: Path) -> tuple[int, int]:
     """(height, width) from the header, after EXIF orientation; nothing is decoded."""
     return header_size(path)

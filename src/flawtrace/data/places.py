@@ -1,0 +1,198 @@
+"""Which folder holds what: told by names that mean the same in every plant, or by whoever names them."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from flawtrace.data.errors import MissingFolderError, UnclearFoldersError, UnknownLayoutError
+from flawtrace.data.samples import Layout, natural
+
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+NORMAL = frozenset({"normal", "good", "ok", "free"})
+DEFECTS = frozenset(
+    {"defects", "defect", "bad", "ng", "nok", "abnormal", "anomaly", "anomalous", "defective"}
+)
+MASKS = frozenset({"masks", "mask", "gt", "ground_truth", "label", "labels"})
+IGNORED = frozenset({"ignored"})
+VALIDATION = frozenset({"validation", "val", "valid"})
+"""Names of folders, in any case."""
+MASK_SUFFIXES = ("_mask", "_gt", "_seg", "_label", "-mask")
+"""What may follow an image's name in that of its mask, in any case."""
+NO_TYPE = "defect"
+"""The defect type of images that are not sorted by type."""
+LAYOUTS = """\
+  MVTec                               plain
+    train/good/001.png                  normal/001.png
+    test/good/002.png                   defects/003.png       or defects/scratch/003.png
+    test/scratch/003.png                masks/003.png         or masks/scratch/003.png
+    ground_truth/scratch/003_mask.png
+
+normal may also be called good, ok or free; defects bad, ng, abnormal or anomaly; masks gt or labels."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """Folders that somebody names, where their own names do not tell; relative to the product's folder."""
+
+    normal: Path | None = None
+    defects: Path | None = None
+    masks: Path | None = None
+
+
+@dataclass(frozen=True)
+class TypePlaces:
+    """Where one defect type lies."""
+
+    name: str
+    images: Path
+    masks: Path
+    ignored: Path
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where everything of a product lies."""
+
+    layout: Layout
+    normal: Path
+    test_normal: tuple[Path, ...]
+    """Folders of normal images that are for testing; in the plain layout, some of the others are kept back."""
+    types: tuple[TypePlaces, ...]
+    """In natural order; also those of which only masks are there."""
+    defects: Path
+    """Where images of defects are expected."""
+    masks: Path | None
+    ignored_normal: Path
+
+
+def places(root: Path, named: Named) -> Places:
+    """Where the images and masks of `root` lie.
+
+    Raises:
+        MissingFolderError: there is no such folder, or none that was named.
+        UnclearFoldersError: names can be read in several ways; the message says what would settle it.
+        UnknownLayoutError: nothing tells which images are normal.
+    """
+    if not root.is_dir():
+        raise MissingFolderError(root)
+    for folder in (named.normal, named.defects, named.masks):
+        if folder is not None and not (root / folder).is_dir():
+            raise MissingFolderError(root / folder)
+    train = _one(root, {"train"}, "normal")
+    good = _one(train, NORMAL, "normal") if train else None
+    if good and named == Named():
+        return _mvtec(root, good)
+    return _plain(root, named)
+
+
+def visible(folder: Path) -> list[Path]:
+    """Files and folders in natural order, hidden ones left out; none if there is no such folder."""
+    entries = folder.iterdir() if folder.is_dir() else iter(())
+    return sorted((path for path in entries if path.name[0] != "."), key=lambda path: natural(path.name))
+
+
+def is_image(path: Path) -> bool:
+    """Whether it is a file of a type that is read, by its name."""
+    return path.suffix.lower() in EXTENSIONS and path.is_file()
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Image files in natural order, hidden ones left out."""
+    return [path for path in visible(folder) if is_image(path)]
+
+
+def image_stem(mask: Path) -> str:
+    """The name of the image that a mask is of, by its own.
+
+    >>> image_stem(Path("003_MASK.png")), image_stem(Path("003.png"))
+    ('003', '003')
+    """
+    stem = mask.stem
+    for suffix in MASK_SUFFIXES:
+        if stem.lower().endswith(suffix):
+            return stem[: -len(suffix)]
+    return stem
+
+
+def _mvtec(root: Path, good: Path) -> Places:
+    test = _one(root, {"test"}, "defects") or root / "test"
+    masks = _one(root, MASKS, "masks") or root / "ground_truth"
+    ignored = _one(root, IGNORED, "ignored") or root / "ignored"
+    validation = _one(root, VALIDATION, "normal")
+    kept = [_one(folder, NORMAL, "normal") for folder in (validation, test) if folder]
+    types = _types((test, masks), without=NORMAL)
+    return Places(
+        "mvtec",
+        good,
+        tuple(folder for folder in kept if folder),
+        tuple(TypePlaces(name, test / name, masks / name, ignored / name) for name in types),
+        test,
+        masks,
+        ignored / good.name,
+    )
+
+
+def _plain(root: Path, named: Named) -> Places:
+    normal = root / named.normal if named.normal else _one(root, NORMAL, "normal")
+    if normal is None:
+        normal = _flat(root)
+    defects = root / named.defects if named.defects else _one(root, DEFECTS, "defects")
+    masks = root / named.masks if named.masks else _one(root, MASKS, "masks")
+    ignored = _one(root, IGNORED, "ignored") or root / "ignored"
+    known = {folder.resolve() for folder in (normal, defects, masks, ignored) if folder}
+    if defects is None and normal != root:
+        _refuse_unknown(root, normal, known)
+    return Places(
+        "plain",
+        normal,
+        (),
+        tuple(_plain_types(defects or root / "defects", masks or root / "masks", ignored, known)),
+        defects or root / "defects",
+        masks,
+        ignored / normal.name,
+    )
+
+
+def _plain_types(defects: Path, masks: Path, ignored: Path, known: Collection[Path]) -> Iterator[TypePlaces]:
+    """Images that lie in the folder itself, then those of its sub-folders."""
+    if images_in(defects) or images_in(masks):
+        yield TypePlaces(NO_TYPE, defects, masks, ignored)
+    for name in _types((defects, masks), without=()):
+        if (defects / name).resolve() not in known:
+            yield TypePlaces(name, defects / name, masks / name, ignored / name)
+
+
+def _types(folders: Collection[Path], without: Collection[str]) -> list[str]:
+    names = {path.name for folder in folders for path in visible(folder) if path.is_dir()}
+    return sorted((name for name in names if name.lower() not in without), key=natural)
+
+
+def _flat(root: Path) -> Path:
+    """The folder itself, where it holds nothing but images of good parts."""
+    images = images_in(root)
+    masks = [path for path in images if image_stem(path) != path.stem]
+    if not images or masks or any(path.is_dir() for path in visible(root)):
+        raise UnknownLayoutError(root, _listing(root), LAYOUTS)
+    return root
+
+
+def _refuse_unknown(root: Path, normal: Path, known: Collection[Path]) -> None:
+    """Folders of images whose names say nothing must not be left out without a word."""
+    others = [path for path in visible(root) if path.is_dir() and path.resolve() not in known]
+    with_images = [path.name for path in others if any(is_image(file) for file in path.rglob("*"))]
+    if with_images:
+        raise UnclearFoldersError(root, with_images, "defects", normal.name)
+
+
+def _one(folder: Path, names: Collection[str], role: str) -> Path | None:
+    """The sub-folder with one of these names, in any case."""
+    found = [path for path in visible(folder) if path.is_dir() and path.name.lower() in names]
+    if len(found) > 1:
+        raise UnclearFoldersError(folder, [path.name for path in found], role)
+    return found[0] if found else None
+
+
+def _listing(root: Path, limit: int = 8) -> list[str]:
+    names = [f"{path.name}/" if path.is_dir() else path.name for path in visible(root)]
+    more = [f"{len(names) - limit} more"] if len(names) > limit else []
+    return names[:limit] + more
