@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,10 +71,11 @@ def print_plain(text: str) -> None:
     out_console.print(text, markup=False)
 
 
-def print_inspection(inspection: "Inspection") -> None:
+def print_inspection(inspection: "Inspection", every: bool = False) -> None:
+    """What is taken for what, what there is, and what is wrong: one line of each kind, or `every` line."""
     found = inspection.to_json()
     table = Table(box=None, show_header=False)
-    table.add_row("layout", str(found["layout"] or "not recognised"))
+    table.add_row("seen as", escape(inspection.seen or "not recognised"))
     table.add_row("normal", f"{found['normal']} for training, {found['test_normal']} kept for testing")
     for name, count in inspection.defects.items():
         table.add_row(escape(name), f"{counted(count.images, 'image')}, {count.labelled} with a mask")
@@ -86,15 +87,51 @@ def print_inspection(inspection: "Inspection") -> None:
         table.add_row("part", inspection.pose)
     out_console.print(table)
     for label, style, lines in (
-        ("ignored", "dim", inspection.ignored),
+        ("not used", "dim", inspection.ignored if every else _by_type(inspection.ignored)),
         ("warning", "yellow", inspection.warnings),
-        ("problem", "bold red", inspection.problems),
+        ("problem", "bold red", inspection.problems if every else _by_kind(inspection.problems)),
     ):
         for line in lines:
             out_console.print(f"[{style}]{label}:[/]", end=" ")
-            out_console.print(line, markup=False)
+            print_plain(line)
     problems = counted(len(inspection.problems), "problem")
     out_console.print("Ready to train." if inspection.ok else f"{problems} to fix before training.")
+
+
+def _by_type(files: Sequence[str]) -> list[str]:
+    """One line for all files of a type.
+
+    >>> _by_type(["a.txt", "b.txt", "c.json"])
+    ['a.txt and 1 more .txt file (--all lists them)', 'c.json']
+    """
+    types: dict[str, list[str]] = {}
+    for name in files:
+        types.setdefault(Path(name).suffix.lower(), []).append(name)
+    return [
+        f"{some[0]} and {counted(len(some) - 1, f'more {kind} file')} (--all lists them)"
+        if some[1:]
+        else some[0]
+        for kind, some in types.items()
+    ]
+
+
+def _by_kind(problems: Sequence[str]) -> list[str]:
+    """One of each kind, told by how it begins, and how many there are like it.
+
+    >>> _by_kind(["No image for the mask a.", "No image for the mask b.", "Cannot read c."])
+    ['No image for the mask a.\\n1 more problem of this kind (--all lists it).', 'Cannot read c.']
+    """
+    kinds: dict[str, list[str]] = {}
+    for text in problems:
+        kinds.setdefault(" ".join(text.split()[:3]), []).append(text)
+    lines = []
+    for some in kinds.values():
+        more = len(some) - 1
+        like = (
+            f"\n{counted(more, 'more problem')} of this kind (--all lists {'it' if more == 1 else 'them'})."
+        )
+        lines.append(some[0] + (like if more else ""))
+    return lines
 
 
 def print_evaluation(evaluation: "Evaluation") -> None:

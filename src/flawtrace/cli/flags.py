@@ -3,13 +3,16 @@
 import json as jsonlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from flawtrace.ground.errors import SettingsError, UnknownSettingError
 from flawtrace.ground.presets import nearest, setting_names
+
+if TYPE_CHECKING:
+    from flawtrace.data import Named
 
 Out = Annotated[Path, Parameter(name=["--out", "-o"])]
 
@@ -29,7 +32,28 @@ Device = Literal["cpu", "cuda"]
 MoreSettings = Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]
 
 
-FLAGS = ("preset", "sampler", "encoder", "labels", "seed", "settings", "resume", "device", "out", "json")
+def named(normal: Path | None, defects: Path | None, masks: Path | None) -> "Named":
+    """The folders that a command line names."""
+    from flawtrace.data import Named  # noqa: PLC0415 (it loads torch)
+
+    return Named(normal, defects, masks)
+
+
+FLAGS = (
+    "normal",
+    "defects",
+    "masks",
+    "preset",
+    "sampler",
+    "encoder",
+    "labels",
+    "seed",
+    "settings",
+    "resume",
+    "device",
+    "out",
+    "json",
+)
 
 
 def parsed(tokens: tuple[str, ...]) -> dict[str, Any]:

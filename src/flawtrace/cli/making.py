@@ -12,11 +12,20 @@ from flawtrace.cli.console import (
     print_json,
     print_trained,
 )
-from flawtrace.cli.flags import Device, Flag, Json, MoreSettings, Out, parsed
+from flawtrace.cli.flags import Device, Flag, Json, MoreSettings, Out, named, parsed
 from flawtrace.ground.groups import Encoder, Preset, SamplerName
 
 
-def inspect(folder: Path, /, *, json: Json = False) -> int:
+def inspect(
+    folder: Path,
+    /,
+    *,
+    normal: Path | None = None,
+    defects: Path | None = None,
+    masks: Path | None = None,
+    all: Flag = False,
+    json: Json = False,
+) -> int:
     """Check a folder of images before training: what it holds and what is wrong with it.
 
     Reads every image and mask, and writes nothing. Exits with 1 if a problem would stop training.
@@ -30,16 +39,24 @@ def inspect(folder: Path, /, *, json: Json = False) -> int:
     ----------
     folder
         Images in the layout of MVTec AD (train/good, test/TYPE, ground_truth/TYPE) or in the plain layout
-        (normal, defects, masks).
+        (normal, defects, masks), or nothing but images of good parts.
+    normal
+        Folder of the normal images, where its name does not tell; in FOLDER, or anywhere.
+    defects
+        Folder of the images of defects, likewise.
+    masks
+        Folder of their masks, likewise.
+    all
+        List every file that is not used, and every problem, instead of one of each kind.
     json
         Print one JSON document.
     """
     with counting("reading images") as progress:
-        inspection = flawtrace.inspect(folder, progress)
+        inspection = flawtrace.inspect(folder, progress, named=named(normal, defects, masks))
     if json:
         print_json(inspection.to_json())
     else:
-        print_inspection(inspection)
+        print_inspection(inspection, every=all)
     return 0 if inspection.ok else 1
 
 
@@ -54,6 +71,9 @@ def train(
     encoder: Encoder | None = None,
     seed: int | None = None,
     settings: Path | None = None,
+    normal: Path | None = None,
+    defects: Path | None = None,
+    masks: Path | None = None,
     resume: Flag = False,
     device: Device = "cpu",
     json: Json = False,
@@ -88,6 +108,12 @@ def train(
         Random seed; the same seed gives the same run. [default: 42]
     settings
         A TOML file with settings.
+    normal
+        Folder of the normal images, where its name does not tell; in FOLDER, or anywhere.
+    defects
+        Folder of the images of defects, likewise.
+    masks
+        Folder of their masks, likewise.
     resume
         Continue the run in OUT from where it was stopped.
     device
@@ -100,7 +126,7 @@ def train(
     with events() as progress:
         trained = flawtrace.train(
             folder, out, preset=preset, settings=chosen, settings_file=settings,
-            resume=resume, device=device, progress=progress,
+            resume=resume, device=device, named=named(normal, defects, masks), progress=progress,
         )  # fmt: skip
     if json:
         print_json(trained.summary)
@@ -108,7 +134,17 @@ def train(
     print_trained(trained.summary, out, folder)
 
 
-def evaluate(run: Path, folder: Path, /, *, device: Device = "cpu", json: Json = False) -> None:
+def evaluate(
+    run: Path,
+    folder: Path,
+    /,
+    *,
+    normal: Path | None = None,
+    defects: Path | None = None,
+    masks: Path | None = None,
+    device: Device = "cpu",
+    json: Json = False,
+) -> None:
     """Evaluate a detector on those images of a folder that it was not trained on.
 
     Training images are recognised by their content and left out, so `train` and `evaluate` may be given the
@@ -126,13 +162,20 @@ def evaluate(run: Path, folder: Path, /, *, device: Device = "cpu", json: Json =
         Folder that `flawtrace train` wrote.
     folder
         Images with masks, in one of the layouts of `flawtrace inspect`.
+    normal
+        Folder of the normal images, where its name does not tell; in FOLDER, or anywhere.
+    defects
+        Folder of the images of defects, likewise.
+    masks
+        Folder of their masks, likewise.
     device
         Device to compute on.
     json
         Print one JSON document.
     """
     with counting("evaluating images") as progress:
-        evaluation = flawtrace.evaluate(run, folder, device=device, progress=progress)
+        meant = named(normal, defects, masks)
+        evaluation = flawtrace.evaluate(run, folder, device=device, named=meant, progress=progress)
     if json:
         print_json(evaluation.to_json())
     else:

@@ -7,7 +7,7 @@ from rich.table import Table
 
 import flawtrace
 from flawtrace.cli.console import counted, counting, out_console, print_json, print_plain
-from flawtrace.cli.flags import Device, Json
+from flawtrace.cli.flags import Device, Json, named
 
 if TYPE_CHECKING:
     from flawtrace.measures import Comparison
@@ -23,6 +23,9 @@ def compare(
     /,
     *,
     out: Path | None = None,
+    normal: Path | None = None,
+    defects: Path | None = None,
+    masks: Path | None = None,
     device: Device = "cpu",
     json: Json = False,
 ) -> int:
@@ -46,13 +49,21 @@ def compare(
         The product's images, with masks.
     out
         File of the page. [default: AFTER/comparison.html]
+    normal
+        Folder of the normal images, where its name does not tell; in FOLDER, or anywhere.
+    defects
+        Folder of the images of defects, likewise.
+    masks
+        Folder of their masks, likewise.
     device
         Device to compute on.
     json
         Print one JSON document.
     """
     with counting("comparing") as progress:
-        comparison = flawtrace.compare(before, after, folder, out, device=device, progress=progress)
+        comparison = flawtrace.compare(
+            before, after, folder, out, device=device, named=named(normal, defects, masks), progress=progress
+        )
     if json:
         print_json(comparison.to_json())
     else:

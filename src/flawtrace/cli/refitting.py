@@ -4,7 +4,7 @@ from pathlib import Path
 
 import flawtrace
 from flawtrace.cli.console import events, print_json, print_trained
-from flawtrace.cli.flags import Device, Json, Out
+from flawtrace.cli.flags import Device, Json, Out, named
 
 
 def refit(
@@ -14,6 +14,9 @@ def refit(
     *,
     out: Out,
     labels: int | None = None,
+    normal: Path | None = None,
+    defects: Path | None = None,
+    masks: Path | None = None,
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
@@ -38,13 +41,27 @@ def refit(
     labels
         Use at most so many images of each defect type as labels; those in use come first, the others are left
         for `evaluate`. [default: all]
+    normal
+        Folder of the normal images, where its name does not tell; in FOLDER, or anywhere.
+    defects
+        Folder of the images of defects, likewise.
+    masks
+        Folder of their masks, likewise.
     device
         Device to compute on.
     json
         Print a summary as one JSON document at the end.
     """
     with events() as progress:
-        fitted = flawtrace.refit(run, folder, out, labels=labels, device=device, progress=progress)
+        fitted = flawtrace.refit(
+            run,
+            folder,
+            out,
+            labels=labels,
+            device=device,
+            named=named(normal, defects, masks),
+            progress=progress,
+        )
     if json:
         print_json(fitted.summary)
     else:

@@ -52,6 +52,15 @@ def _few(category: Category) -> Iterator[str]:
         yield f"Only {images} for training; {FEW_NORMAL} or more are better."
     if not category.test_normal:
         yield "No normal images for testing: false alarms on good products cannot be measured."
+    if category.unmasked:
+        first, count = category.unmasked[0].image, len(category.unmasked)
+        more = f" and {count - 1} more" if count > 1 else ""
+        yield (
+            f"Defect images without a mask: {first.relative_to(category.root)}{more}. They help to choose "
+            "thresholds; where the defect is can only be learnt from masks."
+        )
+    if not category.anomalous:
+        yield "No defect has a mask: the detector will learn from good images and made-up defects alone."
     for name, samples in category.defect_types.items():
         if len(samples) < LABELS:
             images = f"{len(samples)} image{'s'[: len(samples) != 1]}"

@@ -1,7 +1,7 @@
 """What a folder holds and what is wrong with it, said before anything is trained."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -13,7 +13,8 @@ from flawtrace.data.advice import WHOLE, warnings_about
 from flawtrace.data.errors import DataError
 from flawtrace.data.facts import SampleFacts, facts_of
 from flawtrace.data.folders import Survey, survey
-from flawtrace.data.samples import Layout, Sample
+from flawtrace.data.places import Named
+from flawtrace.data.samples import Category, Layout, natural
 from flawtrace.pictures.images import fit, read_image
 from flawtrace.pictures.variation import FEWEST, MEASURED, in_words, measure
 
@@ -31,6 +32,8 @@ class Inspection:
     root: Path
     layout: Layout | None = None
     """None if neither layout was recognised."""
+    seen: str = ""
+    """Which folders hold what, in words."""
     normal: int = 0
     test_normal: int = 0
     defects: dict[str, TypeCount] = field(default_factory=dict)
@@ -54,6 +57,7 @@ class Inspection:
         return {
             "root": str(self.root),
             "layout": self.layout,
+            "seen": self.seen,
             "ok": self.ok,
             "normal": self.normal,
             "test_normal": self.test_normal,
@@ -67,16 +71,21 @@ class Inspection:
         }
 
 
-def inspect(root: Path, progress: Callable[[int, int], None] | None = None) -> Inspection:
+def inspect(
+    root: Path,
+    progress: Callable[[int, int], None] | None = None,
+    named: Named = Named(),  # noqa: B008 (it is frozen)
+) -> Inspection:
     """Decode every image of `root` and report all that was found; bad content is reported, never raised.
 
     `progress` is told how many of how many images are done.
     """
     try:
-        found = survey(root)
+        found = survey(root, named)
     except DataError as error:
         return Inspection(root, problems=(str(error),))
-    samples = found.category.normal + found.category.test_normal + found.category.anomalous
+    category = found.category
+    samples = category.normal + category.test_normal + category.anomalous + category.unmasked
     facts = []
     for done, sample in enumerate(samples, start=1):
         facts.append(facts_of(sample))
@@ -109,9 +118,10 @@ def _inspection(root: Path, found: Survey, facts: list[SampleFacts]) -> Inspecti
     return Inspection(
         root=root,
         layout=category.layout,
+        seen=_in_words(found),
         normal=len(category.normal),
         test_normal=len(category.test_normal),
-        defects={name: _count(samples) for name, samples in category.defect_types.items()},
+        defects=_counts(category),
         sizes=sizes,
         kinds=Counter(fact.kind for fact in facts if fact.kind),
         pose=_pose([fact for fact in facts if fact.traits and fact.sample in set(category.normal)]),
@@ -130,6 +140,25 @@ def _pose(normal: Sequence[SampleFacts]) -> str | None:
     return in_words(measure(torch.stack(images)).seen)
 
 
-def _count(samples: Iterable[Sample]) -> TypeCount:
-    masks = [sample.mask for sample in samples]
-    return TypeCount(images=len(masks), labelled=len(masks) - masks.count(None))
+def _counts(category: Category) -> dict[str, TypeCount]:
+    """Of each defect type, those without a mask included."""
+    every = Counter(str(sample.defect_type) for sample in (*category.anomalous, *category.unmasked))
+    masked = Counter(str(sample.defect_type) for sample in category.anomalous if sample.mask)
+    return {name: TypeCount(every[name], masked[name]) for name in sorted(every, key=natural)}
+
+
+def _in_words(found: Survey) -> str:
+    """What is taken for what."""
+    where, root = found.places, found.category.root
+
+    def named(folder: Path) -> str:
+        relative = folder.relative_to(root) if folder.is_relative_to(root) else folder
+        return f"{relative}/" if str(relative) != "." else "the folder itself"
+
+    said = [f"normal images in {named(where.normal)}"]
+    said += [f"{', '.join(map(named, where.test_normal))} for testing"] if where.test_normal else []
+    if found.category.anomalous or found.category.unmasked:
+        said.append(f"images of defects in {named(where.defects)}")
+    if where.masks and found.category.anomalous:
+        said.append(f"masks in {named(where.masks)}")
+    return "; ".join(said)

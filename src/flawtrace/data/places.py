@@ -56,7 +56,7 @@ class Places:
     layout: Layout
     normal: Path
     test_normal: tuple[Path, ...]
-    """Folders of normal images that are for testing; in the plain layout, some of the others are kept back."""
+    """Folders of normal images for testing; in the plain layout, some of the others are kept back."""
     types: tuple[TypePlaces, ...]
     """In natural order; also those of which only masks are there."""
     defects: Path

@@ -114,8 +114,8 @@ class UnknownTextureError(FlawtraceError):
 class TwoMeaningsError(ImageError):
     def __init__(self, path: Path, values: list[int]) -> None:
         super().__init__(
-            f"The mask {path} has the values {', '.join(map(str, values))} besides 0: are these classes and 255 "
-            "for pixels to ignore, or shades of grey?\n"
+            f"The mask {path} has the values {', '.join(map(str, values))} besides 0: are these classes "
+            "and 255 for pixels to ignore, or shades of grey?\n"
             "Expected one value for the defect, or numbers of classes.\n"
             "Where 255 means ignore, read it with `flawtrace labels import --format voc`; otherwise paint "
             "defects with 255 alone."

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flawtrace.data import FewImagesWarning, Inspection, draw_available, read_category, scarce
+from flawtrace.data import FewImagesWarning, Inspection, Named, draw_available, read_category, scarce
 from flawtrace.data import inspect as inspect_folder
 from flawtrace.ground.devices import ready
 from flawtrace.ground.files import write_json
@@ -26,9 +26,17 @@ DEMO_SETTINGS: dict[str, Any] = {"labels": 4, "cycles": 6, "predictor.steps": 30
 Counting = Callable[[int, int], None]
 
 
-def inspect(folder: Path | str, progress: Counting | None = None) -> Inspection:
-    """What a folder of images holds and what is wrong with it; reads every file, writes nothing."""
-    return inspect_folder(Path(folder), progress)
+def inspect(
+    folder: Path | str,
+    progress: Counting | None = None,
+    *,
+    named: Named = Named(),  # noqa: B008 (it is frozen)
+) -> Inspection:
+    """What a folder of images holds and what is wrong with it; reads every file, writes nothing.
+
+    Folders that their names do not tell can be `named`, here and wherever images of a product are read.
+    """
+    return inspect_folder(Path(folder), progress, named)
 
 
 def train(
@@ -40,6 +48,7 @@ def train(
     settings_file: Path | None = None,
     resume: bool = False,
     device: str = "cpu",
+    named: Named = Named(),  # noqa: B008
     progress: Callable[[Event], None] | None = None,
 ) -> Trained:
     """Train a detector on the images in `folder`, and leave it with a log and a report in `out`.
@@ -51,7 +60,7 @@ def train(
     """
     place = ready(device)  # before anything is read
     config = load_config(preset, settings_file, settings)
-    category = read_category(Path(folder))
+    category = read_category(Path(folder), named)
     split = draw_available(category, config.labels, config.seed)
     for defect_type, count in scarce(category, config.labels).items():
         warnings.warn(FewImagesWarning(defect_type, count, config.labels), stacklevel=2)
@@ -68,7 +77,12 @@ def train(
 
 
 def evaluate(
-    run: Path | str, folder: Path | str, *, device: str = "cpu", progress: Counting | None = None
+    run: Path | str,
+    folder: Path | str,
+    *,
+    device: str = "cpu",
+    named: Named = Named(),  # noqa: B008
+    progress: Counting | None = None,
 ) -> Evaluation:
     """Score the run's detector on the images in `folder` that it was not trained on.
 
@@ -76,7 +90,7 @@ def evaluate(
     `normal_limit` are looked at. Leaves `metrics.json` and the full report in the folder `run`; a detector
     without its run has no report, one that is named by its file leaves nothing.
     """
-    category, detector = read_category(Path(folder)), trained_detector(run, device)
+    category, detector = read_category(Path(folder), named), trained_detector(run, device)
     samples = category.for_testing(detector.config.normal_limit)
     evaluation = evaluate_detector(detector, samples, progress)
     if Path(run).is_dir():

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from flawtrace.data import read_category
+from flawtrace.data import Named, read_category
 from flawtrace.measures import Comparison, compared
 from flawtrace.measures import evaluate as evaluate_detector
 from flawtrace.pictures.images import read_image
@@ -18,6 +18,7 @@ def compare(
     out: Path | str | None = None,
     *,
     device: str = "cpu",
+    named: Named = Named(),  # noqa: B008 (it is frozen)
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
     """Compare two detectors, `before` and `after`, on those images in `folder` that neither was trained on.
@@ -29,7 +30,7 @@ def compare(
         NothingToEvaluateError: no image, or no defect image, is left.
     """
     detectors = trained_detector(before, device), trained_detector(after, device)
-    samples = read_category(Path(folder)).for_testing(detectors[1].config.normal_limit)
+    samples = read_category(Path(folder), named).for_testing(detectors[1].config.normal_limit)
     known = [any(detector.knows(read_image(s.image)) for detector in detectors) for s in samples]
     new = [sample for sample, seen in zip(samples, known, strict=True) if not seen]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from flawtrace.data import draw_keeping, read_category
+from flawtrace.data import Named, draw_keeping, read_category
 from flawtrace.pictures.images import read_image
 from flawtrace.report import write_report
 from flawtrace.training import Event, Trained
@@ -18,6 +18,7 @@ def refit(
     *,
     labels: int | None = None,
     device: str = "cpu",
+    named: Named = Named(),  # noqa: B008 (it is frozen)
     progress: Callable[[Event], None] | None = None,
 ) -> Trained:
     """Fit the detector of `run` again to the labels and normal images in `folder`; the new one goes to `out`.
@@ -26,7 +27,7 @@ def refit(
     made anew. `run` is a run's folder or a detector's own file. All images with masks are labels, or with
     `labels` at most so many of each defect type: those that the detector was trained on, then others by draw.
     """
-    detector, category = trained_detector(run, device), read_category(Path(folder))
+    detector, category = trained_detector(run, device), read_category(Path(folder), named)
     known = {sample for sample in category.anomalous if detector.knows(read_image(sample.image))}
     split = draw_keeping(category, known, labels, detector.config.seed)
     for event in refitting(split, detector, Path(out), device=detector.device):
