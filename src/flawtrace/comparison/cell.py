@@ -80,7 +80,7 @@ def _train(desk: Desk, method: Method, tell: Tell) -> Answer:
     tell(0.0, "reading images")
     encoded = desk.encoded(config)
     run = desk.folder / "runs" / desk.trial.name / method.name
-    split, prepared = desk.trial.split, encoded.prepared
+    split, prepared = desk.training_split(config), encoded.prepared
     for event in train(split, config, run, resume=True, device=desk.device, prepared=prepared):
         if isinstance(event, Event):
             tell(event.done / event.total, event.phase)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from flawtrace.data import Trial
+from flawtrace.data import Split, Trial
 from flawtrace.data.pieces import mask_at, pieces
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import ready
@@ -84,9 +84,14 @@ class Desk:
     def split_file(self) -> Path:
         return self.folder / "splits" / f"{self.trial.name}.json"
 
+    def training_split(self, config: Config) -> Split:
+        """The trial's, without its labels for a method that is set to have none."""
+        split = self.trial.split
+        return split if config.labels else replace(split, labelled=(), unmasked=())
+
     def encoded(self, config: Config) -> Encoded:
         """Kept for the next method with the same encoder; one at a time, because canvases are large."""
-        shared = {name: attrgetter(name)(config) for name in ENCODED_BY}
+        shared = {name: attrgetter(name)(config) for name in ENCODED_BY} | {"labelled": config.labels > 0}
         key = json.dumps(shared, default=lambda settings: settings.model_dump())
         if key not in self._encoded:
             self._encoded = {key: self._encode(config)}
@@ -94,6 +99,6 @@ class Desk:
 
     def _encode(self, config: Config) -> Encoded:
         started = time.process_time()
-        *_, prepared = prepare(pieces(self.trial.split, config), config, self.device)
+        *_, prepared = prepare(pieces(self.training_split(config), config), config, self.device)
         assert isinstance(prepared, Prepared)
         return Encoded(prepared, time.process_time() - started)

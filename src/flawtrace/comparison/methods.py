@@ -47,7 +47,8 @@ class Method(Settings):
     def config(self, seed: int, labels: int | None) -> Config:
         """The settings of flawtrace for one trial."""
         trial = {"seed": seed} | ({"labels": labels} if labels else {})
-        return load_config(self.preset, settings=self.settings | trial)
+        kept = {"labels": 0} if self.settings.get("labels") == 0 else {}  # it is to do without them
+        return load_config(self.preset, settings=self.settings | trial | kept)
 
     def filled(self, places: Mapping[str, Path]) -> list[str]:
         """The command, with a path in place of each name in braces."""

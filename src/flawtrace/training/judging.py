@@ -17,7 +17,7 @@ from flawtrace.method import Memory, Novelty, Predictor, Reader
 from flawtrace.training.exam import Exam
 from flawtrace.training.fitting import Examples
 
-FALSE_ALARMS = 0.01
+FALSE_ALARMS = 0.05
 """Share of held-out normal images that may be called DEFECT where no defect has been seen, unless set."""
 LEARNT_FROM = 100
 """Normal images, at most, from which what is normal is learnt for one fold."""
