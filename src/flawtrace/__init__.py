@@ -3,8 +3,10 @@
 The verbs load torch, which takes seconds; they do so when first used, so that `flawtrace --help` is quick.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from importlib import import_module as _import_module
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING
+from typing import Any as _Any
 
 if TYPE_CHECKING:
     from flawtrace.detector import Detector
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
         load,
         predict,
         refit,
+        suggest,
         train,
     )
 
@@ -38,12 +41,20 @@ __all__ = [
     "load",
     "predict",
     "refit",
+    "suggest",
     "train",
 ]
 
 
-def __getattr__(name: str) -> Any:
+__version__ = _version("flawtrace")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
+def __getattr__(name: str) -> _Any:
     if name not in __all__:
         raise AttributeError(f"module 'flawtrace' has no attribute {name!r}")
     module = "flawtrace.detector" if name == "Detector" else "flawtrace.verbs"
-    return getattr(import_module(module), name)
+    return getattr(_import_module(module), name)

@@ -22,8 +22,9 @@ from flawtrace.cli.helping import doctor, settings
 from flawtrace.cli.making import demo, evaluate, inspect, train
 from flawtrace.cli.pairing import compare
 from flawtrace.cli.refitting import refit
+from flawtrace.cli.suggesting import suggest
 from flawtrace.cli.using import bench, export, predict
-from flawtrace.ground.errors import FlawtraceError
+from flawtrace.ground.errors import FlawtraceError, UnknownSettingError
 
 app = App(
     name="flawtrace",
@@ -41,6 +42,7 @@ for command in (
     refit,
     evaluate,
     compare,
+    suggest,
     decide,
     predict,
     export,
@@ -64,10 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except FlawtraceError as error:
         err_console.print("[bold red]error:[/]", end=" ")
         err_console.print(str(error), markup=False, soft_wrap=True)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, UnknownSettingError) else 1)
     except KeyboardInterrupt:
         err_console.print(
-            "\nStopped. To continue training, add `--resume`; to continue a benchmark, run the same command."
+            "\nStopped. To continue training, add `--resume` (a checkpoint is written every 20 s; before the "
+            "first, training begins anew); to continue a prediction or a benchmark, run the same command."
         )
         sys.exit(130)
     except BrokenPipeError:

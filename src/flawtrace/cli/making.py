@@ -67,6 +67,9 @@ def train(
     out: Out,
     preset: Preset = "light",
     labels: int | None = None,
+    tile_side: int | None = None,
+    max_false_alarms: float | None = None,
+    max_misses: float | None = None,
     sampler: SamplerName | None = None,
     encoder: Encoder | None = None,
     seed: int | None = None,
@@ -78,7 +81,7 @@ def train(
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
-    """Train a detector on normal images and a few labelled defect images.
+    """Train a detector on normal images and a few labelled defect images, or on normal images alone.
 
     Every setting is also a flag, for example `--sampler.stride 16`. `flawtrace settings` lists them all.
 
@@ -98,7 +101,14 @@ def train(
     preset
         `light` is made for two processor cores; `paper` has the published sizes and is made for a GPU.
     labels
-        How many images of each defect type are used as labels. [default: 5]
+        How many images of each defect type are used as labels; 0 learns from normal images alone.
+        [default: 5]
+    tile_side
+        Cut images into overlapping tiles of so many pixels, to see small defects at a larger scale.
+    max_false_alarms
+        Share of normal images, from 0 to 1, that may be called DEFECT. [default: no limit]
+    max_misses
+        Share of defect images, from 0 to 1, that may be called OK.
     sampler
         What chooses the training patches: the learned policy, or a fixed strategy for comparison.
         [default: learned]
@@ -121,7 +131,10 @@ def train(
     json
         Print a summary as one JSON document at the end.
     """
-    shorthands = {"labels": labels, "sampler.kind": sampler, "encoder": encoder, "seed": seed}
+    shorthands = {
+        "labels": labels, "tile_side": tile_side, "max_false_alarms": max_false_alarms,
+        "max_misses": max_misses, "sampler.kind": sampler, "encoder": encoder, "seed": seed,
+    }  # fmt: skip
     chosen = {name: value for name, value in shorthands.items() if value is not None} | parsed(more)
     with events() as progress:
         trained = flawtrace.train(

@@ -9,6 +9,7 @@ from flawtrace.data.errors import (
     DataError,
     FewImagesWarning,
     MissingFolderError,
+    NewLabelsWarning,
     NoImagesError,
     VanishedDefectError,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "Inspection",
     "MissingFolderError",
     "Named",
+    "NewLabelsWarning",
     "NoImagesError",
     "Sample",
     "Split",

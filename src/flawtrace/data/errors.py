@@ -21,6 +21,17 @@ class FewImagesWarning(UserWarning):
         )
 
 
+class NewLabelsWarning(UserWarning):
+    """A run is over, and there are labels that it does not know."""
+
+    def __init__(self, run: Path, new: dict[str, int]) -> None:
+        listed = " and ".join(f"{count} × {what}" for what, count in new.items())
+        super().__init__(
+            f"The run in {run} is finished and does not know what is new: {listed}. Fit it again (flawtrace "
+            f"refit {run} PARTS -o NEW, about a minute), or train into a new folder."
+        )
+
+
 class MissingFolderError(DataError):
     def __init__(self, root: Path) -> None:
         super().__init__(

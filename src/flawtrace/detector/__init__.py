@@ -29,6 +29,7 @@ from flawtrace.detector.judge import Evidence, Judge, evidence
 from flawtrace.detector.regions import Region, regions_of
 from flawtrace.detector.runtime import AnyDetector, load
 from flawtrace.detector.stopwatch import Timing, measure
+from flawtrace.detector.suggesting import Looked, Suggestion, looked, suggested
 
 __all__ = [
     "EVEN_ODDS",
@@ -45,10 +46,12 @@ __all__ = [
     "Export",
     "Facts",
     "Judge",
+    "Looked",
     "NothingToCompareError",
     "NothingToDecideByError",
     "Prediction",
     "Region",
+    "Suggestion",
     "Thresholds",
     "Timing",
     "Verdict",
@@ -65,11 +68,13 @@ __all__ = [
     "fastest",
     "limited",
     "load",
+    "looked",
     "marked",
     "measure",
     "origin",
     "regions_of",
     "rewrite",
+    "suggested",
     "trade_off",
     "versions",
 ]

@@ -10,6 +10,7 @@ from flawtrace.report.diagnosis import examined
 from flawtrace.report.gallery import Shown, gallery
 from flawtrace.report.page import REPORT_NAME, can_report, write_report
 from flawtrace.report.pages import template
+from flawtrace.report.sheet import contact_sheet
 
 __all__ = [
     "COMPARISON_NAME",
@@ -17,6 +18,7 @@ __all__ = [
     "REPORT_NAME",
     "Shown",
     "can_report",
+    "contact_sheet",
     "examined",
     "gallery",
     "plots",

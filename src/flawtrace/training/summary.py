@@ -14,7 +14,7 @@ from flawtrace.detector import FILE_NAME, Detector
 from flawtrace.detector.doubts import doubts, image_doubts, policy_doubts
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
-from flawtrace.ground.files import read_jsonl, write_bytes, write_json
+from flawtrace.ground.files import content_of, read_jsonl, write_bytes, write_json
 from flawtrace.ground.memory import peak_memory_mb
 from flawtrace.method import Material, Predictor, Prepared
 from flawtrace.training.exam import Exam
@@ -72,6 +72,8 @@ def conclude(
         "num_normal": material.num_normal,
         "labelled": [sample.name for sample in split.labelled],
         "labelled_files": [str(image.resolve()) for image in images_of(split.labelled)],
+        "masks": {str(s.image.resolve()): content_of(s.mask) for s in split.labelled if s.mask},
+        "left_for_testing": [str(s.image.resolve()) for s in split.test if s.anomalous],
         "defect_types": [sample.defect_type for sample in split.labelled],
         "suspects": named(found),
         "profiles": _profile_quantiles(detector.config, material, exam),

@@ -10,11 +10,13 @@ from flawtrace.verbs.pairing import compare
 from flawtrace.verbs.predicting import predict
 from flawtrace.verbs.refitting import refit
 from flawtrace.verbs.results import Row
+from flawtrace.verbs.suggesting import Proposal, suggest
 from flawtrace.verbs.using import bench, export
 
 __all__ = [
     "Decision",
     "Gathered",
+    "Proposal",
     "Row",
     "bench",
     "benchmark",
@@ -28,5 +30,6 @@ __all__ = [
     "load",
     "predict",
     "refit",
+    "suggest",
     "train",
 ]

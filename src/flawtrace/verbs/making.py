@@ -5,10 +5,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flawtrace.data import FewImagesWarning, Inspection, Named, draw_available, read_category, scarce
+from flawtrace.data import (
+    Category,
+    FewImagesWarning,
+    Inspection,
+    Named,
+    NewLabelsWarning,
+    draw_available,
+    read_category,
+    scarce,
+)
 from flawtrace.data import inspect as inspect_folder
 from flawtrace.ground.devices import ready
-from flawtrace.ground.files import write_json
+from flawtrace.ground.files import content_of, write_json
 from flawtrace.ground.presets import load_config
 from flawtrace.measures import Evaluation
 from flawtrace.measures import evaluate as evaluate_detector
@@ -67,6 +76,8 @@ def train(
     trained_now = False
     for event in training(split, config, Path(out), resume=resume, device=place):
         if isinstance(event, Trained):
+            if not trained_now and (new := _new_since(event.summary, category)):
+                warnings.warn(NewLabelsWarning(Path(out), new), stacklevel=2)
             if trained_now or not (Path(out) / REPORT_NAME).exists():  # or it would forget an evaluation
                 write_report(Path(out))
             return event
@@ -74,6 +85,19 @@ def train(
         if progress:
             progress(event)
     raise AssertionError("training ends with a detector")
+
+
+def _new_since(summary: Mapping[str, Any], category: Category) -> dict[str, int]:
+    """How many images and masks of defects have come or changed since a run ended, as far as it says."""
+    if "masks" not in summary:
+        return {}
+    masks, known = summary["masks"], {*summary["masks"], *summary["left_for_testing"]}
+    files = {str(sample.image.resolve()): sample.mask for sample in category.anomalous}
+    changed = [
+        name for name, mask in files.items() if name in masks and mask and content_of(mask) != masks[name]
+    ]
+    counts = {"image of a defect": len(files.keys() - known), "corrected mask": len(changed)}
+    return {what: count for what, count in counts.items() if count}
 
 
 def evaluate(

@@ -1,0 +1,66 @@
+"""The command that says what to label next."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.markup import escape
+from rich.table import Table
+
+import flawtrace
+from flawtrace.cli.console import counting, out_console, print_json, print_plain
+from flawtrace.cli.errors import MissingImagesError
+from flawtrace.cli.flags import Count, Device, Json
+
+
+def suggest(
+    run: Path,
+    /,
+    *images: Path,
+    count: Annotated[Count, Parameter(name=["--count", "-n"])] = 10,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    recursive: Annotated[bool, Parameter(name=["--recursive", "-r"], negative="")] = False,
+    device: Device = "cpu",
+    json: Json = False,
+) -> None:
+    """Say which images to label next: those that the detector doubts, each of another kind.
+
+    **Examples**
+
+        flawtrace suggest run/ today/
+        flawtrace suggest run/ today/ -n 5 -o next.html
+
+    Parameters
+    ----------
+    run
+        A run, or the file of its detector.
+    images
+        Image files, or folders of images, that nobody has labelled.
+    count
+        How many to suggest at most.
+    out
+        A page to write, with a picture of each.
+    recursive
+        Look into sub-folders too.
+    device
+        Device to compute on.
+    json
+        Print one JSON document.
+    """
+    if not images:
+        raise MissingImagesError
+    with counting("looking at images") as progress:
+        proposals = flawtrace.suggest(
+            run, images, count, out=out, recursive=recursive, device=device, progress=progress
+        )
+    if json:
+        print_json([proposal.to_json() for proposal in proposals])
+        return
+    table = Table("", "image", "why", box=None)
+    for number, proposal in enumerate(proposals, start=1):
+        table.add_row(str(number), escape(proposal.image), proposal.reason)
+    out_console.print(table)
+    if not proposals:
+        print_plain("Nothing to suggest: the detector was trained on all of these images.")
+    if out:
+        print_plain(f"Page: {out}")
