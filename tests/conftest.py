@@ -78,6 +78,8 @@ def material() -> Material:
         pictures=images.half(),
         labelled_pictures=torch.cat([images[5:], copies]).half(),
         labelled_masks=torch.cat([masks, copied_masks]),
+        unmasked=torch.zeros(0, 3, 32, 32).half(),
+        unmasked_pictures=torch.zeros(0, 3, 64, 64).half(),
         sources=torch.arange(5),
         scales=(3,),
         num_normal=5,

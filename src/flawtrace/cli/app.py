@@ -19,6 +19,7 @@ from flawtrace.cli.console import (
 )
 from flawtrace.cli.deciding import decide
 from flawtrace.cli.helping import doctor, settings
+from flawtrace.cli.labelling import labels
 from flawtrace.cli.making import demo, evaluate, inspect, train
 from flawtrace.cli.pairing import compare
 from flawtrace.cli.refitting import refit
@@ -53,6 +54,7 @@ for command in (
     settings,
 ):
     app.command(command)
+app.command(labels)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -23,6 +23,8 @@ RuntimeChoice: TypeAlias = Literal["auto", "torch", "onnx", "openvino"]
 InputKind: TypeAlias = Literal["float", "uint8"]
 """What an exported file takes: images (b, 3, h, w) in [0, 1], or (b, h, w, 3) from 0 to 255."""
 PredictorInput: TypeAlias = Literal["profile", "canvas", "memory", "picture"]
+FEW = 5
+"""Labelled images from which on a predictor can do without the memory's own voice."""
 ALL_INPUTS: tuple[PredictorInput, ...] = get_args(PredictorInput)
 Border: TypeAlias = Literal["continued", "black"]
 NoveltyOf: TypeAlias = Literal["reconstruction", "canvas", "nothing"]
@@ -173,7 +175,8 @@ class PredictorConfig(Settings):
     ranking: UnitInterval = 0.05
     """Weight of the compact predictor's ranker, which orders pixels where the segmenter gives about 0."""
     recall: UnitInterval | None = None
-    """Weight of the memory's own voice beside the compact predictor. None: 0; without labels, 0.5."""
+    """Weight of the memory's own voice beside the compact predictor. None: 0.5 without labels, less with each
+    label, and 0 from five on."""
     novelty: bool = True
     """Let the ranker use novelty: how far a position is from those of normal images."""
     lr: PositiveFloat = 3e-3
@@ -218,9 +221,8 @@ class PredictorConfig(Settings):
 
     def settled(self, num_labelled: int) -> "PredictorConfig":
         """With nothing left open, for so many labelled images."""
-        alone = num_labelled == 0
-        inputs = self.inputs or (("profile", "memory") if alone else ALL_INPUTS)
-        recall = self.recall if self.recall is not None else 0.5 * alone
+        inputs = self.inputs or (ALL_INPUTS if num_labelled else ("profile", "memory"))
+        recall = self.recall if self.recall is not None else max(0, FEW - num_labelled) / (2 * FEW)
         return self.model_copy(update={"inputs": inputs, "recall": recall})
 
     @property

@@ -54,7 +54,7 @@ class Material:
     """Those of `labelled`, likewise."""
     labelled_masks: Bool[Tensor, "followed side side"]
     """Of `labelled`, at full size."""
-    unmasked: Canvases
+    unmasked: Float[Tensor, "u features grid grid"]
     """Of images of defects without a mask, which nobody but the judge learns from."""
     unmasked_pictures: Float[Tensor, "u 3 side side"]
     sources: Int[Tensor, " normal"]
