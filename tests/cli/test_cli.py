@@ -233,8 +233,7 @@ def test_a_missing_gpu_is_named(
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--labels", "1"], "only --protocol k-per-type"),
-        (["--labels", "0", "--protocol", "k-per-type"], "nothing to learn from"),
+        (["--labels", "1"], "only k-per-type and k-in-all"),
         (["--labels", "few", "--protocol", "k-per-type"], "'few' is neither a number"),
         (["--seeds", "46-42"], "'46-42' is neither a number nor a range"),
     ],

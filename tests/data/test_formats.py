@@ -16,7 +16,7 @@ from flawtrace import verbs
 from flawtrace.data import read_category
 from flawtrace.data.formats import FORMATS, Annotated, Defect, LabelFormatError, Pictures, recognise
 from flawtrace.data.formats.annotated import NoPictureError, PictureSizeError
-from flawtrace.data.formats.outlines import box, circle, filled, outside, polygons_of
+from flawtrace.data.formats.outlines import box, circle, filled, polygons_of
 from flawtrace.data.formats.run_lengths import from_brush, from_coco, to_brush, to_coco
 from flawtrace.data.formats.writing import OccupiedError
 from flawtrace.data.masks import mask_of
@@ -83,8 +83,6 @@ def test_a_hole_stays_a_hole_in_one_polygon() -> None:
 def test_a_pixel_belongs_to_a_box_when_its_middle_does() -> None:
     assert box(1.0, 1.0, 3.0, 2.0, (4, 4)).nonzero()[1].tolist() == [1, 2]
     assert circle(2.5, 2.5, 1.2, (5, 5)).sum() == 5
-    assert outside([(-3, 0), (2, 2)], (4, 4))
-    assert not outside([(0, 0), (4, 4)], (4, 4))
 
 
 @pytest.mark.parametrize("form", FORMATS)

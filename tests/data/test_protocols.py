@@ -15,7 +15,7 @@ from flawtrace.data.splits import draw_split
 from flawtrace.ground.errors import DamagedFileError
 from flawtrace.ground.groups import ProtocolName
 
-PROTOCOLS: tuple[ProtocolName, ...] = ("five-per-type", "k-per-type", "one-third", "unseen-type")
+PROTOCOLS: tuple[ProtocolName, ...] = ("five-per-type", "k-per-type", "k-in-all", "one-third", "unseen-type")
 
 
 def made_up(counts: dict[str, int]) -> Category:
@@ -104,3 +104,15 @@ def test_a_file_that_is_no_split_is_named(tmp_path: Path) -> None:
     (tmp_path / "split.json").write_text('{"normal": [], "labelled": [3]}')
     with pytest.raises(DamagedFileError, match=r"split\.json"):
         read_split(tmp_path / "split.json", tmp_path)
+
+
+def test_labels_in_all_are_nested_spread_over_types_and_tested_on_the_same_images() -> None:
+    category = made_up({"bent": 8, "glue": 12, "dent": 6})
+    found = list(trials(category, "k-in-all", [1]))
+    drawn = [set(trial.split.labelled) for trial in found]
+    assert [len(some) for some in drawn] == [0, 1, 2, 5, 10]
+    assert all(less <= more for less, more in pairwise(drawn))
+    assert len({sample.defect_type for sample in drawn[3]}) == 3
+    assert len({trial.split.test for trial in found}) == 1
+    assert not drawn[-1] & set(found[0].split.test)
+    assert len({trial.name for trial in found}) == len(found)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flawtrace.data.errors import TooFewLabelsError
+from flawtrace.data.errors import NoImagesError
 from flawtrace.ground.errors import FlawtraceError, OutputError
 
 CRASH = Path(__file__).parents[2] / "fuzz/crash.py"
@@ -27,7 +27,7 @@ def test_work_that_is_killed_or_has_no_room_goes_on_to_the_same_end() -> None:
 
 def test_an_error_comes_back_from_another_process_as_it_was() -> None:
     """Errors ask for different things when they are made; what arrives has the same class and words."""
-    for error in (OutputError(Path("a"), OSError(28, "No space left on device")), TooFewLabelsError(1)):
+    for error in (OutputError(Path("a"), OSError(28, "No space left on device")), NoImagesError(Path("b"))):
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             arrived = pool.submit(_itself, error).result()
         assert (type(arrived), str(arrived)) == (type(error), str(error))

@@ -10,6 +10,7 @@ import pytest
 from flawtrace import verbs
 from flawtrace.detector import Detector
 from flawtrace.pictures.synthetic import make_dataset
+from flawtrace.training.judging import FALSE_ALARMS
 
 
 def trained(
@@ -75,3 +76,40 @@ def test_one_number_decides_where_the_maximum_of_the_map_is_the_score(
 ) -> None:
     detector = trained(tmp_path, tiny, score="maximum")
     agrees(detector, tmp_path)
+
+
+def test_no_label_at_all(tiny: dict[str, Any], tmp_path: Path) -> None:
+    """The predictors learn from made-up defects; DEFECT keeps to a rate of held-out normal images."""
+    detector = trained(tmp_path, tiny, num_normal=30, labels=0)
+    assert detector.config.predictor.inputs == ("profile", "memory")
+    assert detector.facts.num_labelled == 0
+    assert detector.facts.misses["images"] == 0
+    alarms = detector.facts.false_alarms
+    assert alarms["alarms"] <= FALSE_ALARMS * alarms["images"]
+    agrees(detector, tmp_path)
+
+
+def test_a_single_label(tiny: dict[str, Any], tmp_path: Path) -> None:
+    detector = trained(tmp_path, tiny, num_types=1, labels=1)
+    assert detector.facts.num_labelled == 1
+    assert detector.config.predictor.recall == 0.4
+    assert detector.facts.misses["images"] == 1
+    agrees(detector, tmp_path)
+
+
+def test_a_folder_of_good_parts_alone_is_enough(tiny: dict[str, Any], tmp_path: Path) -> None:
+    root = make_dataset(tmp_path / "all", side=64, num_normal=8, num_test_normal=1, num_per_type=1)
+    shutil.copytree(root / "train/good", tmp_path / "parts")
+    verbs.train(tmp_path / "parts", tmp_path / "run", settings=tiny)
+    assert Detector.load(tmp_path / "run").facts.num_labelled == 0
+
+
+def test_defects_without_masks_have_a_say_in_the_score(tiny: dict[str, Any], tmp_path: Path) -> None:
+    """They count as defects that can be missed, and nothing else is learnt from them."""
+    root = make_dataset(tmp_path / "parts", side=64, num_normal=9, num_test_normal=2, num_per_type=3)
+    shutil.rmtree(root / "ground_truth/hole")
+    verbs.train(root, tmp_path / "run", settings=tiny | {"labels": 2})
+    facts = Detector.load(tmp_path / "run").facts
+    assert facts.num_labelled == 4
+    assert facts.misses["images"] == 7
+    assert len(facts.digests) == 9 + 4 + 3

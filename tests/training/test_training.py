@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from flawtrace import verbs
-from flawtrace.data.errors import FewImagesWarning, TooFewLabelsError, VanishedDefectError
+from flawtrace.data.errors import FewImagesWarning, VanishedDefectError
 from flawtrace.data.folders import read_category
 from flawtrace.data.samples import Split
 from flawtrace.data.splits import draw_split
@@ -217,17 +217,6 @@ def test_progress_never_goes_back(category: Path, tiny: dict[str, Any], tmp_path
     done = [event.done / event.total for event in events if isinstance(event, Event)]
     assert done == sorted(done)
     assert done[-1] == pytest.approx(1)
-
-
-def test_one_label_cannot_be_both_learnt_from_and_held_out(tiny: dict[str, Any], tmp_path: Path) -> None:
-    root = make_dataset(tmp_path / "few", side=64, num_normal=4, num_test_normal=1, num_per_type=1)
-    for kind in ("hole", "stain"):
-        for folder in (root / "test" / kind, root / "ground_truth" / kind):
-            for file in folder.iterdir():
-                file.unlink()
-            folder.rmdir()
-    with pytest.raises(TooFewLabelsError, match="held out"):
-        verbs.train(root, tmp_path / "run", settings=tiny | {"labels": 1})
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])

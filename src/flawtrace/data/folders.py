@@ -143,7 +143,7 @@ class _Pairing:
 
 def _pair(place: TypePlaces) -> _Pairing:
     images = images_in(place.images)
-    candidates, claims = _candidates(images, _masks_in(place.masks))
+    candidates, claims = _candidates(images, _masks_in(place.masks, {image.stem for image in images}))
     ignored = {image_stem(path): path for path in images_in(place.ignored)}
     found = _Pairing([], [], [])
     for image in images:
@@ -162,9 +162,9 @@ def _pair(place: TypePlaces) -> _Pairing:
     return found
 
 
-def _masks_in(folder: Path) -> list[Path]:
-    """Also those of folders that hold one mask for each defect of an image."""
-    inside = [path for path in visible(folder) if path.is_dir()] if folder.is_dir() else []
+def _masks_in(folder: Path, stems: set[str]) -> list[Path]:
+    """Also those in folders that are named as an image is, with one mask for each of its defects."""
+    inside = [path for path in visible(folder) if path.is_dir() and path.name in stems]
     return images_in(folder) + [mask for each in inside for mask in images_in(each)]
 
 

@@ -45,10 +45,10 @@ def draw_keeping(category: Category, known: Collection[Sample], labels: int | No
 
 
 def in_turn(category: Category, seed: int) -> list[Sample]:
-    """All anomalous samples by chance, one of each type after the other as long as there are some."""
+    """Anomalous samples by chance, one of each type after the other; all but one of each type."""
     types = category.defect_types
     names = [name for name, _ in sorted(types.items(), key=lambda item: _type_seed(f"{seed} {item[0]}"))]
-    drawn = [_draw(name, types[name], len(types[name]), seed) for name in names]
+    drawn = [_draw(name, types[name], len(types[name]) - 1, seed) for name in names]
     rounds = zip_longest(*drawn)
     return [sample for turn in rounds for sample in turn if sample is not None]
 

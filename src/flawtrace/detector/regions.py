@@ -13,7 +13,7 @@ from flawtrace.ground.shapes import Mask
 
 Contour: TypeAlias = tuple[tuple[float, float], ...]
 """Points (x, y) in pixels, from the image's upper left corner; the last is the first again."""
-TOLERANCE = 0.5
+TOLERANCE = 0.25
 """Pixels by which a contour may leave the region's outline."""
 
 

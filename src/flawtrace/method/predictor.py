@@ -217,7 +217,7 @@ def prediction_loss(
     return cross_entropy + dice_weight * (1 - _dice(logits.sigmoid(), coverage))
 
 
-def recalled(distances: ErrorMaps, side: int) -> ErrorMaps:
+def recalled(distances: Float[Tensor, "b _h _w"], side: int) -> Float[Tensor, "b {side} {side}"]:
     """How likely the memory alone finds a defect, per pixel of images of `side`: even odds at `FAR`."""
     return ((_enlarged(distances[:, None], side)[:, 0] - FAR) / 2).sigmoid()
 

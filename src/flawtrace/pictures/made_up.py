@@ -17,8 +17,9 @@ from torch import Tensor
 from flawtrace.pictures.augmentation import Pasted
 from flawtrace.pictures.outlines import Plane, bent_line, blob, clouds, smoothstep, stroke
 
-Colours: TypeAlias = Float[np.ndarray, "3 h w"]
-Mask: TypeAlias = Bool[np.ndarray, "h w"]
+Colours: TypeAlias = Float[np.ndarray, "3 _ _"]
+Mask: TypeAlias = Bool[np.ndarray, "_ _"]
+Pictures: TypeAlias = Float[np.ndarray, "n 3 h w"]
 
 SIZES = 0.06, 0.7
 """Shares of the image's side that the square around a defect has: many are small, few large."""
@@ -47,9 +48,7 @@ def make_up(images: Float[Tensor, "n 3 side side"], count: int, rng: torch.Gener
     return Pasted(torch.from_numpy(made), torch.from_numpy(masks), chosen)
 
 
-def _spoilt(
-    image: Colours, normal: Float[np.ndarray, "n 3 h w"], rng: np.random.Generator
-) -> tuple[Colours, Mask]:
+def _spoilt(image: Colours, normal: Pictures, rng: np.random.Generator) -> tuple[Colours, Mask]:
     """The image with one defect at least, and where they show."""
     spoilt, mask = image.copy(), np.zeros(image.shape[1:], dtype=bool)
     likely = _likely(image)
@@ -84,7 +83,7 @@ def _box(likely: Float[np.ndarray, " pixels"], rng: np.random.Generator) -> tupl
 
 
 def _with_defect(
-    image: Colours, box: tuple[slice, slice], normal: Float[np.ndarray, "n 3 h w"], rng: np.random.Generator
+    image: Colours, box: tuple[slice, slice], normal: Pictures, rng: np.random.Generator
 ) -> tuple[Colours, Mask]:
     """What the box shows with a defect in it, and where it can be seen; nowhere, if it came out too faint."""
     before = image[:, *box]
@@ -110,9 +109,7 @@ def _alpha(side: int, rng: np.random.Generator) -> Plane:
     return smoothstep(0.5 + (inside + 0.6 * radius * clouds(side, side, max(1.0, radius / 5), rng)) / 2)
 
 
-def _filling(
-    image: Colours, box: tuple[slice, slice], normal: Float[np.ndarray, "n 3 h w"], rng: np.random.Generator
-) -> Colours:
+def _filling(image: Colours, box: tuple[slice, slice], normal: Pictures, rng: np.random.Generator) -> Colours:
     """What shows inside a defect: a piece from elsewhere, or what was there, changed."""
     draw = rng.random()
     if draw < PIECES:
@@ -131,7 +128,7 @@ def _piece(image: Colours, side: int, rng: np.random.Generator) -> Colours:
 
 def _colour(part: Colours, rng: np.random.Generator) -> Colours:
     colour = rng.uniform(0, 1, 3 if rng.random() < 0.5 else 1)
-    found: Colours = colour[:, None, None] + 0.05 * clouds(*part.shape[1:], 2, rng)
+    found: Colours = colour[:, None, None] + 0.05 * clouds(*part.shape[1:], 2.0, rng)
     return found
 
 
@@ -146,7 +143,7 @@ def _smear(part: Colours, rng: np.random.Generator) -> Colours:
 
 
 def _grain(part: Colours, rng: np.random.Generator) -> Colours:
-    scale = np.exp(rng.uniform(-0.5, 1.5))
+    scale = float(np.exp(rng.uniform(-0.5, 1.5)))
     return part + rng.uniform(0.1, 0.4) * clouds(*part.shape[1:], scale, rng)
 
 

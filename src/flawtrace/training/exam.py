@@ -32,7 +32,7 @@ class Exam:
     unmasked: Examples
     """Images of defects without a mask, which no member sees."""
     made_up: Examples
-    """Normal images with made-up defects; none where there are labels."""
+    """Normal images with made-up defects, for members that see no label."""
     made_onto: Int[Tensor, " m"]
     """Rows of the normal images that they were."""
     normal_folds: Int[Tensor, " n"]
@@ -64,7 +64,9 @@ class Exam:
         return (self.normal_folds[self.made_onto] != member).nonzero()[:, 0]
 
     def held_out_made_up(self, member: int) -> Int[Tensor, " m"]:
-        """Made-up rows that the member does not learn from."""
+        """Made-up rows that judge the member, where no label does: on normal images of its fold."""
+        if self.num_labelled:
+            return self.made_onto[:0]
         return (self.normal_folds[self.made_onto] == member).nonzero()[:, 0]
 
     def unseen(self, member: int) -> Int[Tensor, " m"]:
@@ -100,12 +102,14 @@ def examine(reader: Reader, material: Material, split: Split, config: Config) ->
     )
     normal_folds, order = deal(material.sources, config)
     pictures = material.pictures[normal]
-    imagined = 0 if material.num_labelled else config.predictor.made_up
+    folds = folds_of(split.labelled, config.predictor.folds)
+    alone = any(all(fold == member for fold in folds) for member in range(config.predictor.members))
+    imagined = config.predictor.made_up if alone else 0  # for members that see no label
     made = make_up(pictures.cpu(), imagined, generator(derive(config.seed, 13)))
     return Exam(
         _examples(reader, material.labelled, material.labelled_pictures, material.labelled_masks),
         _examples(reader, material.canvases[normal], pictures, none, own=material.sources),
-        folds_of(split.labelled, config.predictor.folds),
+        folds,
         _examples(reader, material.unmasked, material.unmasked_pictures, unknown),
         _shown(reader, made, material.sources[made.onto]),
         made.onto,
@@ -122,7 +126,7 @@ def lesson(member: int, exam: Exam, reader: Reader, material: Material, config: 
     rows = torch.tensor(material.with_copies(exam.seen(member)), dtype=torch.long)
     labelled = exam.labelled[rows]
     normal = exam.normal[exam.shown(member, settings.normal_images)]
-    made_up = exam.made_up[exam.imagined(member)]
+    made_up = exam.made_up[exam.imagined(member) if not len(rows) else rows[:0]]
     if not settings.pasted or not len(rows):
         return Lesson(labelled, normal, exam.labelled[rows[:0]], made_up)
     allowed = exam.shown(member, material.num_normal)

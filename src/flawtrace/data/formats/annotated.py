@@ -92,7 +92,9 @@ class Pictures:
         last = parts[-1] if parts else name
         found = self._by_name.get(last) or self._by_name.get(last.rpartition(".")[0] or last, [])
         if len(found) > 1:
-            found = [path for path in found if path.parts[-len(parts) :] == parts]
+            same = [path for path in found if path.parts[-len(parts) :] == parts]
+            nearest = min(len(path.parts) for path in found)
+            found = same or [path for path in found if len(path.parts) == nearest]
         if len(found) != 1:
             raise NoPictureError(name, self.folder)
         return found[0]

@@ -60,12 +60,6 @@ def polygons_of(mask: Plane) -> list[Points]:
     return [_polygon(labels == number) for number in range(1, int(labels.max()) + 1)]
 
 
-def outside(points: Sequence[Sequence[float]], size: Size) -> bool:
-    """Whether a polygon leaves the image by more than a pixel."""
-    corners = np.asarray(points, dtype=float).reshape(-1, 2)
-    return bool((corners < -1).any() or (corners > np.array(size[::-1]) + 1).any())
-
-
 def _polygon(region: Plane) -> Points:
     rings = [ring[:, ::-1] - 0.5 for ring in find_contours(np.pad(region, 1).astype(float), 0.5)]
     rings.sort(key=lambda ring: -abs(_area(ring)))

@@ -1,0 +1,98 @@
+"""A refit makes anew what reads labels, and leaves the rest as it is."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from flawtrace import verbs
+from flawtrace.data import draw_keeping, read_category
+from flawtrace.detector import FILE_NAME, Detector
+from flawtrace.pictures.synthetic import make_dataset
+from flawtrace.training.errors import RunExistsError
+
+
+@pytest.fixture(scope="module")
+def refitted(run: Path, category: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("refitted") / "run"
+    verbs.refit(run, category, out, labels=3)
+    return out
+
+
+def test_encoder_and_snapshots_stay_bit_by_bit(run: Path, refitted: Path) -> None:
+    old, new = Detector.load(run).reader, Detector.load(refitted).reader
+    for part in ("encoder", "snapshots"):
+        before, after = getattr(old, part).state_dict(), getattr(new, part).state_dict()
+        assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_predictors_are_others(run: Path, refitted: Path) -> None:
+    old, new = Detector.load(run).members[0], Detector.load(refitted).members[0]
+    assert any(not torch.equal(a, b) for a, b in zip(old.parameters(), new.parameters(), strict=True))
+
+
+def test_the_same_labels_give_the_same(refitted: Path, run: Path, category: Path, tmp_path: Path) -> None:
+    verbs.refit(run, category, tmp_path / "again", labels=3)
+    one, other = (Detector.load(place).state_dict() for place in (refitted, tmp_path / "again"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_members_side_by_side_are_those_that_follow_each_other(
+    refitted: Path, run: Path, category: Path, tmp_path: Path
+) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        verbs.refit(run, category, tmp_path / "together", labels=3)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    one, other = (Detector.load(place).members.state_dict() for place in (refitted, tmp_path / "together"))
+    assert all(torch.allclose(one[name].float(), other[name].float(), atol=0.05) for name in one)
+
+
+def test_a_run_comes_out_with_its_report_and_all_that_it_learnt_from(refitted: Path) -> None:
+    facts = Detector.load(refitted).facts
+    assert facts.num_labelled == 9
+    assert (refitted / "report.html").is_file()
+    assert verbs.predict(refitted, refitted.parent / "absent.png")[0].verdict == "ERROR"
+
+
+def test_a_detectors_file_is_enough(run: Path, category: Path, tmp_path: Path) -> None:
+    fitted = verbs.refit(run / FILE_NAME, category, tmp_path / "new", labels=2)
+    assert fitted.detector.facts.num_labelled == 6
+
+
+def test_what_learnt_without_labels_sees_everything_once_it_has_some(
+    category: Path, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    verbs.train(category, tmp_path / "zero", settings=tiny | {"labels": 0})
+    fitted = verbs.refit(tmp_path / "zero", category, tmp_path / "some", labels=2).detector
+    assert fitted.config.predictor.inputs == ("profile", "canvas", "memory", "picture")
+    assert fitted.config.predictor.recall == 0
+
+
+def test_a_run_is_never_replaced(run: Path, category: Path, refitted: Path) -> None:
+    with pytest.raises(RunExistsError):
+        verbs.refit(run, category, refitted)
+
+
+def test_known_labels_stay_and_others_are_drawn(category: Path) -> None:
+    found = read_category(category)
+    known = {found.anomalous[2], found.anomalous[7]}
+    split = draw_keeping(found, known, 2, seed=5)
+    assert known <= set(split.labelled)
+    assert len(split.labelled) == 6
+    assert set(draw_keeping(found, known, None, seed=5).labelled) == set(found.anomalous)
+
+
+def test_many_new_normal_images_ask_for_a_whole_training(run: Path, tmp_path: Path) -> None:
+    others = make_dataset(tmp_path / "others", 3, side=64, num_normal=9, num_test_normal=1, num_per_type=2)
+    warnings = verbs.refit(run, others, tmp_path / "new").summary["warnings"]
+    assert "9 of 9 normal images are new" in warnings[0]
+
+
+def test_the_same_normal_images_ask_for_nothing(refitted: Path, category: Path, tmp_path: Path) -> None:
+    warnings = verbs.refit(refitted, category, tmp_path / "new", labels=2).summary["warnings"]
+    assert not any("new" in warning for warning in warnings)
