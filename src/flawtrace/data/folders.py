@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -178,20 +178,21 @@ def _candidates(
     candidates: dict[Path, list[Path]] = {image: [] for image in images}
     claims: dict[Path, list[Path]] = {}
     for mask in masks:
-        fitting = next((by_stem[stem] for stem in _stems(mask) if stem in by_stem), [])
-        claims[mask] = fitting
-        for image in fitting:
+        claims[mask] = _fitting(mask, by_stem)
+        for image in claims[mask]:
             candidates[image].append(mask)
     return candidates, claims
 
 
-def _stems(mask: Path) -> Iterator[str]:
-    """Names that the image of a mask may have, the likeliest first."""
-    yield image_stem(mask)
-    yield mask.stem
-    if numbered := re.fullmatch(r"(.+)[_-][0-9]+", image_stem(mask)):
-        yield numbered[1]
-    yield mask.parent.name
+def _fitting(mask: Path, by_stem: Mapping[str, list[Path]]) -> list[Path]:
+    """The images that a mask may be of: of its own name, with or without what is usual behind it; else of its
+    name without a number, or of its folder's.
+    """
+    own = [image for stem in dict.fromkeys((image_stem(mask), mask.stem)) for image in by_stem.get(stem, [])]
+    if own:
+        return own
+    numbered = re.fullmatch(r"(.+)[_-][0-9]+", image_stem(mask))
+    return by_stem.get(numbered[1] if numbered else mask.parent.name, []) or by_stem.get(mask.parent.name, [])
 
 
 def _settled(image: Path, masks: list[Path]) -> bool:
