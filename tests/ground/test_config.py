@@ -82,3 +82,11 @@ def test_the_settings_survive_json() -> None:
 def test_light_may_reconstruct_pixels_without_any_weights() -> None:
     config = load_config(settings={"encoder": "pixels"})
     assert (config.cell, config.autoencoder.stages) == (2, 3)
+
+
+@pytest.mark.parametrize(("updates", "observed"), [(300, (298, 299, 300)), (2, (1, 2))])
+def test_the_last_updates_of_a_cycle_are_observed_as_far_as_there_are_any(
+    updates: int, observed: tuple[int, ...]
+) -> None:
+    config = load_config(settings={"profile.spacing": "last", "profile.observations": 3, "profile.length": 2})
+    assert config.observed(updates) == observed

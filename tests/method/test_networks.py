@@ -96,6 +96,18 @@ def test_the_published_predictor_has_the_published_size() -> None:
     assert count(predictor.build(PAPER.predictor, length=10, channels=3, cell=1)) == 9_113
 
 
+def test_logarithms_add_no_weight_to_the_published_predictor() -> None:
+    settings = PAPER.predictor.model_copy(update={"log_floor": 0.01})
+    assert count(predictor.build(settings, length=10, channels=3, cell=1)) == 9_113
+
+
+def test_of_logarithms_a_predictor_sees_ratios_alone(rng: torch.Generator) -> None:
+    network = predictor.Published(3, log_floor=1e-9)
+    profiles = torch.rand(4, 3, 8, 8, generator=rng) + 0.1
+    larger = profiles * torch.tensor([2.0, 10.0, 0.01]).view(1, 3, 1, 1)
+    assert network(larger).allclose(network(profiles), atol=1e-4)
+
+
 def test_the_published_actor_has_the_published_size() -> None:
     policy = Policy(crop=128, config=PAPER.policy)
     assert count(policy) - count(policy.critic) == 335_321

@@ -87,6 +87,8 @@ class Config(Settings):
         """
         if self.profile.spacing == "consecutive":
             return tuple(range(1, updates + 1))
+        if self.profile.spacing == "last":
+            return tuple(range(max(0, updates - self.profile.observations) + 1, updates + 1))
         ratio = (updates / 2) ** (1 / max(1, self.profile.observations - 1))
         return tuple(sorted({round(2 * ratio**power) for power in range(self.profile.observations)}))
 

@@ -153,10 +153,11 @@ class AutoencoderConfig(Settings):
 class ProfileConfig(Settings):
     length: PositiveInt = 4
     """Number of observations that make up a loss profile."""
-    spacing: Literal["consecutive", "logarithmic"] = "logarithmic"
-    """Record error maps after every update, or after updates in geometric progression."""
+    spacing: Literal["consecutive", "last", "logarithmic"] = "logarithmic"
+    """Record error maps after every update, after the last ones of a cycle only, or after updates in
+    geometric progression."""
     observations: PositiveInt = 8
-    """Number of updates per cycle after which error maps are recorded, for `logarithmic`."""
+    """Number of updates per cycle after which error maps are recorded, for `last` and `logarithmic`."""
     by_scale: bool = True
     """Keep the errors of the feature scales apart: one error map per scale at each observation."""
     tracked: PositiveInt = 12
@@ -166,6 +167,9 @@ class ProfileConfig(Settings):
 class PredictorConfig(Settings):
     kind: Literal["published", "compact"] = "compact"
     """published: the paper's network. compact: one that also sees the autoencoder's input and the pixels."""
+    log_floor: PositiveFloat | None = None
+    """Show the published predictor log(error + log_floor), centred and scaled, instead of the error; None:
+    the error as it is (the paper)."""
     inputs: tuple[PredictorInput, ...] | None = None
     """Inputs of the compact predictor: loss profile, canvas (what the autoencoder reconstructs), distance
     from the memory of normal images at the same place, pixels. None: all of them; without labels, profile

@@ -25,7 +25,7 @@ class OnlinePredictor:
         self._material = material
         self._config = config
         with seeded(derive(config.seed, 1)):
-            network = Published(config.profile.length * len(material.scales))
+            network = Published(config.profile.length * len(material.scales), config.predictor.log_floor)
         self.learner = Learner(network.to(material.canvases.device), lr=config.predictor.lr)
         self.loss: float | None = None
         """On the profiles of all tracked images, before it learnt from them; None before they are full."""

@@ -49,18 +49,37 @@ class Views:
         return self.profiles, self.novelties, self.distances, self.canvases, self.pictures
 
 
+class LogErrors(nn.Module):
+    """log(error + floor) of each map of a profile, centred and scaled by running statistics; no weights.
+
+    Errors differ by orders of magnitude between snapshots, and their ratios are what tells. The floor keeps
+    cells out that are reconstructed exactly by chance, whose logarithms would be far below all others.
+    """
+
+    def __init__(self, length: int, floor: float) -> None:
+        super().__init__()
+        self._floor = floor
+        self.normed = nn.BatchNorm2d(length, affine=False)
+
+    def forward(self, profiles: LossProfiles) -> LossProfiles:
+        scaled: LossProfiles = self.normed(torch.log(profiles + self._floor))
+        return scaled
+
+
 class Published(nn.Module):
     """The paper's predictor: sees the profile alone, 31 cells receptive field, 9,113 weights at length 10."""
 
-    def __init__(self, length: int = 10) -> None:
+    def __init__(self, length: int = 10, log_floor: float | None = None) -> None:
+        """For profiles of `length` maps; with `log_floor` it sees their logarithms, as `LogErrors` says."""
         super().__init__()
         widths = [length, 32, 16, 8, 4]
+        self.scale = nn.Identity() if log_floor is None else LogErrors(length, log_floor)
         layers = [_conv(widths[i], widths[i + 1], dilation=2**i) for i in range(4)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(4, 1, 1))
 
     def forward(self, profiles: LossProfiles) -> Logits:
         """Per cell."""
-        logits: Tensor = self.layers(profiles)
+        logits: Tensor = self.layers(self.scale(profiles))
         return logits[:, 0]
 
     def loss(self, views: Views, masks: Coverage, weights: "Weights") -> Scalar:
@@ -197,7 +216,7 @@ class Weights:
 def build(config: PredictorConfig, length: int, channels: int, cell: int) -> Predictor:
     """A member of the detector."""
     if config.kind == "published":
-        return Published(length)
+        return Published(length, config.log_floor)
     return Compact(length, channels, cell, config).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
