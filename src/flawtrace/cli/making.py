@@ -77,6 +77,7 @@ def train(
     normal: Path | None = None,
     defects: Path | None = None,
     masks: Path | None = None,
+    region: Path | None = None,
     resume: Flag = False,
     device: Device = "cpu",
     json: Json = False,
@@ -124,6 +125,9 @@ def train(
         Folder of the images of defects, likewise.
     masks
         Folder of their masks, likewise.
+    region
+        The region of interest, outside of which nothing counts: a mask, or polygons (JSON).
+        [default: region.png or region.json in FOLDER]
     resume
         Continue the run in OUT from where it was stopped.
     device
@@ -139,7 +143,8 @@ def train(
     with events() as progress:
         trained = flawtrace.train(
             folder, out, preset=preset, settings=chosen, settings_file=settings,
-            resume=resume, device=device, named=named(normal, defects, masks), progress=progress,
+            resume=resume, device=device, named=named(normal, defects, masks), region=region,
+            progress=progress,
         )  # fmt: skip
     if json:
         print_json(trained.summary)

@@ -21,6 +21,7 @@ from flawtrace.data.places import Named, Places, TypePlaces, image_stem, images_
 from flawtrace.data.samples import Category, Sample, natural
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.pictures.images import image_size
+from flawtrace.pictures.region import NAMES as REGIONS
 
 TEST_SHARE = 5
 """One in so many normal images of the plain layout is kept for testing."""
@@ -111,7 +112,7 @@ def _normal(images: Iterable[Path]) -> tuple[Sample, ...]:
 
 def _normal_images(where: Places) -> tuple[list[Path], list[Path]]:
     """For training and for testing."""
-    images = images_in(where.normal)
+    images = [path for path in images_in(where.normal) if path.name not in REGIONS]
     if where.layout == "mvtec":
         return images, [image for folder in where.test_normal for image in images_in(folder)]
     by_hash = sorted(
@@ -208,7 +209,7 @@ def _image_problems(mask: Path, images: list[Path], folder: Path) -> list[Flawtr
 
 
 def _ignored(category: Category) -> tuple[Path, ...]:
-    used = {
+    used = {category.root / name for name in REGIONS} | {
         path
         for sample in (*category.samples, *category.unmasked)
         for path in (sample.image, sample.mask, sample.ignored, *sample.more_masks)

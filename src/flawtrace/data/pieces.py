@@ -14,9 +14,11 @@ from flawtrace.data.errors import VanishedDefectError
 from flawtrace.data.masks import mask_of
 from flawtrace.data.samples import Sample, Split
 from flawtrace.ground.config import Config
+from flawtrace.ground.groups import Polygons
 from flawtrace.ground.learner import derive
 from flawtrace.ground.shapes import Image, Mask
 from flawtrace.pictures.images import fit, fit_mask, image_size
+from flawtrace.pictures.region import inside, within
 from flawtrace.pictures.tiles import Size, boxes, working_size
 
 Item = TypeVar("Item")
@@ -53,13 +55,16 @@ def size_of(sample: Sample, config: Config) -> Size:
 
 
 def worked_on(image: Image, config: Config) -> Float[Tensor, "c _h _w"]:
-    """An image at its working size, whole."""
-    return fit(image, *working_size((image.shape[1], image.shape[2]), config))
+    """An image at its working size, whole; black outside of the region of interest."""
+    return within(fit(image, *working_size((image.shape[1], image.shape[2]), config)), config.region)
 
 
-def mask_at(sample: Sample, size: Size) -> Mask:
-    """The sample's mask at a working size, whole."""
-    return fit_mask(mask_of(sample), *size) if sample.mask else torch.zeros(size).bool()
+def mask_at(sample: Sample, size: Size, region: Polygons | None = None) -> Mask:
+    """The sample's mask at a working size, whole, as far as it lies in the region of interest."""
+    if not sample.mask:
+        return torch.zeros(size).bool()
+    mask = fit_mask(mask_of(sample), *size)
+    return mask if region is None else mask & inside(region, *size)
 
 
 def images_of(samples: Sequence[Sample]) -> list[Path]:
@@ -91,7 +96,7 @@ def _showing(sample: Sample, config: Config, rng: np.random.Generator) -> list[S
     """Tiles on which the sample's defect shows."""
     assert sample.mask is not None, f"{sample.image} is labelled and has no mask"
     size = size_of(sample, config)
-    tiles, mask = _tiles(sample, size, config), mask_at(sample, size)
+    tiles, mask = _tiles(sample, size, config), mask_at(sample, size, config.region)
     areas = [int(tile.part(mask).sum()) for tile in tiles]
     largest = int(np.argmax(areas))
     if areas[largest] == 0:

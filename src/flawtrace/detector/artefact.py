@@ -29,6 +29,7 @@ from flawtrace.ground.shapes import AnomalyMap, ErrorMaps, Image, Images, Masks,
 from flawtrace.method import Reader, autoencoder, encoder, predictor
 from flawtrace.pictures.arrays import AnyPicture, Order, image_of, images_of
 from flawtrace.pictures.images import digest
+from flawtrace.pictures.region import within
 from flawtrace.pictures.resampling import Resampling
 from flawtrace.pictures.tiles import Size, joined_map
 
@@ -118,7 +119,7 @@ class Detector(nn.Module):
         for _, alike in groupby(zip(images, fitted, strict=True), key=lambda pair: pair[1].shape):
             originals, squares = zip(*alike, strict=True)
             maps, scores = self._looked(sent(torch.stack(squares), self.device))
-            maps = maps if maps.shape[1:] == size else resized(maps, *size)
+            maps = within(maps if maps.shape[1:] == size else resized(maps, *size), self.config.region)
             predictions += [self._decided(*found) for found in zip(originals, maps, scores, strict=True)]
         return predictions
 
@@ -161,11 +162,12 @@ class Detector(nn.Module):
         `anomaly_maps` are kinder to memory. The mask has all pixels of outlines where the score is not OK;
         `predict` leaves out regions without a peak. The verdict is the score's, a number of `VERDICTS`;
         `predict` is also unsure of images unlike those of training. With `tile_side` the images are tiles:
-        whoever runs the graph cuts and joins.
+        whoever runs the graph cuts and joins, and blackens what is outside of the region of interest.
         """
         side = self.config.image_side
-        found, scores = self.answer(self.resampling(images, side, side).clamp(0, 1))
-        maps = self.resampling(found, *images.shape[2:])
+        region = None if self.config.tile_side else self.config.region
+        found, scores = self.answer(within(self.resampling(images, side, side).clamp(0, 1), region))
+        maps = self.resampling(within(found, region), *images.shape[2:])
         unsure, defect = scores >= self.unsure, scores >= self.defect
         masks = (maps >= self.outline) & unsure[:, None, None]
         return maps, masks, scores, unsure.long() + defect.long()
@@ -253,7 +255,7 @@ def map_of(
     """The map of an image of any size, at its own size, from what `look` makes of its tiles."""
     size = image.shape[1], image.shape[2]
     joined = joined_map(worked_on(image, config), config.image_side, look, together)
-    return resized(joined[None], *size)[0]
+    return within(resized(joined[None], *size)[0], config.region)
 
 
 def resized(maps: Float[Tensor, "b _h _w"], height: int, width: int) -> Float[Tensor, "b {height} {width}"]:

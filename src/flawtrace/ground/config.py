@@ -13,6 +13,7 @@ from flawtrace.ground.groups import (
     AutoencoderConfig,
     Encoder,
     PolicyConfig,
+    Polygons,
     PredictorConfig,
     Preset,
     ProfileConfig,
@@ -44,6 +45,8 @@ class Config(Settings):
     """Side of the square that every image (or tile) is resized to, in pixels."""
     tile_side: PositiveInt | None = None
     """Side of the overlapping tiles that images are cut into, in pixels; None uses whole images."""
+    region: Polygons | None = None
+    """Polygons around what counts in an image, with corners (x, y) in shares of its sides; None: all."""
     normal_limit: PositiveInt = 500
     """Maximum number of normal images (or tiles) to train on; if there are more, a random draw of them."""
     cell: PositiveInt = 4

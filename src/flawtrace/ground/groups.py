@@ -29,6 +29,8 @@ ALL_INPUTS: tuple[PredictorInput, ...] = get_args(PredictorInput)
 Border: TypeAlias = Literal["continued", "black"]
 NoveltyOf: TypeAlias = Literal["reconstruction", "canvas", "nothing"]
 """What novelty is measured on: how the last snapshot misses the canvas, the canvas itself, or nothing."""
+Polygons: TypeAlias = tuple[tuple[tuple[float, float], ...], ...]
+"""Corners (x, y) in shares of width and height; where polygons overlap, an even number of them is outside."""
 UnitInterval: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 

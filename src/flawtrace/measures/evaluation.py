@@ -14,6 +14,7 @@ from flawtrace.data import Sample
 from flawtrace.data.pieces import common_size, mask_at
 from flawtrace.detector import VERDICTS, Detector, Errors, Prediction, Thresholds
 from flawtrace.ground.devices import at_once
+from flawtrace.ground.groups import Polygons
 from flawtrace.ground.shapes import AnomalyMap, Image, Mask
 from flawtrace.measures.errors import NothingToEvaluateError
 from flawtrace.measures.metrics import (
@@ -140,7 +141,8 @@ def evaluate(
     cases: list[Case] = []
     size = common_size(samples, detector.config)
     for look in looks(detector, samples, size, skip=detector.knows):
-        cases += [_case(*seen) for seen in zip(look.samples, look.predictions, strict=True)]
+        seen = zip(look.samples, look.predictions, strict=True)
+        cases += [_case(sample, prediction, detector.config.region) for sample, prediction in seen]
         if progress:
             progress(look.done, len(samples))
     if not any(case.sample.anomalous for case in cases):
@@ -167,8 +169,8 @@ def evaluate(
     )
 
 
-def _case(sample: Sample, prediction: Prediction) -> Case:
-    mask = mask_at(sample, (prediction.mask.shape[0], prediction.mask.shape[1]))
+def _case(sample: Sample, prediction: Prediction, region: Polygons | None) -> Case:
+    mask = mask_at(sample, (prediction.mask.shape[0], prediction.mask.shape[1]), region)
     return Case(sample, mask, prediction, mask_f1(prediction.mask[None].numpy(), mask[None].numpy()))
 
 

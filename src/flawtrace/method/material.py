@@ -23,6 +23,7 @@ from flawtrace.method.patches import edges
 from flawtrace.pictures.augmentation import augment
 from flawtrace.pictures.disturbance import another_day
 from flawtrace.pictures.images import digest, read_image
+from flawtrace.pictures.region import inside, within
 from flawtrace.pictures.traits import OF_SIZE, Ranges, Traits, blank, ranges, traits
 from flawtrace.pictures.variation import settled
 
@@ -158,6 +159,9 @@ def prepare(
     copied, copied_masks = augment(
         labelled, masks, config.copies, variation, generator(derive(config.seed, 6))
     )
+    if config.region is not None and config.tile_side is None:
+        copied = within(copied, config.region)
+        copied_masks = copied_masks & inside(config.region, *copied_masks.shape[1:])
     followed = [kept.canvases[len(split.normal) :]]
     for images in torch.split(copied, at_once(device)):
         followed.append(encode(encoder, sent(images, device)))
@@ -261,7 +265,7 @@ def _mask(sample: Sample, config: Config) -> Mask:
     """The sample's mask at working size."""
     assert sample.mask is not None, f"{sample.image} is labelled and has no mask"
     size = size_of(sample, config)
-    mask = sample.part(mask_at(sample, size))
+    mask = sample.part(mask_at(sample, size, config.region))
     if not mask.any():
         raise VanishedDefectError(sample.mask, size)
     return mask

@@ -15,6 +15,7 @@ from flawtrace.ground.shapes import Canvases, Masks, Pictures
 from flawtrace.method import Material, Prepared, Reader, Views, covered, encode, of_other_days
 from flawtrace.pictures.augmentation import Pasted, paste
 from flawtrace.pictures.made_up import make_up
+from flawtrace.pictures.region import inside, within
 from flawtrace.training.fitting import Examples, Lesson, folds
 
 
@@ -106,6 +107,7 @@ def examine(reader: Reader, material: Material, split: Split, config: Config) ->
     alone = any(all(fold == member for fold in folds) for member in range(config.predictor.members))
     imagined = config.predictor.made_up if alone else 0  # for members that see no label
     made = make_up(pictures.cpu(), imagined, generator(derive(config.seed, 13)))
+    made = _in_region(made, config)
     return Exam(
         _examples(reader, material.labelled, material.labelled_pictures, material.labelled_masks),
         _examples(reader, material.canvases[normal], pictures, none, own=material.sources),
@@ -136,7 +138,16 @@ def lesson(member: int, exam: Exam, reader: Reader, material: Material, config: 
         numbers = torch.full((len(onto),), -1)
     rng = generator(derive(config.seed, 7, member))
     made = paste(labelled.views.pictures.cpu(), labelled.masks.cpu(), onto.cpu(), settings.pasted, rng)
+    made = _in_region(made, config)
     return Lesson(labelled, normal, _shown(reader, made, numbers[made.onto]), made_up)
+
+
+def _in_region(made: Pasted, config: Config) -> Pasted:
+    """What is pasted or made up, as far as it counts; of tiles nobody knows where in the image they lie."""
+    if config.region is None or config.tile_side is not None:
+        return made
+    masks = made.masks & inside(config.region, *made.masks.shape[1:])
+    return Pasted(within(made.images, config.region), masks, made.onto)
 
 
 def _shown(reader: Reader, made: Pasted, own: Int[Tensor, " n"]) -> Examples:

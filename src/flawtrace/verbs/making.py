@@ -21,6 +21,7 @@ from flawtrace.ground.files import content_of, write_json
 from flawtrace.ground.presets import load_config
 from flawtrace.measures import Evaluation
 from flawtrace.measures import evaluate as evaluate_detector
+from flawtrace.pictures.region import read_region, region_of
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.report import REPORT_NAME, can_report, write_report
 from flawtrace.training import Event, Trained, refuse_other_settings
@@ -58,17 +59,22 @@ def train(
     resume: bool = False,
     device: str = "cpu",
     named: Named = Named(),  # noqa: B008
+    region: Path | str | None = None,
     progress: Callable[[Event], None] | None = None,
 ) -> Trained:
     """Train a detector on the images in `folder`, and leave it with a log and a report in `out`.
 
-    `settings` are dotted names, such as {"labels": 3, "sampler.kind": "uniform"}.
+    `region` is a file with the region of interest, by itself `region.png` or `region.json` in the folder:
+    nothing outside of it is learnt, scored or alarmed. `settings` are dotted names, such as
+    {"labels": 3, "sampler.kind": "uniform"}.
 
     Warns:
         FewImagesWarning: a defect type has fewer images than labels are asked for; all of them are labels.
     """
     place = ready(device)  # before anything is read
     config = load_config(preset, settings_file, settings)
+    polygons = read_region(Path(region)) if region else config.region or region_of(Path(folder))
+    config = config.model_copy(update={"region": polygons})
     category = read_category(Path(folder), named)
     split = draw_available(category, config.labels, config.seed)
     for defect_type, count in scarce(category, config.labels).items():

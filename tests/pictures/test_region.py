@@ -1,0 +1,109 @@
+"""Nothing outside of the region of interest counts."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from flawtrace import verbs
+from flawtrace.data import read_category
+from flawtrace.data.errors import VanishedDefectError
+from flawtrace.detector import Detector
+from flawtrace.pictures.images import read_image
+from flawtrace.pictures.region import RegionError, inside, read_region, within
+
+
+@given(arrays(bool, st.tuples(st.integers(4, 12), st.integers(4, 12))).filter(lambda mask: mask.any()))
+def test_a_mask_becomes_polygons_and_comes_back(mask: np.ndarray) -> None:
+    from flawtrace.pictures.region import _from_mask  # noqa: PLC0415
+
+    assert (inside(_from_mask(torch.from_numpy(mask)), *mask.shape).numpy() == mask).all()
+
+
+def test_polygons_are_in_pixels_of_the_size_they_name(tmp_path: Path) -> None:
+    document = {"size": [20, 10], "polygons": [[[0, 0], [10, 0], [10, 10], [0, 10]]]}
+    (tmp_path / "region.json").write_text(json.dumps(document))
+    mask = inside(read_region(tmp_path / "region.json"), 8, 8)
+    assert mask[:, :4].all()
+    assert not mask[:, 4:].any()
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "no", '{"size": [0, 1], "polygons": [[[1, 1]]]}', '{"size": [1, 1], "polygons": []}']
+)
+def test_what_is_no_region_is_said(text: str, tmp_path: Path) -> None:
+    (tmp_path / "region.json").write_text(text)
+    with pytest.raises(RegionError, match="region"):
+        read_region(tmp_path / "region.json")
+
+
+def test_without_a_region_nothing_changes() -> None:
+    image = torch.rand(3, 5, 5)
+    assert within(image, None) is image
+
+
+@pytest.fixture(scope="module")
+def left(category: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on bricks of which the left two thirds count."""
+    root = shutil.copytree(category, tmp_path_factory.mktemp("left") / "parts")
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:, :44] = 255
+    Image.fromarray(mask).save(root / "region.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def narrow(left: Path, tiny: dict[str, Any]) -> Detector:
+    kept = [s for s in read_category(left).anomalous if not _inside(s.mask)]
+    for sample in kept:
+        sample.image.unlink()
+        assert sample.mask is not None
+        sample.mask.unlink()
+    verbs.train(left, left / "run", settings=tiny | {"labels": 2})
+    return Detector.load(left / "run")
+
+
+def _inside(mask: Path | None) -> bool:
+    assert mask is not None
+    return bool((np.asarray(Image.open(mask))[:, :44] > 0).any())
+
+
+def test_what_is_painted_outside_changes_nothing(narrow: Detector, left: Path) -> None:
+    image = read_image(next((left / "test/good").iterdir()))
+    spoilt = image.clone()
+    spoilt[:, 10:40, 46:64] = torch.rand(3, 30, 18)
+    before, after = narrow.predict(image), narrow.predict(spoilt)
+    assert torch.equal(before.anomaly_map, after.anomaly_map)
+    assert before.score == after.score
+    assert not before.anomaly_map[:, 44:].any()
+
+
+def test_the_graph_for_export_says_the_same(narrow: Detector, left: Path) -> None:
+    image = read_image(next((left / "test/hole").iterdir()))
+    with torch.no_grad():
+        maps, _, scores, _ = narrow(image[None])
+    found = narrow.predict(image)
+    assert maps[0].allclose(found.anomaly_map, atol=1e-4)
+    assert float(scores[0]) == pytest.approx(found.score, abs=1e-4)
+
+
+def test_a_defect_that_lies_outside_is_named(category: Path, tiny: dict[str, Any], tmp_path: Path) -> None:
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:8, :8] = 255
+    Image.fromarray(mask).save(tmp_path / "corner.png")
+    with pytest.raises(VanishedDefectError):
+        verbs.train(category, tmp_path / "run", settings=tiny, region=tmp_path / "corner.png")
+
+
+def test_evaluation_leaves_out_what_lies_outside(narrow: Detector, left: Path) -> None:
+    assert narrow.config.region is not None
+    found = verbs.evaluate(left / "run", left)
+    assert all(not case.mask[:, 44:].any() for case in found.cases)
