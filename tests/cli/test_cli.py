@@ -50,7 +50,7 @@ def test_a_misspelt_option_gets_a_suggestion(
     typo: str, meant: str, category: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, _, err = call(["train", category, "-o", tmp_path / "run", typo, "8"], capsys)
-    assert code == 1
+    assert code == 2
     assert f"Did you mean {meant}?" in err
 
 
@@ -117,7 +117,7 @@ def test_files_are_named_in_the_table_and_hidden_ones_left_alone(
     code, printed, _ = call(["predict", run, tmp_path / "one", tmp_path / "two", "-o", out, "--json"], capsys)
     assert code == 0
     names = [json.loads(line)["name"] for line in printed.splitlines()]
-    assert names == ["part", "part-2"]
+    assert names == ["one/part", "two/part"]
     assert all((out / f"masks/{name}.png").exists() for name in names)
 
 
@@ -209,11 +209,14 @@ def test_settings_lists_names_values_and_meanings(capsys: pytest.CaptureFixture[
     assert json.loads(out)["autoencoder"]["bottleneck"] == 200
 
 
-def test_a_reader_that_stops_early_still_finds_the_table(run: Path, category: Path, tmp_path: Path) -> None:
-    rows = verbs.predict(run, [category / "test/hole"], tmp_path)
-    next(rows)
-    rows.close()
+def test_whoever_stops_early_finds_a_table_and_can_go_on(run: Path, category: Path, tmp_path: Path) -> None:
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        verbs.predict(run, [category / "test/hole"], tmp_path, progress=stop)
     assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 2
+    assert len(verbs.predict(run, [category / "test/hole"], tmp_path)) == 4
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from flawtrace.detector import AnyDetector, regions_of
+from flawtrace.ground.devices import ready
 from flawtrace.ground.errors import FlawtraceError, OutputError
 from flawtrace.ground.files import locked
 from flawtrace.ground.groups import RuntimeChoice
@@ -50,6 +51,7 @@ def predict(
         NoImagesError: a folder has no image.
         ForeignFolderError, OtherPredictionsError: `out` holds what this call must not touch.
     """
+    ready(device)  # before anything is read
     found = gathered(images, recursive)
     if gathering:
         gathering(found)
