@@ -4,7 +4,7 @@ A folder enters (`read_category`, `inspect`); categories, splits and the trials 
 is kept here, only paths, types and boxes.
 """
 
-from flawtrace.data import pieces
+from flawtrace.data import formats, pieces
 from flawtrace.data.errors import (
     DataError,
     FewImagesWarning,
@@ -37,6 +37,7 @@ __all__ = [
     "draw_keeping",
     "draw_split",
     "evenly",
+    "formats",
     "images_in",
     "inspect",
     "is_image",

@@ -55,9 +55,9 @@ class Material:
     """Those of `labelled`, likewise."""
     labelled_masks: Bool[Tensor, "followed side side"]
     """Of `labelled`, at full size."""
-    unmasked: Float[Tensor, "u features grid grid"]
+    unmasked: Float[Tensor, "u features _ _"]
     """Of images of defects without a mask, which nobody but the judge learns from."""
-    unmasked_pictures: Float[Tensor, "u 3 side side"]
+    unmasked_pictures: Float[Tensor, "u 3 _ _"]
     sources: Int[Tensor, " normal"]
     """Number of the image that each normal row shows, or shows a tile of."""
     scales: tuple[int, ...]

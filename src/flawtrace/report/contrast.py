@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from flawtrace.ground.files import write_text
-from flawtrace.measures.pairing import COMPARED, Change, Comparison, Pair
+from flawtrace.measures import Change, Comparison, Pair
 from flawtrace.pictures.images import fit, read_image
 from flawtrace.report import style
 from flawtrace.report.pages import template
@@ -46,7 +46,6 @@ def word_for(change: Change) -> str:
     >>> word_for(Change("miss_rate", before=0.1, after=0.3, low=0.1, high=0.3))
     'worse'
     """
-    assert change.name in COMPARED
     return "better" if change.better else "worse" if change.worse else "no clear difference"
 
 

@@ -3,8 +3,15 @@
 from pathlib import Path
 
 from flawtrace.data import read_category
-from flawtrace.data.formats import FORMATS, Annotated, Pictures, recognise
-from flawtrace.data.formats.writing import Imported, copied, write_plain
+from flawtrace.data.formats import (
+    FORMATS,
+    Annotated,
+    Imported,
+    Pictures,
+    copied,
+    recognise,
+    write_plain,
+)
 from flawtrace.ground.errors import FlawtraceError
 
 

@@ -9,6 +9,7 @@ from types import ModuleType
 
 from flawtrace.data.formats import coco, cvat, label_studio, labelme, voc, yolo
 from flawtrace.data.formats.annotated import Annotated, Defect, LabelFormatError, Pictures
+from flawtrace.data.formats.writing import Imported, copied, write_plain
 
 FORMATS: dict[str, ModuleType] = {
     "coco": coco,
@@ -26,4 +27,15 @@ def recognise(source: Path) -> list[str]:
     return [name for name, form in FORMATS.items() if form.recognised(source)]
 
 
-__all__ = ["FORMATS", "Annotated", "Defect", "LabelFormatError", "Pictures", "recognise"]
+__all__ = [
+    "FORMATS",
+    "Annotated",
+    "Defect",
+    "Imported",
+    "LabelFormatError",
+    "Pictures",
+    "copied",
+    "recognise",
+    "voc",
+    "write_plain",
+]
