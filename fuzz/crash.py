@@ -36,7 +36,7 @@ from flawtrace.comparison.bench import read_rows
 from flawtrace.detector.artefact import Detector
 from flawtrace.ground.errors import FlawtraceError, OutputError
 from flawtrace.ground.files import LOCK_NAME, read_json, read_jsonl
-from flawtrace.pictures.images import read_mask
+from flawtrace.pictures.mask_files import read_mask
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training import checkpoint
 
