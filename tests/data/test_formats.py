@@ -1,196 +1,415 @@
-"""Labels of other programs: what is written is read again, and agrees with independent readers."""
+"""Labels of other programs: a product comes back from each format, and each shape means what was drawn."""
 
+import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from PIL import Image
-from pycocotools import mask as reference
+from PIL import Image as Pillow
 
 from flawtrace import verbs
 from flawtrace.data import read_category
-from flawtrace.data.formats import FORMATS, Annotated, Defect, LabelFormatError, Pictures, recognise
-from flawtrace.data.formats.annotated import NoPictureError, PictureSizeError
-from flawtrace.data.formats.outlines import box, circle, filled, polygons_of
-from flawtrace.data.formats.run_lengths import from_brush, from_coco, to_brush, to_coco
-from flawtrace.data.formats.writing import OccupiedError
+from flawtrace.data.formats import WRITERS, recognise
+from flawtrace.data.formats.brush import to_brush
+from flawtrace.data.formats.errors import LabelError
+from flawtrace.data.formats.run_lengths import lengths, to_coco
 from flawtrace.data.masks import mask_of
-from flawtrace.verbs.labelling import UnknownFormatError
+from flawtrace.pictures.mask_files import read_mask
 
-masks = st.tuples(st.integers(1, 12), st.integers(1, 12)).flatmap(lambda size: arrays(bool, size))
-
-
-@given(masks)
-def test_cocos_run_lengths_agree_with_its_own_library(mask: np.ndarray) -> None:
-    theirs = reference.encode(np.asfortranarray(mask.astype(np.uint8)))
-    assert to_coco(mask) == theirs["counts"].decode()
-    assert (from_coco(theirs["counts"].decode(), *mask.shape) == mask).all()
+HEIGHT, WIDTH = 40, 60
 
 
-@given(masks)
-def test_a_brush_comes_back_pixel_by_pixel(mask: np.ndarray) -> None:
-    assert (from_brush(to_brush(mask), *mask.shape) == mask).all()
+def photo(path: Path, seed: int = 0, **how: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(seed).integers(60, 200, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    Pillow.fromarray(values).save(path, **how)
+    return path
 
 
-def decoded_elsewhere(packed: list[int]) -> list[int]:
-    """Label Studio's stream, read as its documentation says, with Python's integers for bits."""
-    bits = int.from_bytes(bytes(packed))
-    left = 8 * len(packed)
-
-    def take(count: int) -> int:
-        nonlocal left
-        left -= count
-        return bits >> left & (1 << count) - 1
-
-    count, word = take(32), take(5) + 1
-    sizes = [take(4) + 1 for _ in range(4)]
-    values: list[int] = []
-    while len(values) < count:
-        if take(1):
-            length = take(sizes[take(2)]) + 1
-            values += [take(word)] * length
-        else:
-            values += [take(word) for _ in range(take(sizes[take(2)]) + 1)]
-    return values
+def picture(path: Path, values: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Pillow.fromarray(values).save(path)
+    return path
 
 
-@given(masks)
-def test_another_reader_finds_the_same_in_a_brush(mask: np.ndarray) -> None:
-    values = np.array(decoded_elsewhere(to_brush(mask))).reshape(*mask.shape, 4)
-    assert ((values[..., 3] > 0) == mask).all()
+def marked(*places: tuple[slice, slice]) -> np.ndarray:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    for place in places:
+        mask[place] = True
+    return mask
 
 
-@given(masks)
-def test_polygons_of_a_mask_fill_it_again(mask: np.ndarray) -> None:
-    again = np.zeros_like(mask)
-    for polygon in polygons_of(mask):
-        again |= filled(polygon, mask.shape)
-    assert (again == mask).all()
+def written(path: Path, document: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document))
+    return path
 
 
-def test_a_hole_stays_a_hole_in_one_polygon() -> None:
-    mask = np.ones((9, 9), dtype=bool)
-    mask[3:6, 3:6] = False
-    (polygon,) = polygons_of(mask)
-    assert (filled(polygon, (9, 9)) == mask).all()
+def found(parts: Path, name: str = "a", kind: str = "dent") -> np.ndarray:
+    """The mask that an import has written."""
+    return read_mask(parts / f"masks/{kind}/{name}.png").numpy()
 
 
-def test_a_pixel_belongs_to_a_box_when_its_middle_does() -> None:
-    assert box(1.0, 1.0, 3.0, 2.0, (4, 4)).nonzero()[1].tolist() == [1, 2]
-    assert circle(2.5, 2.5, 1.2, (5, 5)).sum() == 5
-
-
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_product_comes_back_from_every_format(form: str, category: Path, tmp_path: Path) -> None:
-    count = verbs.export_labels(category, tmp_path / "out", form)
-    assert recognise(tmp_path / "out") == [form]
-    found = verbs.import_labels(tmp_path / "out", tmp_path / "parts")
-    before, after = read_category(category), read_category(tmp_path / "parts")
-    assert count == len(before.samples) == len(after.samples)
-    assert (found.format, found.defects) == (form, {"hole": 4, "scratch": 4, "stain": 4})
-    pairs = zip(before.anomalous, after.anomalous, strict=True)
-    assert all(mask_of(old).equal(mask_of(new)) for old, new in pairs)
+HOLED = marked((np.s_[5:20], np.s_[5:25]), (np.s_[30:33], np.s_[40:59]))
+HOLED[9:15, 10:20] = False
+HOLED[11:13, 12:15] = True
 
 
 @pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    Image.fromarray(np.full((20, 30), 90, np.uint8)).save(tmp_path / "a.png")
-    return tmp_path / "a.png"
+def product(tmp_path: Path) -> Path:
+    """A ring with an island and a bar, a scratch, pixels to ignore, normal images; a name is used twice."""
+    root = tmp_path / "parts"
+    for index in range(4):
+        photo(root / f"normal/{index}.png", index)
+    photo(root / "defects/dent/a.jpg", 7)
+    picture(root / "masks/dent/a.png", HOLED.astype(np.uint8) * 255)
+    picture(root / "ignored/dent/a.png", marked((np.s_[0:3], np.s_[0:9])).astype(np.uint8) * 255)
+    photo(root / "defects/deep scratch/0.png", 8)
+    picture(root / "masks/deep scratch/0.png", marked((np.s_[20:22], np.s_[0:60])).astype(np.uint8) * 255)
+    return root
 
 
-def labelme(photo: Path, **changes: Any) -> Path:
-    shapes = [
-        {"label": "dent", "shape_type": "rectangle", "points": [[12, 8], [4, 2]]},
-        {"label": "scratch", "shape_type": "line", "points": [[0, 19], [29, 19]]},
+@pytest.mark.parametrize("form", WRITERS)
+def test_a_product_comes_back_from_each_format(form: str, product: Path, tmp_path: Path) -> None:
+    assert verbs.export_labels(product, tmp_path / "out", form).images == 6
+    assert recognise(tmp_path / "out") == form
+    done = verbs.import_labels(tmp_path / "out", tmp_path / "again")
+    assert (done.normal, done.defects, done.notes) == (4, {"deep scratch": 1, "dent": 1}, ())
+    before, after = read_category(product), read_category(tmp_path / "again")
+    for old, new in zip(before.anomalous, after.anomalous, strict=True):
+        assert mask_of(old).equal(mask_of(new))
+        assert old.image.read_bytes() == new.image.read_bytes()
+    (ignored,) = (sample.ignored for sample in after.anomalous if sample.ignored)
+    assert read_mask(ignored).sum() == 27
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_an_export_can_be_repeated_and_replaces_nothing(form: str, product: Path, tmp_path: Path) -> None:
+    verbs.export_labels(product, tmp_path / "out", form)
+    verbs.export_labels(product, tmp_path / "out", form)
+    picture(product / "masks/dent/a.png", np.full((HEIGHT, WIDTH), 255, np.uint8))
+    with pytest.raises(LabelError, match="other content"):
+        verbs.export_labels(product, tmp_path / "out", form)
+
+
+def labelme(folder: Path, *shapes: dict[str, Any], name: str = "a.png", **more: Any) -> Path:
+    document = {"version": "5.4", "flags": {}, "shapes": list(shapes), "imagePath": name}
+    document |= {"imageHeight": HEIGHT, "imageWidth": WIDTH, "imageData": None} | more
+    return written(folder / f"{Path(name.replace(chr(92), '/')).stem}.json", document)
+
+
+def shape(kind: str, points: list[list[float]], label: str = "dent", **more: Any) -> dict[str, Any]:
+    return {"label": label, "points": points, "shape_type": kind, **more}
+
+
+def png(mask: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Pillow.fromarray(mask).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+@pytest.mark.parametrize(
+    ("drawn", "area"),
+    [
+        (shape("polygon", [[10, 10], [20, 10], [20, 30], [10, 30]]), 200),
+        (shape("rectangle", [[20, 30], [10, 10]]), 200),
+        (shape("circle", [[30, 20], [30, 30]]), 316),
+        (shape("line", [[0, 20], [60, 20]]), 180 + 60),
+        (shape("linestrip", [[0, 20.5], [30, 20.5], [60, 20.5]]), 180),
+        (shape("point", [[30.5, 20.5]]), 9),
+        (shape("mask", [[3, 4], [7, 6]], mask=png(np.ones((3, 5), bool))), 15),
+    ],
+    ids=lambda value: value["shape_type"] if isinstance(value, dict) else "",
+)
+def test_shapes_of_labelme_are_filled(drawn: dict[str, Any], area: int, tmp_path: Path) -> None:
+    photo(tmp_path / "in/a.png")
+    labelme(tmp_path / "in", drawn)
+    verbs.import_labels(tmp_path / "in", tmp_path / "out")
+    assert int(found(tmp_path / "out").sum()) == area
+
+
+def test_labelme_finds_its_image_by_a_path_of_windows(tmp_path: Path) -> None:
+    photo(tmp_path / "photos/a.png", 1)
+    photo(tmp_path / "elsewhere/a.png", 2)
+    labelme(tmp_path / "labels", shape("rectangle", [[1, 1], [9, 9]]), name="..\\photos\\a.png")
+    verbs.import_labels(tmp_path / "labels", tmp_path.parent / f"{tmp_path.name}-out", images=tmp_path)
+    written_image = tmp_path.parent / f"{tmp_path.name}-out/defects/dent"
+    assert [path.read_bytes() for path in written_image.iterdir()] == [
+        (tmp_path / "photos/a.png").read_bytes()
     ]
-    document = {"shapes": shapes, "imagePath": "..\\photos\\a.png", "imageHeight": 20, "imageWidth": 30}
-    file = photo.with_suffix(".json")
-    file.write_text(json.dumps(document | changes))
-    return file
 
 
-def test_shapes_of_labelme_are_filled_and_paths_of_windows_are_understood(photo: Path) -> None:
-    (found,) = FORMATS["labelme"].read(labelme(photo), Pictures(photo.parent))
-    areas = {defect.defect_type: int(defect.mask.sum()) for defect in found.defects}
-    assert areas == {"dent": 48, "scratch": 30}
+def test_labels_on_an_image_turned_by_exif_are_meant_upright(tmp_path: Path) -> None:
+    """labelme shows it upright; the file stays as it is, and reading turns both."""
+    exif = Pillow.Exif()
+    exif[0x0112] = 6
+    photo(tmp_path / "in/a.jpg", exif=exif)
+    upright = {"imageHeight": WIDTH, "imageWidth": HEIGHT}
+    labelme(tmp_path / "in", shape("rectangle", [[0, 50], [40, 60]]), name="a.jpg", **upright)
+    done = verbs.import_labels(tmp_path / "in", tmp_path / "out")
+    assert any("EXIF" in note for note in done.notes)
+    mask = found(tmp_path / "out")
+    assert mask.shape == (WIDTH, HEIGHT)
+    assert mask[50:].all()
+    photo(tmp_path / "out/normal/n.png")
+    (sample,) = read_category(tmp_path / "out").anomalous  # its reader wants image and mask of one size
+    assert sample.image.read_bytes() == (tmp_path / "in/a.jpg").read_bytes()
 
 
-def test_an_image_of_several_types_is_filed_under_the_largest_and_said(photo: Path, tmp_path: Path) -> None:
-    found = verbs.import_labels(labelme(photo), tmp_path / "parts")
-    assert found.defects == {"dent": 1}
-    assert "dent, scratch" in found.notes[0]
+def coco(folder: Path, *segmentations: Any, **more: Any) -> Path:
+    rows = [
+        {"id": index, "image_id": 3, "category_id": 9, "segmentation": said, "iscrowd": index % 2}
+        for index, said in enumerate(segmentations)
+    ]
+    document = {
+        "images": [{"id": 3, "file_name": "a.png", "height": HEIGHT, "width": WIDTH}],
+        "annotations": rows,
+        "categories": [{"id": 9, "name": "dent"}],
+    }
+    return written(folder / "instances.json", document | more)
 
 
-def test_labels_for_another_size_are_refused_with_both_sizes(photo: Path) -> None:
-    with pytest.raises(PictureSizeError, match="are for 20 x 30 pixels"):
-        list(FORMATS["labelme"].read(labelme(photo, imageHeight=30, imageWidth=20), Pictures(photo.parent)))
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"size": [HEIGHT, WIDTH], "counts": to_coco(HOLED)},
+        {"size": [HEIGHT, WIDTH], "counts": lengths(HOLED.T.ravel())},
+    ],
+    ids=["compressed", "plain"],
+)
+def test_both_kinds_of_run_lengths_of_coco_are_read(said: dict[str, Any], tmp_path: Path) -> None:
+    photo(tmp_path / "in/a.png")
+    verbs.import_labels(coco(tmp_path / "in", said), tmp_path / "out")
+    assert (found(tmp_path / "out") == HOLED).all()
 
 
-def test_labels_without_their_image_name_it(photo: Path) -> None:
-    with pytest.raises(NoPictureError, match=r"b\.png"):
-        list(FORMATS["labelme"].read(labelme(photo, imagePath="b.png"), Pictures(photo.parent)))
+def test_rings_of_coco_and_crowds_are_one_mask(tmp_path: Path) -> None:
+    photo(tmp_path / "in/a.png")
+    two = [[0, 0, 10, 0, 10, 10, 0, 10], [20, 20, 30, 20, 30, 30, 20, 30]]
+    crowd = {"size": [HEIGHT, WIDTH], "counts": to_coco(marked((np.s_[35:40], np.s_[0:60])))}
+    verbs.import_labels(coco(tmp_path / "in", two, crowd), tmp_path / "out")
+    assert found(tmp_path / "out").sum() == 100 + 100 + 300
 
 
-def test_pixels_to_ignore_are_kept_apart(photo: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "SegmentationClass"
-    folder.mkdir()
-    classes = np.zeros((20, 30), np.uint8)
-    classes[2:5, 2:5], classes[5, 2:5] = 1, 255
-    Image.fromarray(classes).save(folder / "a.png")
-    found = verbs.import_labels(tmp_path, tmp_path / "parts")
-    assert found.format == "voc"
-    (sample,) = read_category_with_normal(tmp_path / "parts", photo).anomalous
-    assert mask_of(sample).sum() == 9
-    assert sample.ignored == tmp_path / "parts/ignored/class_1/a.png"
+def test_boxes_alone_are_filled_and_said(tmp_path: Path) -> None:
+    photo(tmp_path / "in/a.png")
+    rows = [{"id": 1, "image_id": 3, "category_id": 9, "bbox": [5, 5, 10, 4]}]
+    done = verbs.import_labels(coco(tmp_path / "in", annotations=rows), tmp_path / "out")
+    assert found(tmp_path / "out").sum() == 40
+    assert any("a box is taken as the defect" in note for note in done.notes)
 
 
-def read_category_with_normal(parts: Path, photo: Path) -> Any:
-    (parts / "normal").mkdir()
-    (parts / "normal/n.png").write_bytes(photo.read_bytes())
-    return read_category(parts)
+def studio(folder: Path, *results: dict[str, Any], **more: Any) -> Path:
+    size = {"original_width": WIDTH, "original_height": HEIGHT, "image_rotation": 0}
+    answer = {"id": 1, "result": [{"id": str(n), **size, **row} for n, row in enumerate(results)]}
+    task = {"id": 1, "data": {"image": "/data/upload/2/0a1b2c3d-a.png"}, "annotations": [answer]}
+    return written(folder / "export.json", [task | more])
 
 
-def test_classes_of_yolo_have_names_and_unknown_numbers_are_refused(photo: Path, tmp_path: Path) -> None:
-    (tmp_path / "data.yaml").write_text("nc: 1\nnames: [dent]\n")
-    (tmp_path / "a.txt").write_text("0 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5\n")
-    (found,) = FORMATS["yolo"].read(tmp_path, Pictures(tmp_path))
-    assert [(d.defect_type, int(d.mask.sum())) for d in found.defects] == [("dent", 96)]
-    (tmp_path / "a.txt").write_text("1 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5\n")
-    with pytest.raises(LabelFormatError, match="class 1 is not among"):
-        list(FORMATS["yolo"].read(tmp_path, Pictures(tmp_path)))
+@pytest.mark.parametrize(
+    ("kind", "value", "area"),
+    [
+        ("brushlabels", {"format": "rle", "rle": to_brush(HOLED)}, int(HOLED.sum())),
+        ("polygonlabels", {"points": [[0, 0], [50, 0], [50, 50], [0, 50]]}, 600),
+        ("rectanglelabels", {"x": 50, "y": 25, "width": 10, "height": 50, "rotation": 0}, 120),
+        ("rectanglelabels", {"x": 50, "y": 25, "width": 10, "height": 50, "rotation": 90}, 120),
+        ("ellipselabels", {"x": 50, "y": 50, "radiusX": 20, "radiusY": 20, "rotation": 0}, 304),
+        ("keypointlabels", {"x": 50, "y": 50, "width": 0.5}, 4),
+    ],
+)
+def test_results_of_label_studio_are_read_in_percent(
+    kind: str, value: dict[str, Any], area: int, tmp_path: Path
+) -> None:
+    photo(tmp_path / "in/a.png")
+    studio(tmp_path / "in", {"type": kind, "value": {**value, kind: ["dent"]}})
+    verbs.import_labels(tmp_path / "in", tmp_path / "out")
+    assert abs(int(found(tmp_path / "out").sum()) - area) <= 4
 
 
-def test_images_that_no_label_mentions_are_left_out_and_told(photo: Path, tmp_path: Path) -> None:
-    (tmp_path / "b.png").write_bytes(photo.read_bytes())
-    file = labelme(photo)
-    found = verbs.import_labels(file, tmp_path / "some")
-    assert found.normal == 0
-    assert "1 × image without labels left out, such as b.png" in found.notes[-1]
-    assert verbs.import_labels(file, tmp_path / "all", unlabelled_are_normal=True).normal >= 1
+def test_of_several_answers_the_last_counts_and_skipped_ones_do_not(tmp_path: Path) -> None:
+    photo(tmp_path / "in/a.png")
+    box = {"type": "rectanglelabels", "original_width": WIDTH, "original_height": HEIGHT}
+
+    def answer(label: str, **more: Any) -> dict[str, Any]:
+        value = {"x": 0, "y": 0, "width": 50, "height": 50, "rectanglelabels": [label]}
+        return {"result": [{"id": label, **box, "value": value}], **more}
+
+    answers = [answer("early"), answer("late"), answer("skipped", was_cancelled=True)]
+    studio(tmp_path / "in", annotations=answers)
+    done = verbs.import_labels(tmp_path / "in", tmp_path / "out")
+    assert done.defects == {"late": 1}
+    assert any("several people" in note for note in done.notes)
 
 
-def test_nothing_that_is_there_is_replaced(photo: Path, tmp_path: Path) -> None:
-    out = tmp_path / "parts"
-    verbs.import_labels(labelme(photo), out)
-    verbs.import_labels(labelme(photo), out)  # the same again is no harm
-    (out / "masks/dent/a.png").write_bytes((out / "defects/dent/a.png").read_bytes())
-    with pytest.raises(OccupiedError):
-        verbs.import_labels(labelme(photo), out)
+def test_a_choice_for_the_whole_image_is_a_defect_without_a_mask(tmp_path: Path) -> None:
+    """Or a normal image, where it says so; never silently one."""
+    photo(tmp_path / "in/a.png")
+    studio(tmp_path / "in", {"type": "choices", "value": {"choices": ["Scratched"]}})
+    done = verbs.import_labels(tmp_path / "in", tmp_path / "out")
+    assert (done.defects, done.unmasked, done.normal) == ({"Scratched": 1}, 1, 0)
+    studio(tmp_path / "in", {"type": "choices", "value": {"choices": ["OK"]}})
+    assert verbs.import_labels(tmp_path / "in", tmp_path / "good").normal == 1
 
 
-def test_what_holds_no_labels_is_said_with_the_known_formats(category: Path, tmp_path: Path) -> None:
-    with pytest.raises(UnknownFormatError, match="labelme"):
-        verbs.import_labels(category, tmp_path / "out")
+def cvat(folder: Path, *shapes: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    image = f'<image id="0" name="sub\\a.png" width="{WIDTH}" height="{HEIGHT}">{"".join(shapes)}</image>'
+    (folder / "annotations.xml").write_text(f"<annotations><version>1.1</version>{image}</annotations>")
+    return folder
 
 
-def test_an_annotation_without_a_pixel_is_taken_as_normal_and_told(photo: Path, tmp_path: Path) -> None:
-    nothing = Annotated(photo, (Defect("dent", np.zeros((20, 30), dtype=bool)),))
-    FORMATS["label-studio"].write([nothing], tmp_path)
-    found = verbs.import_labels(tmp_path / "label-studio.json", tmp_path / "parts", images=tmp_path)
-    assert found.normal == 1
-    assert "cover no pixel" in found.notes[0]
+@pytest.mark.parametrize(
+    ("drawn", "area"),
+    [
+        ('<polygon label="dent" points="0.00,0.00;10,0;10,10;0,10"/>', 100),
+        ('<box label="dent" xtl="5" ytl="5" xbr="15" ybr="10"/>', 50),
+        ('<box label="dent" xtl="5" ytl="5" xbr="15" ybr="15" rotation="45"/>', 100),
+        ('<mask label="dent" rle="2, 3, 1" left="10" top="10" width="3" height="2"/>', 3),
+        ('<polyline label="dent" points="0,20.5;60,20.5"/>', 180),
+        ('<ellipse label="dent" cx="30" cy="20" rx="20" ry="10" rotation="90"/>', 628),
+        ('<points label="dent" points="10.5,10.5;30.5,30.5"/>', 18),
+    ],
+)
+def test_shapes_of_cvat_are_read(drawn: str, area: int, tmp_path: Path) -> None:
+    photo(tmp_path / "in/a.png")
+    verbs.import_labels(cvat(tmp_path / "in", drawn), tmp_path / "out")
+    assert abs(int(found(tmp_path / "out").sum()) - area) <= 13
+
+
+def test_a_shape_that_is_not_read_is_named(tmp_path: Path) -> None:
+    photo(tmp_path / "in/a.png")
+    with pytest.raises(LabelError, match=r"cuboid.*\n.*polygon"):
+        verbs.import_labels(cvat(tmp_path / "in", '<cuboid label="dent"/>'), tmp_path / "out")
+
+
+def test_a_document_with_entities_is_refused(tmp_path: Path) -> None:
+    photo(tmp_path / "in/a.png")
+    (tmp_path / "in/a.xml").write_text('<!DOCTYPE x [<!ENTITY a "b">]><annotations/>')
+    with pytest.raises(LabelError, match="entities"):
+        verbs.import_labels(tmp_path / "in/a.xml", tmp_path / "out", format="cvat")
+
+
+@pytest.mark.parametrize(
+    "listed", ["names: [dent, 'long scratch']\n", "names:\n  0: dent\n  1: long scratch\n"]
+)
+def test_yolo_reads_polygons_boxes_and_names(listed: str, tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    photo(root / "images/train/a.png", 1)
+    photo(root / "images/val/a.png", 2)
+    photo(root / "images/val/b.png", 3)
+    (root / "labels/train").mkdir(parents=True)
+    (root / "labels/val").mkdir()
+    (root / "data.yaml").write_text(f"train: images/train\n{listed}nc: 2\n")
+    (root / "labels/train/a.txt").write_text("0 0 0 0.5 0 0.5 0.5 0 0.5\n")
+    (root / "labels/val/a.txt").write_text("1 0.5 0.5 0.2 0.1\n")
+    (root / "labels/val/b.txt").write_text("")
+    for index in range(30):  # most parts are good
+        photo(root / f"images/more/{index}.png", 4)
+        empty = root / f"labels/more/{index}.txt"
+        empty.parent.mkdir(exist_ok=True)
+        empty.write_text("")
+    done = verbs.import_labels(root, tmp_path / "out")
+    assert (done.defects, done.normal) == ({"dent": 1, "long scratch": 1}, 31)
+    assert found(tmp_path / "out", "images-train-a-png").sum() == 600
+    assert found(tmp_path / "out", "images-val-a-png", "long scratch").sum() == 48
+
+
+def test_voc_keeps_pixels_to_ignore_apart(tmp_path: Path) -> None:
+    photo(tmp_path / "in/JPEGImages/a.jpg")
+    values = np.zeros((HEIGHT, WIDTH), np.uint8)
+    values[2:5, 2:5], values[8:10, 2:5], values[20, 2:5] = 1, 2, 255
+    picture(tmp_path / "in/SegmentationClass/a.png", values)
+    (tmp_path / "in/class_names.txt").write_text("_background_\ndent\nscratch\n")
+    done = verbs.import_labels(tmp_path / "in", tmp_path / "out")
+    assert (done.format, done.defects) == ("voc", {"dent": 1})
+    assert any("several types" in note for note in done.notes)
+    assert found(tmp_path / "out").sum() == 9 + 6
+    assert read_mask(tmp_path / "out/ignored/dent/a.png").sum() == 3
+
+
+def test_colours_are_named_by_the_map_of_labels(tmp_path: Path) -> None:
+    photo(tmp_path / "in/JPEGImages/a.jpg")
+    values = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    values[2:5, 2:5] = (250, 50, 83)
+    picture(tmp_path / "in/SegmentationClass/a.png", values)
+    (tmp_path / "in/labelmap.txt").write_text("# label:color_rgb\nbackground:0,0,0::\ndent:250,50,83::\n")
+    assert verbs.import_labels(tmp_path / "in", tmp_path / "out").defects == {"dent": 1}
+    values[0, 0] = (1, 2, 3)
+    picture(tmp_path / "in/SegmentationClass/a.png", values)
+    with pytest.raises(LabelError, match=r"class 010203.*\n.*dent"):
+        verbs.import_labels(tmp_path / "in", tmp_path / "other")
+
+
+WHITE = marked((np.s_[3:9], np.s_[3:9])).astype(np.uint8) * 255
+
+
+@pytest.mark.parametrize(
+    ("image", "masks"),
+    [
+        ("a.jpg", ["a.png"]),
+        ("a.png", ["a_mask.png"]),
+        ("a.png", ["a_label.bmp"]),
+        ("a.png", ["a_1.png", "a_2.png"]),
+        ("a.png", ["a/000.png", "a/001.png"]),
+        ("train/images/a.png", ["train/masks/a.png"]),
+        ("images/a.jpg", ["labels/a_gt.png"]),
+    ],
+    ids=lambda names: names if isinstance(names, str) else "+".join(names),
+)
+def test_masks_are_found_where_people_put_them(image: str, masks: list[str], tmp_path: Path) -> None:
+    photo(tmp_path / "in" / image)
+    for index, name in enumerate(masks):
+        picture(tmp_path / "in" / name, np.roll(WHITE, 20 * index, axis=1))
+    done = verbs.import_labels(tmp_path / "in", tmp_path / "out")
+    assert (done.format, done.defects, done.normal) == ("masks", {"defect": 1}, 0)
+    assert found(tmp_path / "out", kind="defect").sum() == 36 * len(masks)
+
+
+def test_one_mask_for_each_defect_as_in_mvtec_loco(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    photo(root / "train/good/000.png", 1)
+    photo(root / "test/good/000.png", 2)
+    photo(root / "test/logical/000.png", 3)
+    for index in range(2):
+        values = np.roll(WHITE, 20 * index, axis=1) // 255 * (255 - index)
+        picture(root / f"ground_truth/logical/000/00{index}.png", values)
+    done = verbs.import_labels(root, tmp_path / "out")
+    assert (done.defects, done.normal) == ({"logical": 1}, 2)
+    assert found(tmp_path / "out", "test-logical-000-png", "logical").sum() == 72
+
+
+def test_folders_tell_types_and_empty_masks_normal_images(tmp_path: Path) -> None:
+    for index, kind in enumerate(("scratch", "dent")):
+        photo(tmp_path / f"in/images/{kind}/{index}.png", index)
+        picture(tmp_path / f"in/masks/{kind}/{index}.png", WHITE)
+    photo(tmp_path / "in/images/dent/5.png", 5)
+    picture(tmp_path / "in/masks/dent/5.png", WHITE * 0)
+    done = verbs.import_labels(tmp_path / "in", tmp_path / "out")
+    assert (done.defects, done.normal) == ({"dent": 1, "scratch": 1}, 1)
+
+
+@pytest.mark.parametrize("colours", [False, True], ids=["numbers", "colours"])
+def test_different_values_are_different_types(colours: bool, tmp_path: Path) -> None:
+    for index, value in enumerate((1, 2)):
+        photo(tmp_path / f"in/images/{index}.png", index)
+        values = WHITE // 255 * value
+        if colours:
+            values = np.stack([WHITE * (value == 1), WHITE * (value == 2), WHITE * 0], axis=-1)
+        picture(tmp_path / f"in/masks/{index}.png", values)
+    expected = {"colour_00ff00": 1, "colour_ff0000": 1} if colours else {"class_1": 1, "class_2": 1}
+    assert verbs.import_labels(tmp_path / "in", tmp_path / "out").defects == expected
+
+
+def test_masks_whose_255_may_mean_two_things_are_asked_about(tmp_path: Path) -> None:
+    photo(tmp_path / "in/images/a.png")
+    values = WHITE // 255
+    values[0] = 255
+    picture(tmp_path / "in/masks/a.png", values)
+    with pytest.raises(Exception, match="--format voc"):
+        verbs.import_labels(tmp_path / "in", tmp_path / "out")
+    done = verbs.import_labels(tmp_path / "in", tmp_path / "out", format="voc")
+    assert done.defects == {"defect": 1}
+    assert found(tmp_path / "out", kind="defect").sum() == 36

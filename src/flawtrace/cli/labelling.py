@@ -1,13 +1,16 @@
-"""The commands that exchange labels with other programs."""
+"""Commands that exchange labels with other programs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 import flawtrace
-from flawtrace.cli.console import counted, print_json, print_plain
-from flawtrace.cli.flags import Flag, Json, Out
+from flawtrace.cli.console import counted, counting, print_json, print_plain
+from flawtrace.cli.flags import Flag, Json, Out, named
+
+if TYPE_CHECKING:
+    from flawtrace.data.formats import Imported
 
 labels = App(name="labels", help="Read labels of other programs, and write labels for them.")
 
@@ -21,56 +24,71 @@ def import_(
     images: Path | None = None,
     format: Annotated[str | None, Parameter(name="--format")] = None,
     unlabelled_are_normal: Flag = False,
+    skip_bad: Flag = False,
+    line_width: float = 3.0,
     json: Json = False,
 ) -> None:
     """Make a folder that `flawtrace train` reads from labels of another program.
 
-    Reads COCO, labelme, Label Studio (JSON), CVAT for images 1.1, pictures of classes as in Pascal VOC (255
-    is ignored), and YOLO segmentation. The format is told by the content.
+    The format is told by the content. What is odd about labels is listed; labels that do not fit their images
+    stop the import before anything is written.
 
     **Examples**
 
         flawtrace labels import annotations.json --images photos/ -o parts/
         flawtrace labels import labelme/ -o parts/ --unlabelled-are-normal
+        flawtrace labels import VOCdevkit/VOC2012/ -o parts/ --format voc
 
     Parameters
     ----------
     source
         A file of labels, or a folder with labels and images.
     out
-        Folder to write: normal/, defects/TYPE/, masks/TYPE/. What is there is never replaced.
+        Folder to write: normal/, defects/TYPE/, masks/TYPE/, ignored/TYPE/. What is there is never replaced.
     images
-        Folder of the images. [default: SOURCE]
+        Folder of the images, searched with all folders below it. [default: the folder of SOURCE]
     format
-        coco, labelme, label-studio, cvat, voc or yolo. [default: what the content tells]
+        coco, labelme, label-studio, cvat, voc, yolo or masks. [default: what the content tells]
     unlabelled_are_normal
         Take images that no label mentions as images of good parts.
+    skip_bad
+        Leave out images whose labels cannot be used, and list them, instead of stopping.
+    line_width
+        Width in pixels of lines and points, which no program says.
     json
         Print one JSON document.
     """
-    done = flawtrace.import_labels(
-        source, out, images=images, format=format, unlabelled_are_normal=unlabelled_are_normal
-    )
+    with counting("reading labels") as progress:
+        done = flawtrace.import_labels(
+            source, out, images=images, format=format, unlabelled_are_normal=unlabelled_are_normal,
+            skip_bad=skip_bad, line_width=line_width, progress=progress,
+        )  # fmt: skip
     if json:
-        print_json({**vars(done), "out": str(done.out), "notes": list(done.notes)})
-        return
-    listed = ", ".join(f"{name} {count}" for name, count in done.defects.items()) or "none"
-    print_plain(f"Format:   {done.format}\nNormal:   {counted(done.normal, 'image')}\nDefects:  {listed}")
-    for note in done.notes:
-        print_plain(f"Note:     {note}")
-    print_plain(f"Next:     flawtrace inspect {done.out}")
+        print_json(done.to_json())
+    else:
+        _print(done)
 
 
 @labels.command
 def export(
-    folder: Path, /, *, out: Out, format: Annotated[str, Parameter(name="--format")], json: Json = False
+    folder: Path,
+    /,
+    *,
+    out: Out,
+    format: Annotated[str, Parameter(name="--format")],
+    normal: Path | None = None,
+    defects: Path | None = None,
+    masks: Path | None = None,
+    json: Json = False,
 ) -> None:
-    """Write the labels of a product's folder for another program.
+    """Write the labels of a product's folder for another program, with copies of the images.
 
-    Run lengths and masks keep every pixel; labelme and YOLO get polygons.
+    coco, label-studio, cvat and voc get every pixel, as runs or pictures; labelme and yolo get polygons,
+    which give the same pixels when they are filled.
 
     **Examples**
 
+        flawtrace labels export parts/ -o for-labelme/ --format labelme
         flawtrace labels export parts/ -o coco/ --format coco
 
     Parameters
@@ -78,14 +96,34 @@ def export(
     folder
         A folder that `flawtrace train` reads.
     out
-        Folder for the files of labels.
+        Folder for labels and images. What is there is never replaced.
     format
         coco, labelme, label-studio, cvat, voc or yolo.
+    normal
+        Folder of normal images in FOLDER. [default: by its name]
+    defects
+        Folder of images of defects in FOLDER. [default: by its name]
+    masks
+        Folder of masks in FOLDER. [default: by its name]
     json
         Print one JSON document.
     """
-    count = flawtrace.export_labels(folder, out, format)
+    done = flawtrace.export_labels(folder, out, format, named(normal, defects, masks))
     if json:
-        print_json({"images": count, "out": str(out), "format": format})
-    else:
-        print_plain(f"Labels of {counted(count, 'image')} written to {out}")
+        print_json(done.to_json())
+        return
+    print_plain(f"Written:  {counted(done.images, 'image')} with labels in the format {done.format} in {out}")
+    for note in done.notes:
+        print_plain(f"Note:     {note}")
+
+
+def _print(done: "Imported") -> None:
+    listed = ", ".join(f"{name} {count}" for name, count in done.defects.items()) or "none"
+    print_plain(f"Format:   {done.format} ({done.why})")
+    print_plain(f"Normal:   {counted(done.normal, 'image')}")
+    print_plain(f"Defects:  {listed}" + (f"; {done.unmasked} without a mask" if done.unmasked else ""))
+    for note in done.notes:
+        print_plain(f"Note:     {note}")
+    for problem in done.skipped:
+        print_plain(f"Skipped:  {problem}")
+    print_plain(f"Next:     flawtrace inspect {done.out}")

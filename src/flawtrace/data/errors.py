@@ -52,6 +52,15 @@ class UnknownLayoutError(DataError):
         )
 
 
+class LabelsBesideError(DataError):
+    def __init__(self, root: Path, labels: Path) -> None:
+        super().__init__(
+            f"Cannot tell which images in {root} are normal: labels such as {labels.name} lie beside them.\n"
+            "Expected folders of normal images, images of defects and masks, or normal images alone.\n"
+            f"`flawtrace labels import {root} -o PARTS` makes such folders from labels of another program."
+        )
+
+
 class NoNormalImagesError(DataError):
     def __init__(self, folder: Path) -> None:
         super().__init__(

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from flawtrace.data import formats
 from flawtrace.data.advice import WHOLE, warnings_about
 from flawtrace.data.errors import DataError
 from flawtrace.data.facts import SampleFacts, facts_of
@@ -83,7 +84,7 @@ def inspect(
     try:
         found = survey(root, named)
     except DataError as error:
-        return Inspection(root, problems=(str(error),))
+        return Inspection(root, problems=(f"{error}{_labels_hint(root)}",))
     category = found.category
     samples = category.normal + category.test_normal + category.anomalous + category.unmasked
     facts = []
@@ -127,8 +128,25 @@ def _inspection(root: Path, found: Survey, facts: list[SampleFacts]) -> Inspecti
         pose=_pose([fact for fact in facts if fact.traits and fact.sample in set(category.normal)]),
         ignored=tuple(str(path.relative_to(root)) for path in found.ignored),
         problems=tuple(problems),
-        warnings=tuple(warnings_about(category, facts, sizes)),
+        warnings=(*warnings_about(category, facts, sizes), *_labels_beside(category)),
     )
+
+
+def _labels_hint(root: Path) -> str:
+    """How to read labels of another program, if a folder holds some."""
+    found = formats.recognise(root) if root.is_dir() else None
+    return f"\nIt looks like labels of {found}: `flawtrace labels import {root} -o PARTS`." if found else ""
+
+
+def _labels_beside(category: Category) -> list[str]:
+    """Files of another program that may say where the defects are of which no mask is there."""
+    found = formats.recognise(category.root) if category.unmasked else None
+    if found not in formats.OF_FILES:
+        return []
+    return [
+        f"{len(category.unmasked)} images of defects have no mask, but labels of {found} are there: "
+        f"`flawtrace labels import {category.root} -o PARTS` makes masks of them."
+    ]
 
 
 def _pose(normal: Sequence[SampleFacts]) -> str | None:

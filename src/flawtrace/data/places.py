@@ -4,7 +4,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from flawtrace.data.errors import MissingFolderError, UnclearFoldersError, UnknownLayoutError
+from flawtrace.data.errors import (
+    LabelsBesideError,
+    MissingFolderError,
+    UnclearFoldersError,
+    UnknownLayoutError,
+)
 from flawtrace.data.samples import Layout, natural
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
@@ -173,7 +178,19 @@ def _flat(root: Path) -> Path:
     masks = [path for path in images if image_stem(path) != path.stem]
     if not images or masks or any(path.is_dir() for path in visible(root)):
         raise UnknownLayoutError(root, _listing(root), LAYOUTS)
+    if labels := _labels_beside(root, images):
+        raise LabelsBesideError(root, labels)
     return root
+
+
+def _labels_beside(root: Path, images: list[Path]) -> Path | None:
+    """A file that may say which of the images show a defect."""
+    stems = {path.stem for path in images}
+    for path in visible(root):
+        suffix = path.suffix.lower()
+        if suffix in (".json", ".xml") or (suffix == ".txt" and path.stem in stems):
+            return path
+    return None
 
 
 def _refuse_unknown(root: Path, normal: Path, known: Collection[Path]) -> None:

@@ -134,15 +134,24 @@ def in_memory(picture: Pillow.Image) -> Pixels:
 
 def header_size(path: Path) -> tuple[int, int]:
     """(height, width) of the upright image, without decoding it."""
+    size, orientation = _header(path)
+    return size[::-1] if orientation >= 5 else size
+
+
+def is_turned(path: Path) -> bool:
+    """Whether the EXIF orientation turns or mirrors the image, without decoding it."""
+    return _header(path)[1] != 1
+
+
+def _header(path: Path) -> tuple[tuple[int, int], int]:
+    """(height, width) as the file has them, and the EXIF orientation."""
     with _reading(path) as file:
         if _is_tiff(file):
             with tifffile.TiffFile(file) as tiff:
                 page = _only_page(path, tiff)
-                size, orientation = (page.imagelength, page.imagewidth), _tiff_orientation(page)
-        else:
-            picture = _open(path, file)
-            size, orientation = (picture.height, picture.width), _orientation(picture)
-        return size[::-1] if orientation >= 5 else size
+                return (page.imagelength, page.imagewidth), _tiff_orientation(page)
+        picture = _open(path, file)
+        return (picture.height, picture.width), _orientation(picture)
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:

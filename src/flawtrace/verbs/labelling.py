@@ -2,27 +2,16 @@
 
 from pathlib import Path
 
-from flawtrace.data import read_category
+from flawtrace.data import Named
 from flawtrace.data.formats import (
-    FORMATS,
-    Annotated,
+    LINE_WIDTH,
+    Counting,
+    Exported,
     Imported,
-    Pictures,
-    copied,
-    recognise,
-    write_plain,
+    Manner,
+    export_folder,
+    import_plain,
 )
-from flawtrace.ground.errors import FlawtraceError
-
-
-class UnknownFormatError(FlawtraceError):
-    def __init__(self, source: Path, found: list[str]) -> None:
-        seen = f"it may be {' or '.join(found)}" if found else "no known format of labels is in it"
-        super().__init__(
-            f"Cannot tell what labels {source} holds: {seen}.\n"
-            f"Expected one of: {', '.join(FORMATS)}.\n"
-            "Say which it is with --format. Folders of images and masks need no import: `flawtrace inspect`."
-        )
 
 
 def import_labels(
@@ -32,60 +21,37 @@ def import_labels(
     images: Path | str | None = None,
     format: str | None = None,
     unlabelled_are_normal: bool = False,
+    skip_bad: bool = False,
+    line_width: float = LINE_WIDTH,
+    progress: Counting | None = None,
 ) -> Imported:
     """Read labels of another program, and write images and masks as training reads them, to the folder `out`.
 
-    `source` is a file or a folder; its images lie there too, or in `images`. Images that the labels do not
-    mention are left out and told, or with `unlabelled_are_normal` taken as images of good parts.
+    `source` is a file or a folder; its images lie there too, or in `images`. The `format` is told by the
+    content: coco, labelme, label-studio, cvat, voc, yolo or masks. Images that the labels do not mention are
+    left out and told, or with `unlabelled_are_normal` taken as good parts; with `skip_bad`, images whose
+    labels cannot be used are left out and told as well. Lines and points are `line_width` pixels wide.
 
     Raises:
-        UnknownFormatError: the format is not given, and its content does not tell it.
-        LabelFormatError, NoPictureError, PictureSizeError: labels and images do not fit.
-        OccupiedError: a file in `out` would be replaced by another.
+        LabelError: what is wrong with labels, images or the folder `out`; nothing is written then.
     """
-    place = Path(source)
-    form = format or _recognised(place)
-    if form not in FORMATS:
-        raise UnknownFormatError(place, [])
-    pictures = Pictures(Path(images) if images else place if place.is_dir() else place.parent)
-    annotated: list[Annotated] = list(FORMATS[form].read(place, pictures))
-    mentioned = {one.image.resolve() for one in annotated}
-    others = [file for file in pictures.files if file.resolve() not in mentioned and not _is_mask(form, file)]
-    if unlabelled_are_normal:
-        annotated += [Annotated(file, ()) for file in others]
-    done = write_plain(form, annotated, Path(out))
-    if others and not unlabelled_are_normal:
-        seen = f"{len(others)} × image without labels left out, such as {others[0].name}"
-        note = f"{seen} (--unlabelled-are-normal takes them as good parts)"
-        done = Imported(done.format, done.out, done.normal, done.defects, (*done.notes, note))
-    return done
+    manner = Manner(unlabelled_are_normal, skip_bad, line_width)
+    place = Path(images) if images is not None else None
+    return import_plain(Path(source), Path(out), images=place, form=format, manner=manner, progress=progress)
 
 
-def export_labels(folder: Path | str, out: Path | str, format: str) -> int:
-    """Write labels and images of a product's folder as another program reads them; returns how many images.
+def export_labels(
+    folder: Path | str,
+    out: Path | str,
+    format: str,
+    named: Named = Named(),  # noqa: B008 (it is frozen)
+) -> Exported:
+    """Write labels and images of a product's folder to the folder `out`, as another program reads them.
+
+    The `format` is coco, labelme, label-studio, cvat, voc or yolo. Folders of the product can be `named`
+    instead of being found.
 
     Raises:
-        UnknownFormatError: there is no such format.
+        LabelError: there is no such format, or a file in `out` would be replaced; nothing is written then.
     """
-    if format not in FORMATS:
-        raise UnknownFormatError(Path(folder), [format])
-    annotated = list(copied(read_category(Path(folder)), Path(out)))
-    FORMATS[format].write(annotated, Path(out))
-    return len(annotated)
-
-
-def _recognised(source: Path) -> str:
-    found = recognise(source)
-    if len(found) != 1:
-        raise UnknownFormatError(source, found)
-    return found[0]
-
-
-def _is_mask(form: str, file: Path) -> bool:
-    """Whether a picture is part of the labels."""
-    return form == "voc" and file.parent.name in (
-        "SegmentationClass",
-        "SegmentationObject",
-        "masks",
-        "labels",
-    )
+    return export_folder(Path(folder), Path(out), format, named)

@@ -1,41 +1,25 @@
-"""Labels as other programs write them: one file for each format, which reads it and writes it.
+"""Labels as other programs write them: one file for each format, which reads and writes it.
 
-A folder of labels and `Pictures` enter; `Annotated` images leave, or enter to be written. Each format has
-`recognised(source)`, `read(source, pictures)` and `write(annotated, out)`.
+A file or folder enters, and a folder that training reads leaves (`import_plain`), or the other way round
+(`export_folder`). A format says what a program says of each image (`entries`), or writes that (`files`); what
+it means for pixels is the same for all (`reading`).
 """
 
-from pathlib import Path
-from types import ModuleType
-
-from flawtrace.data.formats import coco, cvat, label_studio, labelme, voc, yolo
-from flawtrace.data.formats.annotated import Annotated, Defect, LabelFormatError, Pictures
-from flawtrace.data.formats.writing import Imported, copied, write_plain
-
-FORMATS: dict[str, ModuleType] = {
-    "coco": coco,
-    "labelme": labelme,
-    "label-studio": label_studio,
-    "cvat": cvat,
-    "voc": voc,
-    "yolo": yolo,
-}
-"""By the names that `--format` takes."""
-
-
-def recognise(source: Path) -> list[str]:
-    """The formats that a file or folder may hold, by its content."""
-    return [name for name, form in FORMATS.items() if form.recognised(source)]
-
+from flawtrace.data.formats.exporting import Exported, export_folder
+from flawtrace.data.formats.importing import LINE_WIDTH, Counting, Imported, Manner, import_plain
+from flawtrace.data.formats.recognition import OF_FILES, READERS, WRITERS, guesses, recognise
 
 __all__ = [
-    "FORMATS",
-    "Annotated",
-    "Defect",
+    "LINE_WIDTH",
+    "OF_FILES",
+    "READERS",
+    "WRITERS",
+    "Counting",
+    "Exported",
     "Imported",
-    "LabelFormatError",
-    "Pictures",
-    "copied",
+    "Manner",
+    "export_folder",
+    "guesses",
+    "import_plain",
     "recognise",
-    "voc",
-    "write_plain",
 ]

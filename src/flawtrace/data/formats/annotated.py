@@ -1,117 +1,100 @@
-"""What every label format says: which image, which defects, and where they are."""
+"""The words that all formats share: what a program says of an image, and what that means for its pixels."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
-from flawtrace.data.errors import DataError
-from flawtrace.data.places import images_in, is_image
-from flawtrace.pictures.images import image_size
+Plane: TypeAlias = Bool[np.ndarray, "h w"]
+Points: TypeAlias = Float[np.ndarray, "_ 2"]
+"""(x, y) in pixels; the image's upper left corner is (0, 0), the middle of its first pixel (0.5, 0.5)."""
+Size: TypeAlias = tuple[int, int]
+"""(height, width)"""
+Kind: TypeAlias = Literal["polygon", "box", "ellipse", "line", "points"]
 
-Plane = Bool[np.ndarray, "h w"]
-
-
-class LabelFormatError(DataError):
-    """A file of labels that cannot be read."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(
-            f"Cannot read the labels in {path}: {reason}.\n"
-            "Expected a file as the labelling program writes it.\n"
-            "Export it again, or say what it is with --format."
-        )
+IGNORED = "ignored"
+"""The label as which pixels to ignore are written."""
 
 
-class NoPictureError(DataError):
-    def __init__(self, name: str, where: Path) -> None:
-        super().__init__(
-            f"No image {name} for its labels.\n"
-            f"Expected it in {where} or below.\n"
-            "Say where the images are with --images DIR."
-        )
+@dataclass(frozen=True)
+class Outline:
+    kind: Kind
+    points: Points
+    """Corners; of lines and points, the places themselves."""
 
 
-class PictureSizeError(DataError):
-    def __init__(self, image: Path, said: tuple[int, int], found: tuple[int, int]) -> None:
-        turned = said == found[::-1]
-        why = " They were drawn on the image as it lies, without its EXIF orientation." if turned else ""
-        super().__init__(
-            f"The labels of {image} are for {said[1]} x {said[0]} pixels (width x height).{why}\n"
-            f"Expected {found[1]} x {found[0]}, the size of the image.\n"
-            "Give the images that were labelled, with --images DIR."
-        )
+@dataclass(frozen=True)
+class Raster:
+    decoded: Callable[[], Plane]
+    """Gives the mask when it is needed, so that packed ones stay packed until then."""
+    place: tuple[int, int] | None = None
+    """Left and top of the part of the image that it is of; None says that it is of the whole image."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a person drew."""
+
+    label: str
+    figure: Outline | Raster | None = None
+    """None says that the label is of the whole image."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a program says of one image."""
+
+    names: tuple[str, ...]
+    """That the image may have, the likeliest first; paths in the program's own spelling."""
+    said_in: Path
+    shapes: tuple[Shape, ...]
+    size: Size | None = None
+    """Of the image as it was labelled, if that is said."""
+    explicit: bool = True
+    """Whether no shape says that there is no defect, rather than that nobody has looked."""
+    in_shares: bool = False
+    """Points are shares of width and height instead of pixels."""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Defect:
-    """One defect in one image."""
+    """All defects of one type in one image."""
 
     defect_type: str
-    mask: Plane
+    mask: Plane | None
+    """None says that they are somewhere in the image."""
 
 
 @dataclass(frozen=True)
 class Annotated:
-    """One image and its defects; none says that it shows no defect."""
+    """One image and what it shows; no defect says that it is normal."""
 
     image: Path
-    defects: tuple[Defect, ...]
+    name: str
+    """Of the file, where it is written."""
+    size: Size
+    defects: tuple[Defect, ...] = ()
     ignored: Plane | None = None
     """Pixels that nobody vouches for."""
+    notes: tuple[str, ...] = ()
+    """What a person should know, in words that are the same for all images of which it is true."""
 
     @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of the image, upright."""
-        return image_size(self.image)
+    def planes(self) -> Iterator[tuple[str, Plane]]:
+        """What is drawn, by label: the types of defects, then pixels to ignore."""
+        for defect in self.defects:
+            if defect.mask is not None:
+                yield defect.defect_type, defect.mask
+        if self.ignored is not None:
+            yield IGNORED, self.ignored
 
 
-class Pictures:
-    """The images of a folder and below, found by whatever name labels give them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.files = [path for path in sorted(folder.rglob("*")) if is_image(path)]
-        self._by_name: dict[str, list[Path]] = {}
-        for path in self.files:
-            for name in {path.name, path.stem}:
-                self._by_name.setdefault(name, []).append(path)
-
-    def find(self, name: str) -> Path:
-        """The image of this name: a path in the folder, else the one with the same end.
-
-        Raises:
-            NoPictureError: there is none, or there are several.
-        """
-        parts = PureWindowsPath(name).parts  # reads both kinds of separators
-        direct = self.folder.joinpath(*parts) if parts and not PureWindowsPath(name).is_absolute() else None
-        if direct is not None and is_image(direct):
-            return direct
-        last = parts[-1] if parts else name
-        found = self._by_name.get(last) or self._by_name.get(last.rpartition(".")[0] or last, [])
-        if len(found) > 1:
-            same = [path for path in found if path.parts[-len(parts) :] == parts]
-            nearest = min(len(path.parts) for path in found)
-            found = same or [path for path in found if len(path.parts) == nearest]
-        if len(found) != 1:
-            raise NoPictureError(name, self.folder)
-        return found[0]
-
-    def checked(self, name: str, said: tuple[int, int] | None) -> tuple[Path, tuple[int, int]]:
-        """The image and its size, which must be what its labels say, if they say one.
-
-        Raises:
-            NoPictureError, PictureSizeError: it is not there, or has another size.
-        """
-        image = self.find(name)
-        size = image_size(image)
-        if said is not None and said != size:
-            raise PictureSizeError(image, said, size)
-        return image, size
-
-
-def beside(folder: Path) -> Iterator[Path]:
-    """Image files of one folder."""
-    yield from images_in(folder)
+def union(planes: Iterable[Plane], size: Size) -> Plane:
+    found = np.zeros(size, dtype=bool)
+    for plane in planes:
+        found |= plane
+    return found

@@ -1,100 +1,116 @@
-"""COCO: one JSON file with images, annotations and categories."""
+"""COCO: one JSON file with images, annotations and categories.
 
-import json
-from collections.abc import Iterator, Sequence
+A region with `iscrowd` is a defect like any other: programs write so what was painted with a brush.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from flawtrace.data.formats.annotated import Annotated, Defect, LabelFormatError, Pictures, Plane
-from flawtrace.data.formats.outlines import filled
+import numpy as np
+from skimage.measure import label as numbered
+from skimage.measure import regionprops
+
+from flawtrace.data.formats.annotated import IGNORED, Annotated, Entry, Outline, Plane, Raster, Shape
+from flawtrace.data.formats.errors import LabelFileError, UnknownClassError
+from flawtrace.data.formats.figures import box, points_of
+from flawtrace.data.formats.parsing import DAMAGED, dumped, each, json_in, reason
+from flawtrace.data.formats.pictures import files_of
 from flawtrace.data.formats.run_lengths import from_coco, to_coco
+from flawtrace.ground.errors import FlawtraceError
+
+IMAGES = "images/"
+FILE = "annotations.json"
+NORMAL = "normal"
+"""Our own key of an image that was looked at and shows no defect, for which COCO has no word."""
+
+Row: TypeAlias = dict[str, Any]
 
 
-def recognised(source: Path) -> bool:
-    """Whether the source is, or holds, such a file."""
-    return any(True for _ in _documents(source))
+def recognised(path: Path) -> str | None:
+    """Why a file is of this format; None if it is not."""
+    document = json_in(path) if path.suffix.lower() == ".json" else None
+    is_one = isinstance(document, dict) and {"images", "annotations"} <= document.keys()
+    return "has images and annotations" if is_one else None
 
 
-def read(source: Path, pictures: Pictures) -> Iterator[Annotated]:
-    for path, document in _documents(source):
-        try:
-            names = {row["id"]: str(row["name"]) for row in document.get("categories", [])}
-            shapes: dict[Any, list[dict[str, Any]]] = {}
-            for row in document["annotations"]:
-                shapes.setdefault(row["image_id"], []).append(row)
-            for row in document["images"]:
-                said = (int(row["height"]), int(row["width"])) if "height" in row else None
-                image, size = pictures.checked(str(row["file_name"]), said)
-                defects = tuple(_defect(shape, names, size) for shape in shapes.get(row["id"], []))
-                yield Annotated(image, defects)
-        except (KeyError, TypeError, ValueError) as error:
-            raise LabelFormatError(path, repr(error)) from error
+def entries(source: Path) -> Iterator[Entry | FlawtraceError]:
+    for path in files_of(source, ".json"):
+        if recognised(path):
+            document = json_in(path)
+            try:
+                categories = {row["id"]: str(row["name"]) for row in document.get("categories") or []}
+                drawn = _by_image(document)
+            except DAMAGED as error:
+                yield LabelFileError(path, reason(error))
+            else:
+                yield from each(path, document["images"], partial(_entry, path, categories, drawn))
 
 
-def write(annotated: Sequence[Annotated], out: Path) -> None:
-    """Compressed run lengths, which keep every pixel."""
-    types = sorted({defect.defect_type for one in annotated for defect in one.defects})
-    images, rows = [], []
+def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:
+    """Compressed run lengths, which keep every pixel; one annotation for each region."""
+    names = [*types, IGNORED]
+    images: list[Row] = []
+    rows: list[Row] = []
     for number, one in enumerate(annotated, start=1):
         height, width = one.size
-        images.append({"id": number, "file_name": one.image.name, "height": height, "width": width})
-        for defect in one.defects:
-            rows.append(
-                {
-                    "id": len(rows) + 1,
-                    "image_id": number,
-                    "category_id": types.index(defect.defect_type) + 1,
-                    "segmentation": {"size": [height, width], "counts": to_coco(defect.mask)},
-                    "area": int(defect.mask.sum()),
-                    "bbox": _box(defect.mask),
-                    "iscrowd": 0,
-                }
-            )
-    categories = [{"id": number, "name": name} for number, name in enumerate(types, start=1)]
-    document = {"images": images, "annotations": rows, "categories": categories}
-    (out / "annotations.json").write_text(json.dumps(document))
+        image = {"id": number, "file_name": IMAGES + one.name, "height": height, "width": width}
+        images.append(image if one.defects else image | {NORMAL: True})
+        regions = [(label, region) for label, mask in one.planes for region in _regions(mask)]
+        rows += [
+            {"id": id_, "image_id": number, "category_id": names.index(label) + 1, **region}
+            for id_, (label, region) in enumerate(regions, start=len(rows) + 1)
+        ]
+    used = {row["category_id"] for row in rows}
+    categories = [{"id": id_, "name": name} for id_, name in enumerate(names, start=1)]
+    listed = [row for row in categories if row["name"] != IGNORED or row["id"] in used]
+    yield FILE, dumped({"images": images, "annotations": rows, "categories": listed})
 
 
-def _defect(shape: dict[str, Any], names: dict[Any, str], size: tuple[int, int]) -> Defect:
-    said = shape["segmentation"]
+def _by_image(document: Row) -> dict[Any, list[Row]]:
+    drawn: dict[Any, list[Row]] = {row["id"]: [] for row in document["images"]}
+    for row in document["annotations"]:
+        if row["image_id"] not in drawn:
+            raise ValueError(f"an annotation is for image {row['image_id']}, which is not listed")
+        drawn[row["image_id"]].append(row)
+    return drawn
+
+
+def _entry(path: Path, categories: dict[Any, str], drawn: dict[Any, list[Row]], row: Row) -> Entry:
+    size = (int(row["height"]), int(row["width"])) if row.get("height") else None
+    shapes = [shape for said in drawn[row["id"]] for shape in _shapes(path, categories, said)]
+    return Entry((str(row["file_name"]),), path, tuple(shapes), size, explicit=bool(row.get(NORMAL)))
+
+
+def _shapes(path: Path, categories: dict[Any, str], row: Row) -> Iterator[Shape]:
+    """One for each ring of a polygon; their union is meant."""
+    number = row["category_id"]
+    if categories and number not in categories:
+        raise UnknownClassError(path, str(number), [f"{id_} ({name})" for id_, name in categories.items()])
+    label = categories.get(number, f"class_{number}")
+    said = row.get("segmentation")
     if isinstance(said, dict):
-        mask = from_coco(said["counts"], *said["size"])
-        if mask.shape != size:
-            raise ValueError(f"run lengths of {mask.shape}, not {size}")
+        height, width = said["size"]
+        yield Shape(label, Raster(partial(from_coco, said["counts"], (int(height), int(width)))))
+    elif said:
+        for ring in said if isinstance(said[0], list) else [said]:
+            yield Shape(label, Outline("polygon", points_of(list(zip(ring[::2], ring[1::2], strict=True)))))
+    elif row.get("bbox"):
+        left, top, across, down = map(float, row["bbox"])
+        yield Shape(label, box(left, top, left + across, top + down))
     else:
-        parts = [filled(list(zip(ring[::2], ring[1::2], strict=True)), size) for ring in said]
-        mask = sum(parts[1:], parts[0]) if parts else filled([], size)
-    kind = shape["category_id"]
-    if names and kind not in names:
-        raise KeyError(f"category {kind} is not in the list of categories")
-    return Defect(names.get(kind, f"class_{kind}"), mask)
+        yield Shape(label)
 
 
-def _box(mask: Plane) -> list[int]:
-    rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
-    if not len(rows):
-        return [0, 0, 0, 0]
-    left, top = int(columns[0]), int(rows[0])
-    return [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1]
-
-
-def _documents(source: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    files = [source] if source.is_file() else sorted(source.rglob("*.json"))
-    for path in files:
-        if path.suffix.lower() != ".json":
-            continue
-        document = loaded(path)
-        if isinstance(document, dict) and {"images", "annotations"} <= document.keys():
-            yield path, document
-
-
-def loaded(path: Path) -> Any:
-    """What a JSON file holds.
-
-    Raises:
-        LabelFormatError: it is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise LabelFormatError(path, f"it is not JSON: {error}") from error
+def _regions(mask: Plane) -> Iterator[Row]:
+    for region in regionprops(numbered(mask, connectivity=2)):
+        top, left, bottom, right = map(int, region.bbox)
+        alone = np.zeros_like(mask)
+        alone[region.slice] = region.image
+        yield {
+            "segmentation": {"size": list(mask.shape), "counts": to_coco(alone)},
+            "area": int(region.area),
+            "bbox": [left, top, right - left, bottom - top],
+            "iscrowd": 0,
+        }

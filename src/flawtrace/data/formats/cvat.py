@@ -1,85 +1,102 @@
-"""CVAT for images 1.1: one XML file."""
+"""CVAT for images 1.1: one XML file with the shapes of each image."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 
-from flawtrace.data.formats.annotated import Annotated, Defect, LabelFormatError, Pictures, Plane
-from flawtrace.data.formats.outlines import box, drawn, filled, oval
+from flawtrace.data.formats.annotated import Annotated, Entry, Kind, Outline, Plane, Raster, Shape
+from flawtrace.data.formats.errors import LabelFileError, UnreadShapeError
+from flawtrace.data.formats.figures import box, ellipse, points_of, turned
+from flawtrace.data.formats.parsing import each
+from flawtrace.data.formats.pictures import files_of
 from flawtrace.data.formats.run_lengths import lengths, unrolled
+from flawtrace.ground.errors import FlawtraceError
 
-SHAPES = ("polygon", "box", "mask", "polyline", "ellipse", "points")
-
-
-def recognised(source: Path) -> bool:
-    return any(True for _ in _documents(source))
-
-
-def read(source: Path, pictures: Pictures) -> Iterator[Annotated]:
-    for path, root in _documents(source):
-        for entry in root.iter("image"):
-            try:
-                said = int(entry.attrib["height"]), int(entry.attrib["width"])
-                image, size = pictures.checked(entry.attrib["name"], said)
-                shapes = [shape for shape in entry if shape.tag in SHAPES]
-                defects = tuple(Defect(shape.attrib["label"], _mask(shape, size)) for shape in shapes)
-            except (KeyError, ValueError) as error:
-                raise LabelFormatError(path, repr(error)) from error
-            yield Annotated(image, defects)
+IMAGES = "images/"
+FILE = "annotations.xml"
+OF_POINTS: dict[str, Kind] = {"polygon": "polygon", "polyline": "line", "points": "points"}
+SHAPES = (*OF_POINTS, "box", "mask", "ellipse", "tag")
+GOOD = "normal"
+"""The tag of an image that was looked at and shows no defect."""
 
 
-def write(annotated: Sequence[Annotated], out: Path) -> None:
+def recognised(path: Path) -> str | None:
+    """Why a file is of this format; None if it is not."""
+    is_one = path.suffix.lower() == ".xml" and _root(path).tag == "annotations"
+    return "has annotations of CVAT" if is_one else None
+
+
+def entries(source: Path) -> Iterator[Entry | FlawtraceError]:
+    for path in files_of(source, ".xml"):
+        root = _root(path)
+        if root.tag == "annotations":
+            if root.find("track") is not None:
+                raise LabelFileError(path, "it is of a video; export it as CVAT for images 1.1")
+            yield from each(path, root.iter("image"), partial(_entry, path))
+
+
+def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:  # noqa: ARG001
     """Masks, which keep every pixel."""
     root = ElementTree.Element("annotations")
     ElementTree.SubElement(root, "version").text = "1.1"
     for number, one in enumerate(annotated):
         height, width = one.size
-        facts = {"id": str(number), "name": one.image.name, "width": str(width), "height": str(height)}
-        entry = ElementTree.SubElement(root, "image", facts)
-        for defect in one.defects:
-            rows, columns = defect.mask.any(axis=1).nonzero()[0], defect.mask.any(axis=0).nonzero()[0]
-            part = defect.mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-            shape = {
-                "label": defect.defect_type,
-                "left": str(columns[0]),
-                "top": str(rows[0]),
-                "width": str(part.shape[1]),
-                "height": str(part.shape[0]),
-                "rle": ", ".join(map(str, lengths(part.ravel()))),
-            }
-            ElementTree.SubElement(entry, "mask", shape)
-    ElementTree.ElementTree(root).write(out / "annotations.xml", encoding="utf-8", xml_declaration=True)
+        facts = {"id": str(number), "name": one.name, "width": str(width), "height": str(height)}
+        image = ElementTree.SubElement(root, "image", facts)
+        for label, mask in one.planes:
+            ElementTree.SubElement(image, "mask", {"label": label, **_written(mask)})
+        if not one.defects:
+            ElementTree.SubElement(image, "tag", {"label": GOOD, "source": "manual"})
+    ElementTree.indent(root)
+    yield FILE, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
-def _mask(shape: ElementTree.Element, size: tuple[int, int]) -> Plane:
-    said = shape.attrib
-    if shape.tag == "mask":
-        left, top, width, height = (int(said[name]) for name in ("left", "top", "width", "height"))
-        part = unrolled([int(run) for run in said["rle"].split(",")]).reshape(height, width)
-        mask = np.zeros(size, dtype=bool)
-        mask[top : top + height, left : left + width] = part
-        return mask
-    if shape.tag == "box":
-        return box(*(float(said[name]) for name in ("xtl", "ytl", "xbr", "ybr")), size)
-    if shape.tag == "ellipse":
-        return oval(*(float(said[name]) for name in ("cx", "cy", "rx", "ry")), size)
-    points = [tuple(map(float, point.split(","))) for point in said["points"].split(";")]
-    return filled(points, size) if shape.tag == "polygon" else drawn(points, size)
+def _entry(path: Path, image: ElementTree.Element) -> Entry:
+    name, said = image.attrib["name"], image.attrib
+    shapes = tuple(_shape(path, name, shape) for shape in image)
+    return Entry((name,), path, shapes, (int(said["height"]), int(said["width"])), explicit=False)
 
 
-def _documents(source: Path) -> Iterator[tuple[Path, ElementTree.Element]]:
-    files = [source] if source.is_file() else sorted(source.rglob("*.xml"))
-    for path in files:
-        if path.suffix.lower() != ".xml":
-            continue
-        text = path.read_bytes()
-        if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-            raise LabelFormatError(path, "it defines entities, which no label needs")
-        try:
-            root = ElementTree.fromstring(text)
-        except ElementTree.ParseError as error:
-            raise LabelFormatError(path, f"it is not XML: {error}") from error
-        if root.tag == "annotations":
-            yield path, root
+def _shape(path: Path, image: str, shape: ElementTree.Element) -> Shape:
+    if shape.tag not in SHAPES:
+        raise UnreadShapeError(path, image, shape.tag, SHAPES)
+    label = shape.attrib["label"]
+    return Shape(label) if shape.tag == "tag" else Shape(label, _figure(shape.tag, shape.attrib))
+
+
+def _figure(kind: str, said: Mapping[str, str]) -> Outline | Raster:
+    if kind == "mask":
+        x, y, width, height = (int(said[name]) for name in ("left", "top", "width", "height"))
+        runs = [int(run) for run in said["rle"].split(",")]
+        return Raster(partial(unrolled, runs, (height, width)), (x, y))
+    degrees = float(said.get("rotation", 0))
+    if kind == "box":
+        left, top, right, bottom = (float(said[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
+        return turned(box(left, top, right, bottom), degrees, (left + right) / 2, (top + bottom) / 2)
+    if kind == "ellipse":
+        middle_x, middle_y, across, down = (float(said[name]) for name in ("cx", "cy", "rx", "ry"))
+        return turned(ellipse(middle_x, middle_y, across, down), degrees, middle_x, middle_y)
+    points = [[float(value) for value in point.split(",")] for point in said["points"].split(";")]
+    return Outline(OF_POINTS[kind], points_of(points))
+
+
+def _written(mask: Plane) -> dict[str, str]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    place = {"left": columns[0], "top": rows[0], "width": part.shape[1], "height": part.shape[0]}
+    facts = {name: str(value) for name, value in place.items()}
+    return {**facts, "rle": ", ".join(map(str, lengths(part.ravel()))), "source": "manual", "z_order": "0"}
+
+
+def _root(path: Path) -> ElementTree.Element:
+    """Of a document without entities, which can be made to fill the memory."""
+    try:
+        content = path.read_bytes()
+        if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+            raise LabelFileError(path, "it defines entities, which no labels need")
+        return ElementTree.fromstring(content)
+    except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
+        raise LabelFileError(path, f"it is not XML ({error})") from error

@@ -1,81 +1,111 @@
-"""labelme: a JSON file beside each image, with shapes in pixels of the image as it is shown."""
+"""labelme: a JSON file beside each image, with shapes in pixels of the image as it is shown, upright."""
 
-import json
-from collections.abc import Iterator, Sequence
-from math import hypot
+import base64
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flawtrace.data.formats.annotated import Annotated, Defect, LabelFormatError, Pictures, Plane
-from flawtrace.data.formats.coco import loaded
-from flawtrace.data.formats.outlines import box, circle, drawn, filled, polygons_of
+import numpy as np
+from PIL import Image as Pillow
+
+from flawtrace.data.formats.annotated import Annotated, Entry, Outline, Plane, Points, Raster, Shape
+from flawtrace.data.formats.errors import UnreadShapeError
+from flawtrace.data.formats.figures import box, circle, points_of
+from flawtrace.data.formats.parsing import dumped, each, json_in
+from flawtrace.data.formats.pictures import files_of
+from flawtrace.data.formats.tracing import polygons_of
+from flawtrace.ground.errors import FlawtraceError
+from flawtrace.pictures.decoding import MAX_PIXELS
+
+IMAGES = ""
+SHAPES = ("polygon", "rectangle", "circle", "line", "linestrip", "point", "points", "mask")
 
 
-def recognised(source: Path) -> bool:
-    return any(True for _ in _documents(source))
+def recognised(path: Path) -> str | None:
+    """Why a file is of this format; None if it is not."""
+    document = json_in(path) if path.suffix.lower() == ".json" else None
+    is_one = isinstance(document, dict) and isinstance(document.get("shapes"), list)
+    return "has shapes" if is_one else None
 
 
-def read(source: Path, pictures: Pictures) -> Iterator[Annotated]:
-    for path, document in _documents(source):
-        said = document.get("imageHeight"), document.get("imageWidth")
-        name = document.get("imagePath") or path.stem
-        try:
-            image, size = pictures.checked(name, (int(said[0]), int(said[1])) if all(said) else None)
-            shapes = document["shapes"]
-            defects = tuple(Defect(str(shape["label"]), _mask(shape, size)) for shape in shapes)
-        except (KeyError, TypeError, ValueError) as error:
-            raise LabelFormatError(path, repr(error)) from error
-        yield Annotated(image, defects)
+def entries(source: Path) -> Iterator[Entry | FlawtraceError]:
+    for path in files_of(source, ".json"):
+        if recognised(path):
+            yield from each(path, [json_in(path)], partial(_entry, path))
 
 
-def write(annotated: Sequence[Annotated], out: Path) -> None:
-    """Polygons; a hole is joined to the outline by a slit."""
+def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:  # noqa: ARG001
+    """Polygons; holes are joined to their outlines by slits."""
     for one in annotated:
         height, width = one.size
-        shapes = [
-            {
-                "label": defect.defect_type,
-                "points": polygon.tolist(),
-                "group_id": None,
-                "shape_type": "polygon",
-                "flags": {},
-            }
-            for defect in one.defects
-            for polygon in polygons_of(defect.mask)
-        ]
-        document = {
+        drawn = [(label, polygon) for label, mask in one.planes for polygon in polygons_of(mask)]
+        document: dict[str, Any] = {
             "version": "5.0.0",
             "flags": {},
-            "shapes": shapes,
-            "imagePath": f"images/{one.image.name}",
+            "shapes": [_written(label, polygon) for label, polygon in drawn],
+            "imagePath": one.name,
             "imageData": None,
             "imageHeight": height,
             "imageWidth": width,
         }
-        (out / f"{one.image.stem}.json").write_text(json.dumps(document))
+        yield Path(one.name).with_suffix(".json").name, dumped(document)
 
 
-def _mask(shape: dict[str, Any], size: tuple[int, int]) -> Plane:
-    points = [(float(x), float(y)) for x, y in shape["points"]]
-    kind = shape.get("shape_type") or "polygon"
-    if kind == "polygon":
-        return filled(points, size)
-    if kind == "rectangle":
-        xs, ys = zip(*points, strict=True)
-        return box(min(xs), min(ys), max(xs), max(ys), size)
+def _entry(path: Path, document: dict[str, Any]) -> Entry:
+    height, width = document.get("imageHeight"), document.get("imageWidth")
+    beside = path.with_suffix("").as_posix()
+    image = str(document.get("imagePath") or beside)
+    shapes = [_shape(path, image, said) for said in document["shapes"]]
+    flags = [Shape(str(name)) for name, value in (document.get("flags") or {}).items() if value]
+    size = (int(height), int(width)) if height and width else None
+    return Entry((_seen_from(path, image), beside), path, (*shapes, *flags), size)
+
+
+def _seen_from(path: Path, image: str) -> str:
+    """A relative path is meant from the file's own folder; one of another machine keeps its name alone."""
+    relative = image.replace("\\", "/")
+    return (path.parent / relative).resolve().as_posix() if ":" not in relative else relative
+
+
+def _shape(path: Path, image: str, said: dict[str, Any]) -> Shape:
+    label, points = str(said["label"]), points_of(said["points"])
+    kind = said.get("shape_type") or "polygon"
+    if kind == "rectangle" and len(points) == 2:
+        (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+        return Shape(label, box(left, top, right, bottom))
     if kind == "circle":
-        (x, y), (edge_x, edge_y) = points
-        return circle(x, y, hypot(edge_x - x, edge_y - y), size)
-    if kind in ("line", "linestrip", "point", "points"):
-        return drawn(points, size)
-    raise ValueError(f"shapes of type {kind} are not read")
+        middle, edge = points
+        return Shape(label, circle(middle, edge))
+    if kind in ("line", "linestrip"):
+        return Shape(label, Outline("line", points))
+    if kind in ("point", "points"):
+        return Shape(label, Outline("points", points))
+    if kind == "mask":
+        left, top = np.floor(points[0]).astype(int)
+        return Shape(label, Raster(partial(_decoded, said["mask"]), (int(left), int(top))))
+    if kind in ("polygon", "rectangle"):  # some programs write all corners of a rectangle that is turned
+        return Shape(label, Outline("polygon", points))
+    raise UnreadShapeError(path, image, kind, SHAPES)
 
 
-def _documents(source: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    files = [source] if source.is_file() else sorted(source.rglob("*.json"))
-    for path in files:
-        if path.suffix.lower() != ".json":
-            continue
-        document = loaded(path)
-        if isinstance(document, dict) and "shapes" in document:
-            yield path, document
+def _decoded(packed: str) -> Plane:
+    """The part of a mask that its box encloses, a picture."""
+    try:
+        with Pillow.open(io.BytesIO(base64.b64decode(packed)), formats=["PNG"]) as picture:
+            if picture.width * picture.height <= MAX_PIXELS:
+                return np.asarray(picture.convert("L")) > 0
+    except (OSError, SyntaxError, Pillow.DecompressionBombError) as error:
+        raise ValueError(f"a mask is damaged ({error})") from error
+    raise ValueError("a mask has too many pixels")
+
+
+def _written(label: str, polygon: Points) -> dict[str, Any]:
+    return {
+        "label": label,
+        "points": polygon.tolist(),
+        "group_id": None,
+        "shape_type": "polygon",
+        "flags": {},
+    }

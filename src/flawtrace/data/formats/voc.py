@@ -1,77 +1,84 @@
-"""Pictures of classes, as in Pascal VOC: one number for each pixel, 255 for pixels to ignore."""
+"""Pictures of classes as in Pascal VOC: a number or colour for each type, 255 for pixels to ignore."""
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image as Pillow
 
-from flawtrace.data.formats.annotated import Annotated, Defect, LabelFormatError, Pictures
-from flawtrace.data.places import image_stem, images_in
-from flawtrace.pictures.decoding import decode, decode_layers
+from flawtrace.data.formats.annotated import IGNORED, Annotated, Entry
+from flawtrace.data.formats.class_pictures import BACKGROUND, IGNORED_VALUES
+from flawtrace.data.formats.errors import ManyTypesError
+from flawtrace.data.formats.masks import entries_of, in_folder_of
+from flawtrace.data.formats.pictures import files_below
+from flawtrace.data.places import MASKS, is_image
+from flawtrace.ground.errors import FlawtraceError
 
-IGNORED = 255
-FOLDERS = ("SegmentationClass", "SegmentationObject", "masks", "labels")
-NAMES = ("labelmap.txt", "classes.txt")
-
-
-def recognised(source: Path) -> bool:
-    return source.is_dir() and (source / FOLDERS[0]).is_dir()
-
-
-def read(source: Path, pictures: Pictures) -> Iterator[Annotated]:
-    folder = next((source / name for name in FOLDERS if (source / name).is_dir()), source)
-    names = _names(source)
-    for path in images_in(folder):
-        classes = _classes(path)
-        image, _ = pictures.checked(_beside(path, pictures), (classes.shape[0], classes.shape[1]))
-        kinds = [int(kind) for kind in np.unique(classes) if kind not in (0, IGNORED)]
-        defects = tuple(Defect(names.get(kind, f"class_{kind}"), classes == kind) for kind in kinds)
-        ignored = classes == IGNORED
-        yield Annotated(image, defects, ignored if ignored.any() else None)
+IMAGES = "JPEGImages/"
+FOLDER = "SegmentationClass"
+OWN = frozenset({"segmentationclass", "segmentationclasspng"})
+OTHERS = frozenset({"segmentationobject", "segmentationobjectpng", "segmentationclassvisualization"})
+"""Folders of the same masks in other words."""
 
 
-def write(annotated: Sequence[Annotated], out: Path) -> None:
-    """`SegmentationClass/NAME.png`, and the names in `labelmap.txt`; where types overlap, the last counts."""
-    types = sorted({defect.defect_type for one in annotated for defect in one.defects})
-    if len(types) >= IGNORED:
-        raise LabelFormatError(out, f"{len(types)} types are more than a picture of classes can hold")
-    folder = out / FOLDERS[0]
-    folder.mkdir(parents=True, exist_ok=True)
-    (out / NAMES[0]).write_text("".join(f"{number} {name}\n" for number, name in enumerate(types, start=1)))
+def recognised(source: Path) -> str | None:
+    """Why a folder is of this format; None if it is not."""
+    found = [path for path in _pictures(source) if in_folder_of(path, source, OWN)]
+    return f"has a folder {found[0].parent.name}" if found else None
+
+
+def entries(source: Path) -> Iterator[Entry | FlawtraceError]:
+    pictures = _pictures(source)
+    own = [path for path in pictures if in_folder_of(path, source, OWN)]
+    masks = own or [path for path in pictures if in_folder_of(path, source, MASKS)]
+    yield from entries_of(masks, source, ignore=True)
+
+
+def label_pictures(source: Path) -> frozenset[Path]:
+    folders = OWN | OTHERS | MASKS
+    return frozenset(path for path in _pictures(source) if in_folder_of(path, source, folders))
+
+
+def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:
+    """Palette pictures; where types overlap, the last counts. `labelmap.txt` has names and colours."""
+    ignored = IGNORED_VALUES["numbers"]
+    if len(types) >= ignored:
+        raise ManyTypesError(len(types), ignored - 1)
+    palette = np.array([_colour(number) for number in range(256)], np.uint8)
+    palette[ignored] = (224, 224, 192)
+    names = ["background", *types]
+    yield "labelmap.txt", "".join(_line(name, palette[number]) for number, name in enumerate(names)).encode()
     for one in annotated:
-        classes = np.zeros(one.size, np.uint8)
-        for defect in one.defects:
-            classes[defect.mask] = types.index(defect.defect_type) + 1
-        if one.ignored is not None:
-            classes[one.ignored] = IGNORED
-        Image.fromarray(classes).save(folder / f"{one.image.stem}.png")
+        classes = np.full(one.size, BACKGROUND, np.uint8)
+        for label, mask in one.planes:
+            classes[mask] = ignored if label == IGNORED else names.index(label)
+        picture = Pillow.fromarray(classes).convert("P")
+        picture.putpalette(palette.tobytes())
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG")
+        yield f"{FOLDER}/{Path(one.name).with_suffix('.png').name}", buffer.getvalue()
 
 
-def _beside(path: Path, pictures: Pictures) -> str:
-    """The name of the image that a picture of classes is of: any but its own file."""
-    stem = image_stem(path)
-    for file in pictures.files:
-        if file.stem == stem and file.resolve() != path.resolve():
-            return file.relative_to(pictures.folder).as_posix()
-    return stem
+def _pictures(source: Path) -> list[Path]:
+    return [path for path in files_below(source) if is_image(path)] if source.is_dir() else []
 
 
-def _classes(path: Path) -> np.ndarray:
-    layers = decode_layers(path)
-    values = layers.indices if layers.indices is not None else decode(path)
-    if values.ndim == 3:
-        raise LabelFormatError(path, "its pixels are colours without a palette, not classes")
-    return values.astype(np.int64)
+def _line(name: str, colour: np.ndarray) -> str:
+    red, green, blue = colour
+    return f"{name}:{red},{green},{blue}::\n"
 
 
-def _names(source: Path) -> dict[int, str]:
-    """`1 scratch` or `scratch:…` in each line; without numbers, the first line is class 0."""
-    for path in (source / name for name in NAMES):
-        if path.is_file():
-            lines = [line for line in path.read_text().splitlines() if line.strip() and line[0] != "#"]
-            numbered = [line.split(maxsplit=1) for line in lines]
-            if all(len(parts) == 2 and parts[0].isdecimal() for parts in numbered):
-                return {int(number): name.strip() for number, name in numbered}
-            return {number: line.split(":")[0].strip() for number, line in enumerate(lines)}
-    return {}
+def _colour(number: int) -> tuple[int, int, int]:
+    """Of a class in Pascal VOC: three bits of its number at a time, from the highest bit of each colour down.
+
+    >>> _colour(1), _colour(4)
+    ((128, 0, 0), (0, 0, 128))
+    """
+    red = green = blue = 0
+    for place in range(8):
+        bits = number >> 3 * place
+        red |= (bits & 1) << 7 - place
+        green |= (bits >> 1 & 1) << 7 - place
+        blue |= (bits >> 2 & 1) << 7 - place
+    return red, green, blue

@@ -1,111 +1,98 @@
 """YOLO segmentation: a text file for each image, a line for each polygon, in shares of the image."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-import numpy as np
+from flawtrace.data.formats.annotated import IGNORED, Annotated, Entry, Outline, Shape
+from flawtrace.data.formats.class_names import from_lines, from_yaml
+from flawtrace.data.formats.errors import UnknownClassError
+from flawtrace.data.formats.figures import box, points_of
+from flawtrace.data.formats.parsing import each, text_in
+from flawtrace.data.formats.pictures import files_below
+from flawtrace.data.formats.tracing import polygons_of
+from flawtrace.ground.errors import FlawtraceError
 
-from flawtrace.data.formats.annotated import Annotated, Defect, LabelFormatError, NoPictureError, Pictures
-from flawtrace.data.formats.outlines import box, filled, polygons_of
-
-NAMES = "classes.txt"
-
-
-def recognised(source: Path) -> bool:
-    return source.is_dir() and any(_is_labels(path) for path in source.rglob("*.txt"))
-
-
-def read(source: Path, pictures: Pictures) -> Iterator[Annotated]:
-    names = _names(source)
-    for path in sorted(source.rglob("*.txt")):
-        if path.name == NAMES or not _is_labels(path, empty=True):
-            continue
-        try:
-            image, size = pictures.checked(path.stem, None)
-        except NoPictureError:
-            if path.read_text().strip():
-                raise
-            continue
-        try:
-            defects = tuple(
-                _defect(line, names, size) for line in path.read_text().splitlines() if line.strip()
-            )
-        except (ValueError, IndexError) as error:
-            raise LabelFormatError(path, str(error)) from error
-        yield Annotated(image, defects)
+IMAGES = "images/"
+LABELS = "labels/"
+FILE = "data.yaml"
+LISTS = ("classes.txt", "obj.names")
+NO_LABELS = frozenset({*LISTS, "labelmap.txt", "train.txt", "val.txt", "test.txt", "requirements.txt"})
+"""Text files that lie beside labels; so do those that begin with README."""
 
 
-def write(annotated: Sequence[Annotated], out: Path) -> None:
-    """Polygons; a hole is joined to the outline by a slit. `classes.txt` has the names."""
-    types = sorted({defect.defect_type for one in annotated for defect in one.defects})
-    (out / NAMES).write_text("".join(f"{name}\n" for name in types))
+def recognised(path: Path) -> str | None:
+    """Why a file is of this format; None if it is not. An empty one does not tell."""
+    if not _is_candidate(path):
+        return None
+    lines = [line.split() for line in text_in(path).splitlines() if line.strip()]
+    is_one = bool(lines) and all(len(line) >= 5 and len(line) % 2 == 1 and _is_row(line) for line in lines)
+    return "has lines of a class and shares of an image" if is_one else None
+
+
+def entries(source: Path) -> Iterator[Entry | FlawtraceError]:
+    names = _names(source if source.is_dir() else source.parent)
+    for path in files_below(source) if source.is_dir() else [source]:
+        if _is_candidate(path):
+            yield from each(path, [text_in(path)], partial(_entry, path, names))
+
+
+def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:
+    """Polygons; holes are joined to their outlines by slits. `data.yaml` has the names of the classes."""
+    names, used = [*types, IGNORED], set(types)
     for one in annotated:
         height, width = one.size
-        lines = [
-            " ".join(
-                [
-                    str(types.index(defect.defect_type)),
-                    *(f"{v:.8f}" for v in (polygon / (width, height)).ravel()),
-                ]
-            )
-            for defect in one.defects
-            for polygon in polygons_of(defect.mask)
-        ]
-        (out / f"{one.image.stem}.txt").write_text("".join(f"{line}\n" for line in lines))
+        lines = []
+        for label, mask in one.planes:
+            used.add(label)
+            shares = ((polygon / (width, height)).ravel() for polygon in polygons_of(mask))
+            lines += [" ".join([str(names.index(label)), *map("{:.7f}".format, each)]) for each in shares]
+        yield (
+            LABELS + Path(one.name).with_suffix(".txt").name,
+            "".join(f"{line}\n" for line in lines).encode(),
+        )
+    listed = "".join(f"  {n}: {json.dumps(name)}\n" for n, name in enumerate(names) if name in used)
+    yield FILE, f"path: .\ntrain: images\nval: images\nnames:\n{listed}".encode()
 
 
-def _defect(line: str, names: Sequence[str], size: tuple[int, int]) -> Defect:
-    number, *values = line.split()
-    shares = np.array([float(value) for value in values])
-    height, width = size
-    kind = int(number)
-    if names and kind >= len(names):
-        raise ValueError(f"class {kind} is not among the {len(names)} names")
-    name = names[kind] if names else f"class_{kind}"
-    if len(shares) == 4:
-        x, y, across, down = shares * (width, height, width, height)
-        edges = x - across / 2, y - down / 2, x + across / 2, y + down / 2
-        return Defect(name, box(*(float(edge) for edge in edges), size))
-    return Defect(name, filled(shares.reshape(-1, 2) * (width, height), size))
+def _entry(path: Path, names: dict[int, str], text: str) -> Entry:
+    shapes = tuple(_shape(path, names, line.split()) for line in text.splitlines() if line.strip())
+    folders = ["images" if part.lower() == "labels" else part for part in path.parent.parts]
+    return Entry((Path(*folders, path.stem).as_posix(),), path, shapes, in_shares=True)
 
 
-def _names(source: Path) -> list[str]:
-    """From classes.txt, or the list of names in data.yaml."""
-    for path in sorted(source.rglob(NAMES)):
-        return path.read_text().split("\n")[: path.read_text().count("\n") or None]
-    for path in sorted([*source.rglob("data.yaml"), *source.rglob("dataset.yaml")]):
-        return _yaml_names(path.read_text())
-    return []
+def _shape(path: Path, names: dict[int, str], line: Sequence[str]) -> Shape:
+    number, values = int(line[0]), [float(value) for value in line[1:]]
+    if names and number not in names:
+        raise UnknownClassError(path, str(number), [f"{key} ({name})" for key, name in names.items()])
+    label = names.get(number, f"class_{number}")
+    if len(values) == 4:
+        x, y, across, down = values
+        return Shape(label, box(x - across / 2, y - down / 2, x + across / 2, y + down / 2))
+    if len(values) < 6 or len(values) % 2:
+        raise ValueError(f"a line has {len(values)} numbers after its class, instead of three or more pairs")
+    return Shape(label, Outline("polygon", points_of(list(zip(values[::2], values[1::2], strict=True)))))
 
 
-def _yaml_names(text: str) -> list[str]:
-    """`names: [a, b]`, `names:` with `- a` or `0: a` below; nothing else of YAML is needed.
-
-    >>> _yaml_names("nc: 2\\nnames:\\n  0: dent\\n  1: scratch\\n"), _yaml_names("names: ['a', b]")
-    (['dent', 'scratch'], ['a', 'b'])
-    """
-    _, _, after = text.partition("names:")
-    first, _, rest = after.partition("\n")
-    if first.strip():
-        return [part.strip(" '\"") for part in first.strip().strip("[]").split(",")]
-    names = []
-    for line in rest.splitlines():
-        if not line.startswith((" ", "-")):
-            break
-        names.append(line.strip().lstrip("- ").partition(": ")[2].strip(" '\"") or line.strip(" -'\""))
-    return names
+def _names(folder: Path) -> dict[int, str]:
+    """Of the classes, from the list or the YAML file of the data set, in the folder, below or one above."""
+    for path in [*files_below(folder), *sorted(folder.resolve().parent.iterdir())]:
+        if path.name.lower() in LISTS:
+            return from_lines(text_in(path))
+        if path.suffix.lower() in (".yaml", ".yml") and (found := from_yaml(text_in(path))):
+            return found
+    return {}
 
 
-def _is_labels(path: Path, empty: bool = False) -> bool:
-    """Whether each line is a class number and pairs of shares."""
-    lines = [line.split() for line in path.read_text(errors="replace").splitlines() if line.strip()]
-    if not lines:
-        return empty
-    return all(len(parts) >= 5 and parts[0].isdecimal() and _shares(parts[1:]) for parts in lines)
+def _is_candidate(path: Path) -> bool:
+    name = path.name.lower()
+    return path.suffix.lower() == ".txt" and name not in NO_LABELS and not name.startswith("readme")
 
 
-def _shares(values: Sequence[str]) -> bool:
+def _is_row(values: Sequence[str]) -> bool:
+    """Whether these are a class and shares, which people draw a little over the edge."""
     try:
-        return len(values) % 2 == 0 and all(-0.1 <= float(value) <= 1.1 for value in values)
+        return values[0].isdecimal() and all(-0.5 <= float(value) <= 1.5 for value in values[1:])
     except ValueError:
         return False
