@@ -170,7 +170,7 @@ def test_images_that_no_label_mentions_are_left_out_and_told(photo: Path, tmp_pa
     file = labelme(photo)
     found = verbs.import_labels(file, tmp_path / "some")
     assert found.normal == 0
-    assert "1 × image without labels left out, such as b.png" in found.notes[-1]
+    assert "1 image without labels left out, such as b.png" in found.notes[-1]
     assert verbs.import_labels(file, tmp_path / "all", unlabelled_are_normal=True).normal >= 1
 
 

@@ -25,13 +25,14 @@ from flawtrace.detector.artefact import Detector
 from flawtrace.ground.errors import FolderInUseError, OutputError
 from flawtrace.ground.files import LOCK_NAME, read_jsonl
 from flawtrace.ground.presets import load_config
+from flawtrace.ground.run_files import CHECKPOINT_NAME
 from flawtrace.pictures.images import read_image
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training import checkpoint
 from flawtrace.training.errors import DataChangedError, DivergedError, RunExistsError
 from flawtrace.training.progress import Event
 from flawtrace.training.run import Trained, train
-from flawtrace.training.study import CHECKPOINT_NAME, checked
+from flawtrace.training.study import checked
 
 SCRIPT = """
 import sys, json

@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from flawtrace.ground.wording import counted
+
 if TYPE_CHECKING:
     from flawtrace.comparison import Benchmark, Plan, Row, Told
     from flawtrace.data import Inspection
@@ -28,15 +30,6 @@ SECONDS_BETWEEN_LINES = 10.0
 
 def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
-
-
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """A number with its noun.
-
-    >>> counted(1, "image"), counted(2, "image"), counted(0, "pass", "passes")
-    ('1 image', '2 images', '0 passes')
-    """
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def print_trained(summary: Mapping[str, Any], out: Path, folder: Path) -> None:

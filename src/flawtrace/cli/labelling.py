@@ -6,8 +6,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import flawtrace
-from flawtrace.cli.console import counted, print_json, print_plain
+from flawtrace.cli.console import print_json, print_plain
 from flawtrace.cli.flags import Flag, Json, Out
+from flawtrace.ground.wording import counted
 
 labels = App(name="labels", help="Read labels of other programs, and write labels for them.")
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 import flawtrace
-from flawtrace.cli.console import counted, counting, out_console, print_json, print_plain
+from flawtrace.cli.console import counting, out_console, print_json, print_plain
 from flawtrace.cli.flags import Device, Json, named
+from flawtrace.ground.wording import counted
 
 if TYPE_CHECKING:
     from flawtrace.measures import Comparison

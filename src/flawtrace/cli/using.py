@@ -10,7 +10,6 @@ from rich.markup import escape
 
 import flawtrace
 from flawtrace.cli.console import (
-    counted,
     counting,
     err_console,
     out_console,
@@ -20,6 +19,7 @@ from flawtrace.cli.console import (
 from flawtrace.cli.errors import MissingImagesError
 from flawtrace.cli.flags import Count, Device, Flag, Json
 from flawtrace.ground.groups import InputKind, RuntimeChoice
+from flawtrace.ground.wording import counted
 
 if TYPE_CHECKING:
     from flawtrace.verbs import Gathered, Row

