@@ -6,11 +6,14 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import flawtrace
+from flawtrace.cli.checks import check_folder, check_there
 from flawtrace.cli.console import print_json, print_plain
 from flawtrace.cli.flags import Flag, Json, Out
 from flawtrace.ground.wording import counted
 
-labels = App(name="labels", help="Read labels of other programs, and write labels for them.")
+labels = App(
+    name="labels", help="Read labels of other programs, and write labels for them.", help_epilogue=""
+)
 
 
 @labels.command(name="import")
@@ -49,6 +52,7 @@ def import_(
     json
         Print one JSON document.
     """
+    check_there(source, "a file of labels, or a folder with labels and images")
     done = flawtrace.import_labels(
         source, out, images=images, format=format, unlabelled_are_normal=unlabelled_are_normal
     )
@@ -85,6 +89,7 @@ def export(
     json
         Print one JSON document.
     """
+    check_folder(folder)
     count = flawtrace.export_labels(folder, out, format)
     if json:
         print_json({"images": count, "out": str(out), "format": format})

@@ -1,5 +1,6 @@
-"""What the files in a run's folder are called; the detector's own file is named by its wing."""
+"""What the files in a run's folder are called."""
 
+DETECTOR_NAME = "detector.safetensors"
 SETTINGS_NAME = "settings.json"
 IMAGES_NAME = "images.json"
 """Which images and masks the run was started with."""

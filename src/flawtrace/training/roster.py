@@ -1,7 +1,7 @@
 """Which images and masks a run was started with, by content, and what has changed in their folder since."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from flawtrace.data import Sample, Split
@@ -114,7 +114,7 @@ class Roster:
             """By path among those of the same content, as a folder may have been moved."""
             same = [(entry, there.get((entry.content, entry.masks))) for entry in entries]
             if any(samples is None for _, samples in same):
-                raise DataChangedError(run, str(self.changes(now)))
+                raise DataChangedError(run, str(replace(self.changes(now), defects=0, normal=0)))
             return tuple(
                 samples.get(entry.image, next(iter(samples.values()))) for entry, samples in same if samples
             )

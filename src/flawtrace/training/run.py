@@ -12,12 +12,12 @@ import torch
 
 from flawtrace.data import Split
 from flawtrace.data.pieces import images_of, pieces
-from flawtrace.detector import FILE_NAME, Detector
+from flawtrace.detector import Detector
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import locked, read_json, write_json
 from flawtrace.ground.presets import stored_config
-from flawtrace.ground.run_files import CHECKPOINT_NAME, SETTINGS_NAME, SUMMARY_NAME
+from flawtrace.ground.run_files import CHECKPOINT_NAME, DETECTOR_NAME, SETTINGS_NAME, SUMMARY_NAME
 from flawtrace.method import Features, Pixels, Prepared, prepare, scout
 from flawtrace.pictures.images import read_image
 from flawtrace.training.checkpoint import Checkpoint
@@ -88,7 +88,7 @@ def train(
         exam = examine(reader, study.material, split, config)
         yield from fit_members(study, exam, reader, journal, plan)
         detector = decided(study.members, reader, prepared, exam, config)
-        detector.save(run / FILE_NAME)
+        detector.save(run / DETECTOR_NAME)
         write_visits(study, run)
         yield Trained(detector, conclude(detector, prepared, exam, split, run, clock=clock))
 

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from flawtrace.data import Split
 from flawtrace.data.pieces import images_of
-from flawtrace.detector import FILE_NAME, Detector
+from flawtrace.detector import Detector
 from flawtrace.detector.doubts import doubts, image_doubts, policy_doubts
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import read_jsonl, write_bytes, write_json
 from flawtrace.ground.memory import peak_memory_mb
-from flawtrace.ground.run_files import CHECKPOINT_NAME, LOG_NAME, SUMMARY_NAME, VISITS_NAME
+from flawtrace.ground.run_files import CHECKPOINT_NAME, DETECTOR_NAME, LOG_NAME, SUMMARY_NAME, VISITS_NAME
 from flawtrace.method import Material, Predictor, Prepared
 from flawtrace.training.exam import Exam
 from flawtrace.training.study import Clock, Study
@@ -46,7 +46,7 @@ def conclude(
     found = suspects(witnesses, exam, material, split)
     write_suspects(found, run)
     summary = {
-        "detector": str(run / FILE_NAME),
+        "detector": str(run / DETECTOR_NAME),
         "seconds": round(clock.seconds, 1),
         "processor_seconds": round(clock.processor_seconds, 1),
         "peak_memory_mb": peak_memory_mb(),
@@ -61,7 +61,7 @@ def conclude(
         "false_alarms": facts.false_alarms,
         "warnings": [
             *reasons,
-            *doubts(facts),
+            *(doubt.advice for doubt in doubts(facts)),
             *image_doubts(prepared.num_blank),
             *policy_doubts(list(read_jsonl(run / LOG_NAME))),
         ],

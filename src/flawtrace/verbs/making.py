@@ -77,6 +77,13 @@ def train(
         FewImagesWarning: a defect type has fewer images than labels are asked for; all of them are labels.
         FinishedRunWarning: nothing was trained, and there are images or masks that the run does not know.
         ResumedRunWarning: the same of a run that was stopped; it goes on with those that it was started with.
+
+    Raises:
+        DataError: the folder cannot be read as images of one product, or some of them cannot be used.
+        SettingsError, UnknownSettingError: the settings cannot work.
+        RunExistsError: `out` holds a run, and `resume` is not set or the settings are others.
+        DataChangedError: images or masks that the stopped run learns from are gone or have changed.
+        FolderInUseError: another process is training in `out`.
     """
     place = ready(device)  # before anything is read
     config = load_config(preset, settings_file, settings)

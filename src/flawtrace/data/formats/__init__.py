@@ -8,8 +8,15 @@ from pathlib import Path
 from types import ModuleType
 
 from flawtrace.data.formats import coco, cvat, label_studio, labelme, voc, yolo
-from flawtrace.data.formats.annotated import Annotated, Defect, LabelFormatError, Pictures
-from flawtrace.data.formats.writing import Imported, copied, write_plain
+from flawtrace.data.formats.annotated import (
+    Annotated,
+    Defect,
+    LabelFormatError,
+    NoPictureError,
+    Pictures,
+    PictureSizeError,
+)
+from flawtrace.data.formats.writing import Imported, OccupiedError, copied, write_plain
 
 FORMATS: dict[str, ModuleType] = {
     "coco": coco,
@@ -33,6 +40,9 @@ __all__ = [
     "Defect",
     "Imported",
     "LabelFormatError",
+    "NoPictureError",
+    "OccupiedError",
+    "PictureSizeError",
     "Pictures",
     "copied",
     "recognise",
