@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from flawtrace.cli.comparing import benchmark
-from flawtrace.cli.console import adapt, err_console, print_error, print_warning
+from flawtrace.cli.console import adapt, err_console, help_console, print_error, print_warning
 from flawtrace.cli.deciding import decide
 from flawtrace.cli.errors import UsageError
 from flawtrace.cli.flags import ARGUMENTS, OTHERS
@@ -34,6 +34,7 @@ app = App(
     help_epilogue=EPILOGUE,
     version_flags=["--version"],
     help_format="markdown",
+    console=help_console,
     group_arguments=ARGUMENTS,
     group_parameters=OTHERS,
     result_action="return_value",

@@ -27,6 +27,7 @@ class _Console(Console):
         raise BrokenPipeError
 
 
+help_console = _Console()
 out_console = _Console(soft_wrap=True, highlight=False)
 err_console = _Console(stderr=True, soft_wrap=True, highlight=False)
 

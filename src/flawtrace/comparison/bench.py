@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import queue
 import shutil
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -242,7 +243,11 @@ _stop: Event
 
 
 def _begin(threads: int, messages: "Messages", stop: Event, begun: Event) -> None:
-    """Each worker has its share of the cores: threads that wait for a core lose more than they win."""
+    """Each worker has its share of the cores: threads that wait for a core lose more than they win.
+
+    Ctrl-C reaches all processes; only the one that collects rows acts on it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     global _messages, _stop
     _messages, _stop = messages, stop
     begun.set()
