@@ -93,7 +93,7 @@ def measure(stage: Stage, kind: str) -> dict[str, Any]:
     shares = [step(fit, chooser, index, config) for index in range(config.predictor.steps)]
     network = fit.finish(stage.learnt)
     seconds = time.process_time() - started
-    held_out, judge, calibration = judged([network], stage.exam, stage.reader, config.score)
+    held_out, judge, calibration = judged([network], stage.exam, stage.reader, config)
     numbers = chosen(held_out, config)
     facts = Facts(numbers.outline, {}, (), "", {}, decision=numbers.beside_outline)
     detector = Detector(config, facts, stage.reader, [network], judge=judge, calibration=calibration)

@@ -45,7 +45,8 @@ from flawtrace.detector.runtime import load
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import read_json
 from flawtrace.ground.presets import load_config
-from flawtrace.pictures.images import image_size, read_image, read_mask
+from flawtrace.pictures.images import image_size, read_image
+from flawtrace.pictures.mask_files import read_mask
 from flawtrace.training.checkpoint import pack, unpack
 
 SECONDS = 10

@@ -5,12 +5,48 @@ The verbs load torch, which takes seconds; they do so when first used, so that `
 
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-if TYPE_CHECKING:
-    from flawtrace.detector import Detector
+if _TYPE_CHECKING:
+    from flawtrace.comparison import Benchmark, UnguardedScriptError, WorkerLostError
+    from flawtrace.data import DataError, FewImagesWarning, Inspection, Named, NoImagesError
+    from flawtrace.data.formats import (
+        Imported,
+        LabelFormatError,
+        NoPictureError,
+        OccupiedError,
+        PictureSizeError,
+    )
+    from flawtrace.detector import (
+        Detector,
+        DoubtWarning,
+        Export,
+        Exported,
+        NothingToDecideByError,
+        Prediction,
+        Region,
+        Timing,
+        WrongRuntimeError,
+    )
+    from flawtrace.ground.errors import FlawtraceError, FolderInUseError, SettingsError, UnknownSettingError
+    from flawtrace.measures import Comparison, Evaluation, NothingToEvaluateError
+    from flawtrace.training import (
+        DataChangedError,
+        Event,
+        FinishedRunWarning,
+        ResumedRunWarning,
+        RunExistsError,
+        Trained,
+    )
     from flawtrace.verbs import (
+        Decision,
+        ForeignFolderError,
+        Gathered,
+        OtherPredictionsError,
+        Proposal,
+        Row,
+        UnknownFormatError,
         bench,
         benchmark,
         compare,
@@ -30,7 +66,48 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Benchmark",
+    "Comparison",
+    "DataChangedError",
+    "DataError",
+    "Decision",
     "Detector",
+    "DoubtWarning",
+    "Evaluation",
+    "Event",
+    "Export",
+    "Exported",
+    "FewImagesWarning",
+    "FinishedRunWarning",
+    "FlawtraceError",
+    "FolderInUseError",
+    "ForeignFolderError",
+    "Gathered",
+    "Imported",
+    "Inspection",
+    "LabelFormatError",
+    "Named",
+    "NoImagesError",
+    "NoPictureError",
+    "NothingToDecideByError",
+    "NothingToEvaluateError",
+    "OccupiedError",
+    "OtherPredictionsError",
+    "PictureSizeError",
+    "Prediction",
+    "Proposal",
+    "Region",
+    "ResumedRunWarning",
+    "Row",
+    "RunExistsError",
+    "SettingsError",
+    "Timing",
+    "Trained",
+    "UnguardedScriptError",
+    "UnknownFormatError",
+    "UnknownSettingError",
+    "WorkerLostError",
+    "WrongRuntimeError",
     "bench",
     "benchmark",
     "compare",
@@ -49,6 +126,17 @@ __all__ = [
     "train",
 ]
 
+_HOMES = (
+    "flawtrace.ground.errors",
+    "flawtrace.verbs",
+    "flawtrace.training",
+    "flawtrace.detector",
+    "flawtrace.measures",
+    "flawtrace.data",
+    "flawtrace.data.formats",
+    "flawtrace.comparison",
+)
+"""Where public names come from; the first of them does without torch."""
 
 __version__ = _version("flawtrace")
 
@@ -58,7 +146,8 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> _Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'flawtrace' has no attribute {name!r}")
-    module = "flawtrace.detector" if name == "Detector" else "flawtrace.verbs"
-    return getattr(_import_module(module), name)
+    if name in __all__:
+        for home in map(_import_module, _HOMES):
+            if hasattr(home, name):
+                return getattr(home, name)
+    raise AttributeError(f"module 'flawtrace' has no attribute {name!r}")

@@ -1,5 +1,6 @@
 """The bench: the same images for every method, no cell twice, nothing lost."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -14,7 +15,12 @@ from flawtrace import verbs
 from flawtrace.comparison import bench
 from flawtrace.comparison.cell import run_cell
 from flawtrace.comparison.desk import Desk
-from flawtrace.comparison.errors import MethodChangedError, NoCategoryError, SameNameError
+from flawtrace.comparison.errors import (
+    MethodChangedError,
+    NoCategoryError,
+    SameNameError,
+    UnguardedScriptError,
+)
 from flawtrace.comparison.methods import Method, read_methods
 from flawtrace.data.errors import MissingFolderError
 from flawtrace.data.folders import read_category
@@ -104,6 +110,31 @@ def test_a_benchmark_leaves_rows_splits_tables_and_a_page(parts: Path, methods: 
     with pytest.raises(MethodChangedError, match="ours on bricks-five-per-type-1"):
         methods.write_text(methods.read_text().replace("cycles = 2", "cycles = 3"))
         verbs.benchmark([parts], out, methods=methods, seeds=(1,))
+
+
+UNGUARDED = """
+import sys, flawtrace
+flawtrace.benchmark([sys.argv[1]], sys.argv[2], protocols=("one-third",), seeds=(1,))
+"""
+
+
+@pytest.mark.slow
+def test_a_script_that_every_worker_would_run_again_is_told_so(parts: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED)
+    command = [sys.executable, script, parts, tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "UnguardedScriptError" in done.stderr.splitlines()[-3]
+    assert 'if __name__ == "__main__":' in done.stderr.splitlines()[-2]
+    assert "memory" not in done.stderr
+
+
+def test_a_worker_that_imports_such_a_script_stops_before_it_reads_anything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    with pytest.raises(UnguardedScriptError, match="__main__"):
+        verbs.benchmark(["nowhere"], "nowhere")
 
 
 @pytest.mark.slow

@@ -94,8 +94,8 @@ def judged(image_auroc: float, alarms: Errors, misses: Errors) -> Facts:
 
 @pytest.mark.parametrize(("image_auroc", "missed"), [(0.95, 4), (0.7, 0)])
 def test_verdicts_that_are_worth_little_are_announced(image_auroc: float, missed: int) -> None:
-    (warning,) = doubts(judged(image_auroc, Errors(1, 20), Errors(missed, 5)))
-    assert f"of 5 held-out defect images it calls {missed} OK, of 20 normal ones 1 DEFECT" in warning
+    (doubt,) = doubts(judged(image_auroc, Errors(1, 20), Errors(missed, 5)))
+    assert f"of 5 held-out defect images it calls {missed} OK, of 20 normal ones 1 DEFECT" in doubt.advice
 
 
 def test_a_few_false_alarms_among_many_good_parts_and_few_labels_are_no_doubt() -> None:

@@ -44,7 +44,7 @@ def lesson(count: int = 6) -> Lesson:
     some = examples(count)
     low = replace(some.views, profiles=some.views.profiles.clamp(max=0.7))
     normal = Examples(low, torch.zeros_like(some.masks), torch.zeros_like(some.coverage))
-    return Lesson(some, normal, some)
+    return Lesson(some, normal, some, some[torch.arange(0)])
 
 
 def stepped(fit: Fit) -> float:
@@ -190,7 +190,7 @@ def test_without_normal_or_pasted_images_the_labelled_ones_fill_the_batch(
 ) -> None:
     some = examples()
     none = some[torch.arange(0)]
-    batch = Fit(0, small(predictor__batch=7), material)._batch(Lesson(some, none, none))
+    batch = Fit(0, small(predictor__batch=7), material)._batch(Lesson(some, none, none, none))
     assert len(batch.masks) == 7
 
 

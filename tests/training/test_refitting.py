@@ -8,7 +8,8 @@ import torch
 
 from flawtrace import verbs
 from flawtrace.data import draw_keeping, read_category
-from flawtrace.detector import FILE_NAME, Detector
+from flawtrace.detector import Detector
+from flawtrace.ground.run_files import DETECTOR_NAME
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training.errors import RunExistsError
 
@@ -60,7 +61,7 @@ def test_a_run_comes_out_with_its_report_and_all_that_it_learnt_from(refitted: P
 
 
 def test_a_detectors_file_is_enough(run: Path, category: Path, tmp_path: Path) -> None:
-    fitted = verbs.refit(run / FILE_NAME, category, tmp_path / "new", labels=2)
+    fitted = verbs.refit(run / DETECTOR_NAME, category, tmp_path / "new", labels=2)
     assert fitted.detector.facts.num_labelled == 6
 
 

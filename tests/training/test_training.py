@@ -25,13 +25,14 @@ from flawtrace.detector.artefact import Detector
 from flawtrace.ground.errors import FolderInUseError, OutputError
 from flawtrace.ground.files import LOCK_NAME, read_jsonl
 from flawtrace.ground.presets import load_config
+from flawtrace.ground.run_files import CHECKPOINT_NAME
 from flawtrace.pictures.images import read_image
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training import checkpoint
 from flawtrace.training.errors import DataChangedError, DivergedError, RunExistsError
 from flawtrace.training.progress import Event
 from flawtrace.training.run import Trained, train
-from flawtrace.training.study import CHECKPOINT_NAME, checked
+from flawtrace.training.study import checked
 
 SCRIPT = """
 import sys, json
@@ -130,7 +131,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(
     verbs.train(category, tmp_path / "whole", settings=settings)
     stopped = tmp_path / "stopped"
     command = [sys.executable, "-c", SCRIPT, str(category), str(stopped), json.dumps(settings)]
-    for events in (9, 19, 20, 0):  # in the first cycle, in the last one, in a last fit, never
+    for events in (10, 20, 21, 0):  # in the first cycle, in the last one, in a last fit, never
         environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
         done = subprocess.run([*command, str(events)], env=environment, check=False)
         assert done.returncode == (-signal.SIGKILL if events else 0)

@@ -1,23 +1,17 @@
-"""The command line: parse, call one verb, print.
+"""The command line: parse, call one verb, print; the exit codes are in `EPILOGUE`."""
 
-Exit codes: 0 success, 1 an error that the message explains, 2 the command line was not understood,
-3 `predict --exit-code` found an image that is not OK, or `compare` a detector that is worse, 130 stopped by
-Ctrl-C.
-"""
-
+import os
 import sys
 import warnings
 from collections.abc import Sequence
-from io import TextIOWrapper
-from typing import Any
 
-from cyclopts import App
+from cyclopts import App, CycloptsError
 
 from flawtrace.cli.comparing import benchmark
-from flawtrace.cli.console import (
-    err_console,
-)
+from flawtrace.cli.console import adapt, err_console, help_console, print_error, print_warning
 from flawtrace.cli.deciding import decide
+from flawtrace.cli.errors import UsageError
+from flawtrace.cli.flags import ARGUMENTS, OTHERS
 from flawtrace.cli.helping import doctor, settings
 from flawtrace.cli.labelling import labels
 from flawtrace.cli.making import demo, evaluate, inspect, train
@@ -25,15 +19,28 @@ from flawtrace.cli.pairing import compare
 from flawtrace.cli.refitting import refit
 from flawtrace.cli.suggesting import suggest
 from flawtrace.cli.using import bench, export, predict
-from flawtrace.ground.errors import FlawtraceError, UnknownSettingError
+from flawtrace.ground.errors import FlawtraceError, SettingsError, UnknownSettingError
+
+EPILOGUE = """
+Exit codes: **0** success; **1** an error that the message explains; **2** a command line or a setting that
+cannot be used; **3** `predict --exit-code` found an image that is not OK, or `compare` a detector that is
+worse; **130** stopped by Ctrl-C; **141** the program that read the output has ended.
+"""
+SUCCESS, FAILED, UNUSABLE, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
 
 app = App(
     name="flawtrace",
     help="Outlines defects in product images after a handful of labelled examples.",
+    help_epilogue=EPILOGUE,
     version_flags=["--version"],
     help_format="markdown",
+    console=help_console,
+    group_arguments=ARGUMENTS,
+    group_parameters=OTHERS,
     result_action="return_value",
-    exit_on_error=True,
+    exit_on_error=False,
+    print_error=False,
+    suppress_keyboard_interrupt=False,
 )
 
 
@@ -53,32 +60,32 @@ for command in (
     demo,
     settings,
 ):
-    app.command(command)
+    app.command(command, help_epilogue="")
 app.command(labels)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point: errors that the user can fix give one message instead of a traceback."""
-    warnings.showwarning = _show_warning  # type: ignore[assignment]
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a file's name can hold what a console cannot show
+    warnings.showwarning = lambda message, *_, **__: print_warning(str(message))
+    adapt()
     try:
-        sys.exit(app(sys.argv[1:] if arguments is None else arguments) or 0)
-    except FlawtraceError as error:
-        err_console.print("[bold red]error:[/]", end=" ")
-        err_console.print(str(error), markup=False, soft_wrap=True)
-        sys.exit(2 if isinstance(error, UnknownSettingError) else 1)
-    except KeyboardInterrupt:
-        err_console.print(
-            "\nStopped. To continue training, add `--resume` (a checkpoint is written every 20 s; before the "
-            "first, training begins anew); to continue a prediction or a benchmark, run the same command."
-        )
-        sys.exit(130)
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
     except BrokenPipeError:
-        sys.exit(0)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        code = UNREAD
+    sys.exit(code)
 
 
-def _show_warning(message: Warning | str, *_: Any) -> None:
-    err_console.print("[yellow]warning:[/]", end=" ")
-    err_console.print(str(message), markup=False, soft_wrap=True)
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        return app(arguments) or SUCCESS
+    except (CycloptsError, UsageError, SettingsError, UnknownSettingError) as error:
+        print_error(str(error))
+        return UNUSABLE
+    except FlawtraceError as error:
+        print_error(str(error))
+        return FAILED
+    except KeyboardInterrupt as stop:
+        err_console.print(f"\nStopped. {stop}", markup=False)
+        return INTERRUPTED

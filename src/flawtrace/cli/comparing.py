@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import flawtrace
-from flawtrace.cli.console import (
-    cells,
-    print_benchmark,
-    print_json,
-)
+from flawtrace.cli.checks import check_folder
+from flawtrace.cli.console import print_benchmark, print_json
 from flawtrace.cli.errors import MissingFoldersError
 from flawtrace.cli.flags import Count, Device, Flag, Json, Out, labels_of, seeds_of
+from flawtrace.cli.progress import cells
+from flawtrace.cli.stopping import kept_of_results, stoppable
 from flawtrace.ground.groups import ProtocolName
 
 
@@ -79,10 +78,12 @@ def benchmark(
     """
     if not folders:
         raise MissingFoldersError
-    with cells() as progress:
+    check_folder(*folders)
+    labelled = labels_of(labels, protocol)
+    with stoppable(kept_of_results(out, "Results")), cells() as progress:
         compared = flawtrace.benchmark(
             folders, out, methods=methods, names=method, protocols=protocol, seeds=seeds_of(seeds),
-            labels=labels_of(labels, protocol), jobs=jobs, rows=rows, peers=peers, retry=retry,
+            labels=labelled, jobs=jobs, rows=rows, peers=peers, retry=retry,
             reference=reference, device=device, spoil=spoil, progress=progress,
         )  # fmt: skip
     if json:

@@ -2,41 +2,55 @@
 
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from flawtrace.ground.wording import counted
+
 if TYPE_CHECKING:
-    from flawtrace.comparison import Benchmark, Plan, Row, Told
+    from flawtrace.comparison import Benchmark
     from flawtrace.data import Inspection
     from flawtrace.detector import Timing
     from flawtrace.measures import Evaluation
-    from flawtrace.training import Event
 
-out_console = Console(soft_wrap=True, highlight=False)
-err_console = Console(stderr=True, soft_wrap=True, highlight=False)
 
-SECONDS_BETWEEN_LINES = 10.0
+class _Console(Console):
+    """Leaves it to `app.main` to end a command whose output nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+help_console = _Console()
+out_console = _Console(soft_wrap=True, highlight=False)
+err_console = _Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def adapt() -> None:
+    """Show characters that the console's encoding lacks by their code, in names of files for example."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def print_error(text: str) -> None:
+    err_console.print("[bold red]error:[/]", end=" ")
+    err_console.print(text, markup=False)
+
+
+def print_warning(text: str) -> None:
+    err_console.print("[yellow]warning:[/]", end=" ")
+    err_console.print(text, markup=False)
 
 
 def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
-
-
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """A number with its noun.
-
-    >>> counted(1, "image"), counted(2, "image"), counted(0, "pass", "passes")
-    ('1 image', '2 images', '0 passes')
-    """
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def print_trained(summary: Mapping[str, Any], out: Path, folder: Path) -> None:
@@ -200,81 +214,3 @@ def print_benchmark(benchmark: "Benchmark") -> None:
     out_console.print(f"{counted(len(benchmark.rows), 'cell')} with a result, {failed} of them an error.")
     if benchmark.board:
         out_console.print(f"Page: {benchmark.board}", markup=False)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[str, float, float, str], None]]:
-    """A progress bar on a terminal, a line every few seconds elsewhere."""
-    if not err_console.is_terminal:
-        yield _lines()
-        return
-    bar = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    losses = TextColumn("[dim]{task.fields[losses]}")
-    with Progress(*bar, *clocks, losses, console=err_console, transient=True) as bars:
-        task = bars.add_task("starting", losses="")
-
-        def show(phase: str, done: float, total: float, losses: str) -> None:
-            bars.update(task, description=phase, completed=done, total=total, losses=losses)
-
-        yield show
-
-
-def _lines() -> Callable[[str, float, float, str], None]:
-    begun = time.monotonic()
-    last = begun - SECONDS_BETWEEN_LINES
-
-    def show(phase: str, done: float, total: float, losses: str) -> None:
-        nonlocal last
-        if (now := time.monotonic()) - last < SECONDS_BETWEEN_LINES:
-            return
-        last, share = now, done / total
-        left = f", {(now - begun) * (1 - share) / share:.0f} s left" if share > 0.02 else ""
-        err_console.print(f"{share:4.0%} {phase}{left}  {losses}", soft_wrap=True)
-
-    return show
-
-
-@contextmanager
-def events() -> "Iterator[Callable[[Event], None]]":
-    with _bar() as show:
-
-        def on_event(event: "Event") -> None:
-            losses = "  ".join(f"{name} {value:.4f}" for name, value in event.values.items())
-            show(event.phase, event.done, event.total, losses)
-
-        yield on_event
-
-
-@contextmanager
-def cells() -> "Iterator[Callable[[Plan, Told | Row], None]]":
-    """The whole benchmark in one bar (or line), with the cell that reported last."""
-    finished = 0
-    with _bar() as show:
-
-        def on_message(plan: "Plan", message: "Told | Row") -> None:
-            nonlocal finished
-            if isinstance(message, dict):
-                finished += 1
-                err_console.print(
-                    f"{message['trial']} {message['method']}: {_outcome(message)}", markup=False
-                )
-                return
-            cell = f"{message.trial} {message.method}: {message.phase}"
-            show(f"{finished}/{plan.num_left} cells", finished + message.share, plan.num_left, cell)
-
-        yield on_message
-
-
-def _outcome(row: "Row") -> str:
-    """In a few words."""
-    if "error" in row:
-        return str(row["error"]).partition("\n")[0]
-    f1 = row["metrics"]["pixel_f1_max"]
-    return f"F1_max {'-' if f1 is None else format(f1, '.3f')}"
-
-
-@contextmanager
-def counting(what: str) -> Iterator[Callable[[int, int], None]]:
-    with _bar() as show:
-        yield lambda done, total: show(what, float(done), float(max(total, 1)), "")

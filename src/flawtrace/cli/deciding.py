@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 import flawtrace
+from flawtrace.cli.checks import check_folder, check_run
 from flawtrace.cli.console import out_console, print_json
 from flawtrace.cli.flags import Device, Json
 
@@ -56,6 +57,9 @@ def decide(
     json
         Print one JSON document.
     """
+    check_run(run)
+    if images:
+        check_folder(images)
     found = flawtrace.decide(
         run, max_false_alarms=max_false_alarms, max_misses=max_misses, threshold=threshold, images=images,
         plot=plot, device=device,

@@ -1,21 +1,68 @@
-"""What can be missing from a command line."""
+"""What can be wrong with a command line, as far as can be told without loading torch."""
+
+from pathlib import Path
 
 from flawtrace.ground.errors import FlawtraceError
+from flawtrace.ground.run_files import CHECKPOINT_NAME, DETECTOR_NAME
 
 
-class MissingImagesError(FlawtraceError):
-    def __init__(self) -> None:
+class UsageError(FlawtraceError):
+    """A command line that was not understood."""
+
+
+class MissingImagesError(UsageError):
+    def __init__(self, command: str) -> None:
         super().__init__(
-            "No images were given to `predict`.\n"
+            f"No images were given to `{command}`.\n"
             "Expected image files or folders after the run.\n"
-            "For example: flawtrace predict run/ new-images/"
+            f"For example: flawtrace {command} run/ new-images/"
         )
 
 
-class MissingFoldersError(FlawtraceError):
+class MissingFoldersError(UsageError):
     def __init__(self) -> None:
         super().__init__(
             "No folder was given to `benchmark`.\n"
             "Expected folders of categories, or folders that contain them.\n"
             "For example: flawtrace benchmark data/ -o bench/"
+        )
+
+
+class NumbersError(UsageError):
+    def __init__(self, flag: str, reason: str) -> None:
+        super().__init__(f"Cannot use {flag} from the command line: {reason}.")
+
+
+class MissingValueError(UsageError):
+    def __init__(self, flag: str) -> None:
+        super().__init__(f"{flag} needs a value.\nFor example: {flag}=1")
+
+
+class MissingPathError(FlawtraceError):
+    def __init__(self, path: Path, expected: str, near: str | None) -> None:
+        hint = f"Did you mean {path.parent / near}?" if near else "Check the path."
+        super().__init__(f"No such file or folder: {path}.\nExpected {expected}.\n{hint}")
+
+
+class NoFolderError(FlawtraceError):
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is a file.\n"
+            "Expected a folder of images of one product.\n"
+            "Give the folder; `flawtrace inspect DIR` shows what flawtrace recognises in a folder."
+        )
+
+
+class NoDetectorError(FlawtraceError):
+    def __init__(self, run: Path) -> None:
+        stopped = (run / CHECKPOINT_NAME).is_file()
+        way_out = (
+            "Its training was stopped: finish it with `flawtrace train ... --resume`."
+            if stopped
+            else "Check the order of the paths: the run comes first, then the images."
+        )
+        super().__init__(
+            f"There is no detector in {run}.\n"
+            f"Expected the file {DETECTOR_NAME}, which `flawtrace train` writes at the end.\n"
+            f"{way_out}"
         )

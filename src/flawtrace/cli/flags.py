@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
-from flawtrace.ground.errors import SettingsError, UnknownSettingError
+from flawtrace.cli.errors import MissingValueError, NumbersError
+from flawtrace.ground.errors import UnknownSettingError
 from flawtrace.ground.presets import nearest, setting_names
 
 if TYPE_CHECKING:
@@ -17,13 +18,22 @@ if TYPE_CHECKING:
 Out = Annotated[Path, Parameter(name=["--out", "-o"])]
 
 
-Json = Annotated[bool, Parameter(name="--json", negative="")]
+Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
 
 
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 
 
-Flag = Annotated[bool, Parameter(negative="")]
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+
+
+ARGUMENTS = Group("Arguments", sort_key=0)
+MAIN = Group("Main parameters", sort_key=1)
+OTHERS = Group("Parameters", sort_key=2)
+FOLDERS = Group("Folders, where their names do not say what they hold", sort_key=3)
+
+
+NamedFolder = Annotated[Path | None, Parameter(group=FOLDERS)]
 
 
 Device = Literal["cpu", "cuda"]
@@ -43,6 +53,7 @@ FLAGS = (
     "normal",
     "defects",
     "masks",
+    "region",
     "preset",
     "sampler",
     "encoder",
@@ -54,6 +65,7 @@ FLAGS = (
     "out",
     "json",
 )
+"""Of `train`, besides settings, for suggestions."""
 
 
 def parsed(tokens: tuple[str, ...]) -> dict[str, Any]:
@@ -70,7 +82,7 @@ def parsed(tokens: tuple[str, ...]) -> dict[str, Any]:
         if not name.startswith("--") or leaf not in setting_names():
             raise UnknownSettingError(name, _nearest_flag(leaf), "option")
         if not given and not rest:
-            raise SettingsError("the command line", name, "it needs a value")
+            raise MissingValueError(name)
         chosen[leaf] = _value(value if given else rest.pop(0))
     return chosen
 
@@ -89,7 +101,7 @@ def labels_of(text: str | None, protocols: Sequence[str]) -> tuple[int, ...] | N
     if text is None:
         return None
     if not {"k-per-type", "k-in-all"} & set(protocols):
-        raise SettingsError("the command line", "--labels", "only k-per-type and k-in-all use it")
+        raise NumbersError("--labels", "only k-per-type and k-in-all use it")
     return _numbers(text, "--labels", "1-3")
 
 
@@ -98,15 +110,14 @@ def _numbers(text: str, flag: str, example: str) -> tuple[int, ...]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not (last.isdecimal() and int(first) <= int(last))):
-            reason = f"{part!r} is neither a number nor a range such as {example}"
-            raise SettingsError("the command line", flag, reason)
+            raise NumbersError(flag, f"{part!r} is neither a number nor a range such as {example}")
         numbers += range(int(first), int(last if dash else first) + 1)
     return tuple(dict.fromkeys(numbers))
 
 
 def _nearest_flag(name: str) -> str | None:
     close = nearest(name, (*FLAGS, *setting_names()))
-    return f"--{close}" if close else None
+    return f"--{close.replace('_', '-')}" if close else None
 
 
 def _value(text: str) -> Any:

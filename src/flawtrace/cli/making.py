@@ -1,18 +1,24 @@
 """Commands that make a detector and measure it."""
 
+from functools import partial
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 import flawtrace
+from flawtrace.cli.checks import check_folder, check_run, check_settings
 from flawtrace.cli.console import (
-    counting,
-    events,
     out_console,
     print_evaluation,
     print_inspection,
     print_json,
+    print_plain,
     print_trained,
 )
-from flawtrace.cli.flags import Device, Flag, Json, MoreSettings, Out, named, parsed
+from flawtrace.cli.flags import MAIN, Device, Flag, Json, MoreSettings, NamedFolder, Out, named, parsed
+from flawtrace.cli.progress import counting, events
+from flawtrace.cli.stopping import NOTHING_KEPT, kept_of_training, stoppable
 from flawtrace.ground.groups import Encoder, Preset, SamplerName
 
 
@@ -20,9 +26,9 @@ def inspect(
     folder: Path,
     /,
     *,
-    normal: Path | None = None,
-    defects: Path | None = None,
-    masks: Path | None = None,
+    normal: NamedFolder = None,
+    defects: NamedFolder = None,
+    masks: NamedFolder = None,
     all: Flag = False,
     json: Json = False,
 ) -> int:
@@ -41,17 +47,18 @@ def inspect(
         Images in the layout of MVTec AD (train/good, test/TYPE, ground_truth/TYPE) or in the plain layout
         (normal, defects, masks), or nothing but images of good parts.
     normal
-        Folder of the normal images, where its name does not tell; in FOLDER, or anywhere.
+        Folder of the normal images, in FOLDER or anywhere.
     defects
-        Folder of the images of defects, likewise.
+        Folder of the defect images, in FOLDER or anywhere.
     masks
-        Folder of their masks, likewise.
+        Folder of their masks, in FOLDER or anywhere.
     all
         List every file that is not used, and every problem, instead of one of each kind.
     json
         Print one JSON document.
     """
-    with counting("reading images") as progress:
+    check_folder(folder)
+    with stoppable(lambda: NOTHING_KEPT), counting("reading images") as progress:
         inspection = flawtrace.inspect(folder, progress, named=named(normal, defects, masks))
     if json:
         print_json(inspection.to_json())
@@ -64,21 +71,21 @@ def train(
     folder: Path,
     /,
     *more: MoreSettings,
-    out: Out,
-    preset: Preset = "light",
-    labels: int | None = None,
-    tile_side: int | None = None,
-    max_false_alarms: float | None = None,
-    max_misses: float | None = None,
+    out: Annotated[Out, Parameter(group=MAIN)],
+    preset: Annotated[Preset, Parameter(group=MAIN)] = "light",
+    labels: Annotated[int | None, Parameter(group=MAIN)] = None,
+    tile_side: Annotated[int | None, Parameter(group=MAIN)] = None,
+    max_false_alarms: Annotated[float | None, Parameter(group=MAIN)] = None,
+    max_misses: Annotated[float | None, Parameter(group=MAIN)] = None,
+    resume: Annotated[Flag, Parameter(group=MAIN)] = False,
     sampler: SamplerName | None = None,
     encoder: Encoder | None = None,
     seed: int | None = None,
     settings: Path | None = None,
-    normal: Path | None = None,
-    defects: Path | None = None,
-    masks: Path | None = None,
+    normal: NamedFolder = None,
+    defects: NamedFolder = None,
+    masks: NamedFolder = None,
     region: Path | None = None,
-    resume: Flag = False,
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
@@ -110,6 +117,8 @@ def train(
         Share of normal images, from 0 to 1, that may be called DEFECT. [default: no limit]
     max_misses
         Share of defect images, from 0 to 1, that may be called OK.
+    resume
+        Continue the run in OUT from where it was stopped.
     sampler
         What chooses the training patches: the learned policy, or a fixed strategy for comparison.
         [default: learned]
@@ -120,16 +129,14 @@ def train(
     settings
         A TOML file with settings.
     normal
-        Folder of the normal images, where its name does not tell; in FOLDER, or anywhere.
+        Folder of the normal images, in FOLDER or anywhere.
     defects
-        Folder of the images of defects, likewise.
+        Folder of the defect images, in FOLDER or anywhere.
     masks
-        Folder of their masks, likewise.
+        Folder of their masks, in FOLDER or anywhere.
     region
         The region of interest, outside of which nothing counts: a mask, or polygons (JSON).
         [default: region.png or region.json in FOLDER]
-    resume
-        Continue the run in OUT from where it was stopped.
     device
         Device to compute on.
     json
@@ -140,7 +147,9 @@ def train(
         "max_misses": max_misses, "sampler.kind": sampler, "encoder": encoder, "seed": seed,
     }  # fmt: skip
     chosen = {name: value for name, value in shorthands.items() if value is not None} | parsed(more)
-    with events() as progress:
+    check_folder(folder)
+    check_settings(preset, settings, chosen)
+    with stoppable(partial(kept_of_training, out)), events() as progress:
         trained = flawtrace.train(
             folder, out, preset=preset, settings=chosen, settings_file=settings,
             resume=resume, device=device, named=named(normal, defects, masks), region=region,
@@ -149,6 +158,8 @@ def train(
     if json:
         print_json(trained.summary)
         return
+    if trained.changes is not None:
+        print_plain("This run was finished before. Nothing was trained now.")
     print_trained(trained.summary, out, folder)
 
 
@@ -157,9 +168,9 @@ def evaluate(
     folder: Path,
     /,
     *,
-    normal: Path | None = None,
-    defects: Path | None = None,
-    masks: Path | None = None,
+    normal: NamedFolder = None,
+    defects: NamedFolder = None,
+    masks: NamedFolder = None,
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
@@ -181,17 +192,19 @@ def evaluate(
     folder
         Images with masks, in one of the layouts of `flawtrace inspect`.
     normal
-        Folder of the normal images, where its name does not tell; in FOLDER, or anywhere.
+        Folder of the normal images, in FOLDER or anywhere.
     defects
-        Folder of the images of defects, likewise.
+        Folder of the defect images, in FOLDER or anywhere.
     masks
-        Folder of their masks, likewise.
+        Folder of their masks, in FOLDER or anywhere.
     device
         Device to compute on.
     json
         Print one JSON document.
     """
-    with counting("evaluating images") as progress:
+    check_run(run)
+    check_folder(folder)
+    with stoppable(lambda: NOTHING_KEPT), counting("evaluating images") as progress:
         meant = named(normal, defects, masks)
         evaluation = flawtrace.evaluate(run, folder, device=device, named=meant, progress=progress)
     if json:
@@ -221,7 +234,7 @@ def demo(*, out: Out = Path("flawtrace-demo"), seed: int = 0, json: Json = False
     json
         Print one JSON document.
     """
-    with events() as progress:
+    with stoppable(partial(kept_of_training, out / "run", "")), events() as progress:
         trained, evaluation = flawtrace.demo(out, seed=seed, progress=progress)
     if json:
         print_json({"training": trained.summary, "evaluation": evaluation.to_json()})

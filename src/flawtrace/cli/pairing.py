@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 import flawtrace
-from flawtrace.cli.console import counted, counting, out_console, print_json, print_plain
-from flawtrace.cli.flags import Device, Json, named
+from flawtrace.cli.checks import check_folder, check_run
+from flawtrace.cli.console import out_console, print_json, print_plain
+from flawtrace.cli.flags import Device, Json, NamedFolder, named
+from flawtrace.cli.progress import counting
+from flawtrace.cli.stopping import NOTHING_KEPT, stoppable
+from flawtrace.ground.wording import counted
 
 if TYPE_CHECKING:
     from flawtrace.measures import Comparison
@@ -23,9 +27,9 @@ def compare(
     /,
     *,
     out: Path | None = None,
-    normal: Path | None = None,
-    defects: Path | None = None,
-    masks: Path | None = None,
+    normal: NamedFolder = None,
+    defects: NamedFolder = None,
+    masks: NamedFolder = None,
     device: Device = "cpu",
     json: Json = False,
 ) -> int:
@@ -50,17 +54,19 @@ def compare(
     out
         File of the page. [default: AFTER/comparison.html]
     normal
-        Folder of the normal images, where its name does not tell; in FOLDER, or anywhere.
+        Folder of the normal images, in FOLDER or anywhere.
     defects
-        Folder of the images of defects, likewise.
+        Folder of the defect images, in FOLDER or anywhere.
     masks
-        Folder of their masks, likewise.
+        Folder of their masks, in FOLDER or anywhere.
     device
         Device to compute on.
     json
         Print one JSON document.
     """
-    with counting("comparing") as progress:
+    check_run(before, after)
+    check_folder(folder)
+    with stoppable(lambda: NOTHING_KEPT), counting("comparing") as progress:
         comparison = flawtrace.compare(
             before, after, folder, out, device=device, named=named(normal, defects, masks), progress=progress
         )

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import flawtrace
-from flawtrace.cli.console import events, print_json, print_trained
-from flawtrace.cli.flags import Device, Json, Out, named
+from flawtrace.cli.checks import check_folder, check_run
+from flawtrace.cli.console import print_json, print_trained
+from flawtrace.cli.flags import Device, Json, NamedFolder, Out, named
+from flawtrace.cli.progress import events
+from flawtrace.cli.stopping import NOTHING_KEPT, stoppable
 
 
 def refit(
@@ -14,9 +17,9 @@ def refit(
     *,
     out: Out,
     labels: int | None = None,
-    normal: Path | None = None,
-    defects: Path | None = None,
-    masks: Path | None = None,
+    normal: NamedFolder = None,
+    defects: NamedFolder = None,
+    masks: NamedFolder = None,
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
@@ -42,17 +45,19 @@ def refit(
         Use at most so many images of each defect type as labels; those in use come first, the others are left
         for `evaluate`. [default: all]
     normal
-        Folder of the normal images, where its name does not tell; in FOLDER, or anywhere.
+        Folder of the normal images, in FOLDER or anywhere.
     defects
-        Folder of the images of defects, likewise.
+        Folder of the defect images, in FOLDER or anywhere.
     masks
-        Folder of their masks, likewise.
+        Folder of their masks, in FOLDER or anywhere.
     device
         Device to compute on.
     json
         Print a summary as one JSON document at the end.
     """
-    with events() as progress:
+    check_run(run)
+    check_folder(folder)
+    with stoppable(lambda: NOTHING_KEPT), events() as progress:
         fitted = flawtrace.refit(
             run,
             folder,

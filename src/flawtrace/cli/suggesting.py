@@ -8,9 +8,12 @@ from rich.markup import escape
 from rich.table import Table
 
 import flawtrace
-from flawtrace.cli.console import counting, out_console, print_json, print_plain
+from flawtrace.cli.checks import check_run
+from flawtrace.cli.console import out_console, print_json, print_plain
 from flawtrace.cli.errors import MissingImagesError
 from flawtrace.cli.flags import Count, Device, Json
+from flawtrace.cli.progress import counting
+from flawtrace.cli.stopping import NOTHING_KEPT, stoppable
 
 
 def suggest(
@@ -48,8 +51,9 @@ def suggest(
         Print one JSON document.
     """
     if not images:
-        raise MissingImagesError
-    with counting("looking at images") as progress:
+        raise MissingImagesError("suggest")
+    check_run(run)
+    with stoppable(lambda: NOTHING_KEPT), counting("looking at images") as progress:
         proposals = flawtrace.suggest(
             run, images, count, out=out, recursive=recursive, device=device, progress=progress
         )

@@ -9,17 +9,14 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 import flawtrace
-from flawtrace.cli.console import (
-    counted,
-    counting,
-    err_console,
-    out_console,
-    print_json,
-    print_timing,
-)
+from flawtrace.cli.checks import check_run
+from flawtrace.cli.console import err_console, out_console, print_json, print_timing
 from flawtrace.cli.errors import MissingImagesError
 from flawtrace.cli.flags import Count, Device, Flag, Json
+from flawtrace.cli.progress import counting
+from flawtrace.cli.stopping import kept_of_results, stoppable
 from flawtrace.ground.groups import InputKind, RuntimeChoice
+from flawtrace.ground.wording import counted
 
 if TYPE_CHECKING:
     from flawtrace.verbs import Gathered, Row
@@ -82,11 +79,13 @@ def predict(
         Print one JSON document per image, one per line.
     """
     if not images:
-        raise MissingImagesError
-    rows = flawtrace.predict(
-        run, images, out, recursive=recursive, min_area=min_area, device=device, runtime=runtime,
-        threshold=threshold, gathering=_tell_skipped, progress=_print_json_row if json else _print_row,
-    )  # fmt: skip
+        raise MissingImagesError("predict")
+    check_run(run)
+    with stoppable(kept_of_results(out, "Predictions")):
+        rows = flawtrace.predict(
+            run, images, out, recursive=recursive, min_area=min_area, device=device, runtime=runtime,
+            threshold=threshold, gathering=_tell_skipped, progress=_print_json_row if json else _print_row,
+        )  # fmt: skip
     verdicts = {row.verdict for row in rows}
     if "ERROR" in verdicts:
         return 1
@@ -148,6 +147,7 @@ def export(
     json
         Print one JSON document.
     """
+    check_run(run)
     exported = flawtrace.export(run, out, images, input=input)
     if json:
         print_json({**asdict(exported), "file": str(exported.file)})
@@ -209,6 +209,7 @@ def bench(
     json
         Print one JSON document.
     """
+    check_run(run)
     with counting("timing") as progress:
         timing = flawtrace.bench(
             run, runtime=runtime, threads=threads, batch=batch, height=height, width=width, repeats=repeats,

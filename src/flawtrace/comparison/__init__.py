@@ -7,6 +7,7 @@ alone come tables, plots and a page. `methods` says what is compared, `cell` run
 from flawtrace.comparison import bench
 from flawtrace.comparison.bench import Benchmark, Plan, Row, Told
 from flawtrace.comparison.board import write_board
+from flawtrace.comparison.errors import UnguardedScriptError, WorkerLostError
 from flawtrace.comparison.methods import DEFAULT, chosen, read_methods
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "Plan",
     "Row",
     "Told",
+    "UnguardedScriptError",
+    "WorkerLostError",
     "bench",
     "chosen",
     "read_methods",

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import queue
 import shutil
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -19,7 +20,13 @@ import torch
 
 from flawtrace.comparison.cell import run_cell
 from flawtrace.comparison.desk import Desk
-from flawtrace.comparison.errors import MethodChangedError, NoCategoryError, SameNameError, WorkerLostError
+from flawtrace.comparison.errors import (
+    MethodChangedError,
+    NoCategoryError,
+    SameNameError,
+    UnguardedScriptError,
+    WorkerLostError,
+)
 from flawtrace.comparison.methods import Method
 from flawtrace.data import Category, MissingFolderError, Trial, read_category, trials
 from flawtrace.ground.errors import DamagedFileError, FlawtraceError
@@ -145,6 +152,16 @@ def plan(categories: Sequence[Category], design: Design, rows_file: Path, retry:
     return Plan(rows, tuple(tasks), tuple(skipped))
 
 
+def refuse_unguarded() -> None:
+    """Before anything is read: whether this is a worker that imports the script which started it.
+
+    Raises:
+        UnguardedScriptError: the script calls the benchmark while it is imported.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UnguardedScriptError
+
+
 def run(
     tasks: Sequence[Task],
     folder: Path,
@@ -162,18 +179,19 @@ def run(
     Whatever ends it early, workers stop at their next sign of life, and go on from there the next time.
 
     Raises:
-        WorkerLostError: a process was killed, most likely for want of memory.
+        WorkerLostError: a process was killed, most likely because memory ran out.
+        UnguardedScriptError: no process could start.
         OutputError, FolderInUseError: rows or cells cannot be written.
     """
     context = multiprocessing.get_context("spawn")
     threads = max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) // jobs))
     messages: Messages = context.Queue()
-    stop = context.Event()
+    stop, begun = context.Event(), context.Event()
     pool = ProcessPoolExecutor(
         jobs,
         context,
         initializer=_begin,
-        initargs=(threads, messages, stop),
+        initargs=(threads, messages, stop, begun),
         max_tasks_per_child=1,  # so that the memory of an earlier trial does not count in a row
     )
     with pool:
@@ -184,6 +202,8 @@ def run(
                     append_json(rows_file, message)
                     shutil.rmtree(folder / "runs" / message["trial"] / message["method"], ignore_errors=True)
                 yield message
+        except BrokenProcessPool as error:
+            raise (WorkerLostError if begun.is_set() else UnguardedScriptError) from error
         finally:
             stop.set()
             for future in futures:  # the pool's own shutdown can fail while it replaces a worker
@@ -213,10 +233,7 @@ def _drain(futures: "Sequence[Future[int]]", messages: "Messages") -> None:
 
 def _finished_rows(futures: "Sequence[Future[int]]") -> int:
     """Rows of the tasks that are over; what went wrong in a worker is raised here."""
-    try:
-        return sum(future.result() for future in futures if future.done())
-    except BrokenProcessPool as error:
-        raise WorkerLostError from error
+    return sum(future.result() for future in futures if future.done())
 
 
 _messages: "Messages"
@@ -225,10 +242,15 @@ _stop: Event
 """In a worker: whether nobody wants its rows any more."""
 
 
-def _begin(threads: int, messages: "Messages", stop: Event) -> None:
-    """Each worker has its share of the cores: threads that wait for a core lose more than they win."""
+def _begin(threads: int, messages: "Messages", stop: Event, begun: Event) -> None:
+    """Each worker has its share of the cores: threads that wait for a core lose more than they win.
+
+    Ctrl-C reaches all processes; only the one that collects rows acts on it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     global _messages, _stop
     _messages, _stop = messages, stop
+    begun.set()
     torch.set_num_threads(threads)
 
 

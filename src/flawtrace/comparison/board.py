@@ -21,6 +21,7 @@ from flawtrace.comparison.tables import (
     summary_tables,
 )
 from flawtrace.ground.files import write_text
+from flawtrace.ground.wording import counted
 from flawtrace.measures.bootstrap import Difference
 from flawtrace.measures.rows import Rows, grouped
 from flawtrace.measures.statistics import MEAN, Section, across, labels_curve, sections
@@ -219,7 +220,7 @@ def _counted(counts: Counter[str]) -> str:
     """The one that there is, or each with the number of its cells."""
     if len(counts) == 1:
         return next(iter(counts))
-    return "; ".join(f"{told} ({count} cells)" for told, count in counts.most_common())
+    return "; ".join(f"{told} ({counted(count, 'cell')})" for told, count in counts.most_common())
 
 
 def _told(fact: Any) -> str:

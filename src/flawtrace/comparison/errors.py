@@ -50,6 +50,16 @@ class MapsError(FlawtraceError):
         )
 
 
+class UnguardedScriptError(FlawtraceError):
+    def __init__(self) -> None:
+        super().__init__(
+            "A process of the benchmark could not start: each one imports the script that called "
+            "`flawtrace.benchmark`, and so would call it again.\n"
+            'Expected the call below `if __name__ == "__main__":`.\n'
+            "Put it there, or run `flawtrace benchmark` instead."
+        )
+
+
 class WorkerLostError(FlawtraceError):
     def __init__(self) -> None:
         super().__init__(

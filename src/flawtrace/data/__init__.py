@@ -9,7 +9,6 @@ from flawtrace.data.errors import (
     DataError,
     FewImagesWarning,
     MissingFolderError,
-    NewLabelsWarning,
     NoImagesError,
     VanishedDefectError,
 )
@@ -27,7 +26,6 @@ __all__ = [
     "Inspection",
     "MissingFolderError",
     "Named",
-    "NewLabelsWarning",
     "NoImagesError",
     "Sample",
     "Split",

@@ -9,6 +9,7 @@ from statistics import fmean, pvariance
 from flawtrace.data.facts import SampleFacts
 from flawtrace.data.samples import Category
 from flawtrace.ground.config import Config
+from flawtrace.ground.wording import counted
 
 FEW_NORMAL = 20
 LABELS = Config().labels
@@ -48,7 +49,7 @@ def warnings_about(
 
 def _few(category: Category) -> Iterator[str]:
     if 0 < len(category.normal) < FEW_NORMAL:
-        images = f"{len(category.normal)} normal image{'s'[: len(category.normal) != 1]}"
+        images = counted(len(category.normal), "normal image")
         yield f"Only {images} for training; {FEW_NORMAL} or more are better."
     if not category.test_normal:
         yield "No normal images for testing: false alarms on good products cannot be measured."
@@ -63,8 +64,7 @@ def _few(category: Category) -> Iterator[str]:
         yield "No defect has a mask: the detector will learn from good images and made-up defects alone."
     for name, samples in category.defect_types.items():
         if len(samples) < LABELS:
-            images = f"{len(samples)} image{'s'[: len(samples) != 1]}"
-            yield f"Only {images} of defect type {name}; {LABELS} or more are better."
+            yield f"Only {counted(len(samples), 'image')} of defect type {name}; {LABELS} or more are better."
         if len(samples) <= LABELS:
             yield (
                 f"All images of defect type {name} would be used as labels, and none is left for evaluation. "

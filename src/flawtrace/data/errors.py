@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from flawtrace.ground.errors import FlawtraceError
+from flawtrace.ground.wording import counted
 
 ROLES = {"normal": "normal images", "defects": "images of defects", "masks": "masks"}
 
@@ -16,19 +17,8 @@ class FewImagesWarning(UserWarning):
 
     def __init__(self, defect_type: str, count: int, labels: int) -> None:
         super().__init__(
-            f"Only {count} image{'s'[: count != 1]} of defect type {defect_type}, but {labels} labels per "
+            f"Only {counted(count, 'image')} of defect type {defect_type}, but {labels} labels per "
             "type are requested. All are used as labels, and none is left for evaluation."
-        )
-
-
-class NewLabelsWarning(UserWarning):
-    """A run is over, and there are labels that it does not know."""
-
-    def __init__(self, run: Path, new: dict[str, int]) -> None:
-        listed = " and ".join(f"{count} × {what}" for what, count in new.items())
-        super().__init__(
-            f"The run in {run} is finished and does not know what is new: {listed}. Fit it again (flawtrace "
-            f"refit {run} PARTS -o NEW, about a minute), or train into a new folder."
         )
 
 

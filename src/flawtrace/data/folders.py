@@ -20,6 +20,7 @@ from flawtrace.data.masks import mask_of
 from flawtrace.data.places import Named, Places, TypePlaces, image_stem, images_in, places, visible
 from flawtrace.data.samples import Category, Sample, natural
 from flawtrace.ground.errors import FlawtraceError
+from flawtrace.ground.wording import counted
 from flawtrace.pictures.images import image_size
 from flawtrace.pictures.region import NAMES as REGIONS
 
@@ -101,8 +102,7 @@ def mask_problem(sample: Sample, size: tuple[int, int]) -> FlawtraceError | None
 def _first(problems: list[FlawtraceError], root: Path) -> FlawtraceError:
     error, more = problems[0], len(problems) - 1
     if more:
-        noun = "problem" if more == 1 else "problems"
-        error.args = (f"{error}\n{more} more {noun}: `flawtrace inspect {root}` lists all.",)
+        error.args = (f"{error}\n{counted(more, 'more problem')}: `flawtrace inspect {root}` lists all.",)
     return error
 
 

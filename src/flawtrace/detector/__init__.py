@@ -20,20 +20,24 @@ from flawtrace.detector.choosing import (
     trade_off,
 )
 from flawtrace.detector.decision import VERDICTS, Prediction, Thresholds, Verdict, marked
-from flawtrace.detector.errors import DoubtWarning, NothingToCompareError, NothingToDecideByError
+from flawtrace.detector.errors import (
+    DoubtWarning,
+    NothingToCompareError,
+    NothingToDecideByError,
+    WrongRuntimeError,
+)
 from flawtrace.detector.exporting import Export, export_onnx, rewrite
 from flawtrace.detector.facts import Facts, commit, origin, versions
 from flawtrace.detector.fastest import fastest
-from flawtrace.detector.file import FILE_NAME, detector_file, exported_name
+from flawtrace.detector.file import detector_file, exported_name
 from flawtrace.detector.judge import Evidence, Judge, evidence
 from flawtrace.detector.regions import Region, regions_of
-from flawtrace.detector.runtime import AnyDetector, load
+from flawtrace.detector.runtime import AnyDetector, Exported, load
 from flawtrace.detector.stopwatch import Timing, measure
 from flawtrace.detector.suggesting import Looked, Suggestion, looked, suggested
 
 __all__ = [
     "EVEN_ODDS",
-    "FILE_NAME",
     "STEPS",
     "VERDICTS",
     "AnyDetector",
@@ -44,6 +48,7 @@ __all__ = [
     "Errors",
     "Evidence",
     "Export",
+    "Exported",
     "Facts",
     "Judge",
     "Looked",
@@ -55,6 +60,7 @@ __all__ = [
     "Thresholds",
     "Timing",
     "Verdict",
+    "WrongRuntimeError",
     "alarm_text",
     "announced_text",
     "commit",

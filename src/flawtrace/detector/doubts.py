@@ -1,9 +1,11 @@
 """Reasons not to trust a detector, in plain words, with what to do about them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from flawtrace.detector.facts import Facts
+from flawtrace.ground.wording import counted
 
 HARDLY_FOUND = 0.3
 """Pixel F1 on held-out labels below which the threshold is worth little."""
@@ -17,28 +19,42 @@ DEAD = 0.05
 """Entropy of the policy, in nats, below which it does the same everywhere; nine equal actions have 2.2."""
 
 
-def doubts(facts: Facts) -> Iterator[str]:
+@dataclass(frozen=True)
+class Doubt:
+    """Why a detector should not be trusted, and what helps."""
+
+    finding: str
+    """In a few words."""
+    advice: str
+    """In full sentences, the finding among them."""
+
+
+def doubts(facts: Facts) -> Iterator[Doubt]:
     """From what a detector knows about itself."""
     best = facts.validation.get("pixel_f1_max", 1.0)
     separated = facts.validation.get("image_auroc", 1.0)
     missed, found = (facts.misses.get(name, 0) for name in ("alarms", "images"))
     alarms, images = (facts.false_alarms.get(name, 0) for name in ("alarms", "images"))
     if best < HARDLY_FOUND:
-        yield (
+        yield Doubt(
+            f"its best pixel F1 on held-out labels is {best:.3f}",
             f"The detector hardly finds the defects on held-out labelled images: the best pixel F1 there is "
             f"{best:.3f}, so its threshold means little. More labels per type help most. For small defects, "
-            "use --tile-side; --encoder features finds more than pixels."
+            "use --tile-side; --encoder features finds more than pixels.",
         )
     elif separated < HARDLY_SEPARATED or missed > found * MANY_MISSES:
-        yield (
+        yield Doubt(
+            f"it calls {missed} of {counted(found, 'held-out defect image')} OK",
             f"The detector hardly tells defective images from normal ones: of {found} held-out defect images "
             f"it calls {missed} OK, of {images} normal ones {alarms} DEFECT. More labels per type help most; "
-            "with a limit on one kind of error (--max-false-alarms, --max-misses), allow more of it."
+            "with a limit on one kind of error (--max-false-alarms, --max-misses), allow more of it.",
         )
     if alarms > images * MANY_ALARMS:
-        yield (
-            f"{alarms} of {images} held-out normal images are reported as defective. Are all normal images "
-            "free of defects? --max-false-alarms sets a limit, but then more defects are missed."
+        yield Doubt(
+            f"it calls {alarms} of {counted(images, 'held-out normal image')} DEFECT",
+            f"{alarms} of {counted(images, 'held-out normal image')} are reported as defective. Are all "
+            "normal images free of defects? --max-false-alarms sets a limit, but then more defects are "
+            "missed.",
         )
 
 
@@ -46,7 +62,7 @@ def image_doubts(num_blank: int) -> Iterator[str]:
     """About the images of a training."""
     if num_blank:
         yield (
-            f"{num_blank} training {'image is' if num_blank == 1 else 'images are'} blank (a single colour); "
+            f"{counted(num_blank, 'training image is', 'training images are')} blank (a single colour); "
             "`flawtrace inspect` lists them. Remove them and train again."
         )
 

@@ -12,18 +12,18 @@ import torch
 from torch import Tensor
 
 from flawtrace.detector.errors import DamagedDetectorError, ForeignDetectorError
+from flawtrace.ground.run_files import DETECTOR_NAME
 
 FORMAT = 5
 """Raised when a reader of older files would go wrong."""
 OLDEST = 3
 """Had one threshold, and no memory, judge or calibration; 4 is not read, and no release wrote it."""
 READ = (OLDEST, FORMAT)
-FILE_NAME = "detector.safetensors"
 
 
 def detector_file(run: Path) -> Path:
     """Of a run's folder, or of a detector's file itself."""
-    return run / FILE_NAME if run.is_dir() else run
+    return run / DETECTOR_NAME if run.is_dir() else run
 
 
 def exported_name(run: Path) -> Path:

@@ -6,6 +6,7 @@ Maps, masks and scores enter; numbers, curves and intervals leave. `evaluate` ta
 """
 
 from flawtrace.measures import bootstrap, metrics, replicates, rows, statistics
+from flawtrace.measures.errors import NothingToEvaluateError
 from flawtrace.measures.evaluation import Case, Evaluation, decided, evaluate, looks
 from flawtrace.measures.pairing import Change, Comparison, Pair, compared
 
@@ -14,6 +15,7 @@ __all__ = [
     "Change",
     "Comparison",
     "Evaluation",
+    "NothingToEvaluateError",
     "Pair",
     "bootstrap",
     "compared",

@@ -11,6 +11,7 @@ percentiles is somewhat too narrow; with one seed it covers the images alone.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from flawtrace.ground.wording import counted
 from flawtrace.measures.bootstrap import (
     Difference,
     Estimate,
@@ -93,8 +94,6 @@ def sections(rows: Iterable[Row]) -> list[Section]:
     for protocol, group in grouped(rows, "protocol").items():
         numbers = grouped(group, "labels")
         for labels, part in sorted(numbers.items(), key=lambda item: item[0] or 0):
-            name = (
-                protocol if len(numbers) == 1 else f"{protocol}, {labels} label{'s'[: labels != 1]} per type"
-            )
+            name = protocol if len(numbers) == 1 else f"{protocol}, {counted(labels or 0, 'label')} per type"
             found.append(Section(name, protocol, labels, part))
     return found

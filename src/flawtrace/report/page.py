@@ -7,12 +7,12 @@ from datetime import date
 from pathlib import Path
 
 from flawtrace.ground.files import write_text
+from flawtrace.ground.run_files import SETTINGS_NAME, SUMMARY_NAME
 from flawtrace.measures import Evaluation
 from flawtrace.report import style
 from flawtrace.report.pages import template
 from flawtrace.report.tested import tested_part
 from flawtrace.report.trained import trained_part
-from flawtrace.training import SETTINGS_NAME, SUMMARY_NAME
 
 REPORT_NAME = "report.html"
 

@@ -12,12 +12,11 @@ from torch import Tensor
 from flawtrace.detector import alarm_text
 from flawtrace.ground.errors import DamagedFileError
 from flawtrace.ground.files import read_json, read_jsonl
+from flawtrace.ground.run_files import LOG_NAME, PICTURES_NAME, SETTINGS_NAME, SUMMARY_NAME, VISITS_NAME
 from flawtrace.pictures.variation import in_words
 from flawtrace.report import pictures, plots
 from flawtrace.report.pictures import row_of_pictures
-from flawtrace.training import LOG_NAME, PICTURES_NAME, SETTINGS_NAME, SUMMARY_NAME
 
-VISITS_NAME = "visits.safetensors"
 SHOWN_LABELLED = 5
 MOST_RELATIVE = 2.0
 """Top of the colour scale of the visit maps of quarters: twice as often as the average cell."""

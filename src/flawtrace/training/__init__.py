@@ -4,20 +4,18 @@ A split and settings enter `train`, which yields an `Event` after every update a
 paper's algorithm is `loop.learn_together`; what a run is in the middle of is a `study.Study`.
 """
 
-from flawtrace.training.progress import Event
+from flawtrace.training.errors import DataChangedError, FinishedRunWarning, ResumedRunWarning, RunExistsError
+from flawtrace.training.progress import Drawn, Event
 from flawtrace.training.refitting import refit
-from flawtrace.training.run import SETTINGS_NAME, Trained, refuse_other_settings, train
-from flawtrace.training.study import CHECKPOINT_NAME, LOG_NAME
-from flawtrace.training.summary import SUMMARY_NAME
-from flawtrace.training.suspects import PICTURES_NAME
+from flawtrace.training.run import Trained, refuse_other_settings, train
 
 __all__ = [
-    "CHECKPOINT_NAME",
-    "LOG_NAME",
-    "PICTURES_NAME",
-    "SETTINGS_NAME",
-    "SUMMARY_NAME",
+    "DataChangedError",
+    "Drawn",
     "Event",
+    "FinishedRunWarning",
+    "ResumedRunWarning",
+    "RunExistsError",
     "Trained",
     "refit",
     "refuse_other_settings",

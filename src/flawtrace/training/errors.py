@@ -6,6 +6,27 @@ from flawtrace.data import DataError
 from flawtrace.ground.errors import FlawtraceError
 
 
+class FinishedRunWarning(UserWarning):
+    """A run was finished before, and its folder of images has changed since."""
+
+    def __init__(self, run: Path, folder: Path, changes: object) -> None:
+        super().__init__(
+            f"The run in {run} is finished and was not trained again. Since then, {folder} has {changes}. "
+            f"Fit the detector again (`flawtrace refit {run} {folder} -o NEW`), or train into a new folder."
+        )
+
+
+class ResumedRunWarning(UserWarning):
+    """A run goes on with the images that it was started with, and there are others by now."""
+
+    def __init__(self, run: Path, folder: Path, changes: object) -> None:
+        super().__init__(
+            f"The run in {run} goes on with the images that it was started with. Since then, {folder} has "
+            f"{changes}, which it does not use. When it is finished, fit its detector again "
+            f"(`flawtrace refit {run} {folder} -o NEW`), or train into a new folder."
+        )
+
+
 class TooFewNormalError(DataError):
     def __init__(self, rate: float) -> None:
         super().__init__(
@@ -25,9 +46,9 @@ class RunExistsError(FlawtraceError):
 
 
 class DataChangedError(FlawtraceError):
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, what: str = "") -> None:
         super().__init__(
-            f"The images are not those that the run in {run} was started with.\n"
+            f"The images are not those that the run in {run} was started with{what and f': {what}'}.\n"
             "Expected the same training images, masks and labels, byte for byte.\n"
             "Restore them, or train from scratch in another folder."
         )

@@ -1,12 +1,14 @@
 """How far a training run is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from flawtrace.data import Split
 from flawtrace.ground.config import Config
 from flawtrace.method import Feedback
 from flawtrace.training.fitting import Fit
+from flawtrace.training.roster import Changes
 from flawtrace.training.study import Study
 
 
@@ -21,6 +23,15 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Drawn(Event):
+    """Comes first, before any image is decoded: what a run learns from."""
+
+    split: Split = field(kw_only=True)
+    changes: Changes = field(kw_only=True)
+    """Of the images since the run was started, if it goes on."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """Work units, roughly seconds on two cores, so that a progress bar can tell the time left."""
 
@@ -28,13 +39,21 @@ class Plan:
     cycles: float
     fits: float
     config: Config
+    earlier: float = 0.0
+    """Done before the run was stopped."""
 
     @classmethod
-    def of(cls, config: Config, split: Split) -> "Plan":
+    def of(cls, config: Config, split: Split, saved: Mapping[str, Any] | None = None) -> "Plan":
+        """For a run that begins, or goes on from the state that was `saved`."""
         num_images = len(split.normal) + len(split.labelled) * (1 + config.copies)
         updates = config.cycles * config.updates + config.last_updates
         steps = config.predictor.members * config.predictor.steps
-        return cls(0.06 * num_images, 0.04 * updates, 0.05 * steps, config)
+        cycles, fits = 0.04 * updates, 0.05 * steps
+        earlier = 0.0
+        if saved:
+            earlier += cycles * saved["study"]["index"] * config.updates / updates
+            earlier += fits * len(saved["study"]["members"]) / config.predictor.members
+        return cls(0.06 * num_images, cycles, fits, config, earlier)
 
     @classmethod
     def of_fits(cls, config: Config, split: Split) -> "Plan":
@@ -47,7 +66,7 @@ class Plan:
         return self.loading + self.cycles + self.fits
 
     def loading_event(self, done: int, total: int) -> Event:
-        return Event("reading images", self.loading * done / total, self.total)
+        return Event("reading images", self.earlier + self.loading * done / total, self.total)
 
     def cycle_event(self, study: Study, feedback: Feedback) -> Event:
         before, config = study.index * self.config.updates, self.config

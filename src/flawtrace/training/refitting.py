@@ -13,17 +13,19 @@ import torch
 
 from flawtrace.data import Split
 from flawtrace.data.pieces import images_of, pieces
-from flawtrace.detector import FILE_NAME, Detector
+from flawtrace.detector import Detector
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import locked, write_json
+from flawtrace.ground.run_files import DETECTOR_NAME, SETTINGS_NAME
 from flawtrace.method import Material, Predictor, Prepared, Reader
 from flawtrace.training.deciding import decided
 from flawtrace.training.errors import RunExistsError
 from flawtrace.training.exam import Exam, examine, learnt_reader, lesson
 from flawtrace.training.fitting import Fit
-from flawtrace.training.progress import Event, Plan
-from flawtrace.training.run import SETTINGS_NAME, Trained, read_images
+from flawtrace.training.progress import Drawn, Event, Plan
+from flawtrace.training.roster import Changes
+from flawtrace.training.run import Trained, read_images
 from flawtrace.training.study import Clock, checked
 from flawtrace.training.summary import conclude
 
@@ -53,6 +55,7 @@ def refit(
         if (run / SETTINGS_NAME).exists():
             raise RunExistsError(run, "already contains a run")
         clock = Clock()
+        yield Drawn("drawing labels", 0.0, 1.0, split=split, changes=Changes())
         split = pieces(split, detector.config)
         config = settings_for(detector, len(images_of(split.labelled)))
         plan = Plan.of_fits(config, split)
@@ -62,7 +65,7 @@ def refit(
         members: list[Predictor] = []
         yield from _fit_together(members, exam, reader, prepared.material, plan)
         fitted = decided(members, reader, prepared, exam, config)
-        fitted.save(run / FILE_NAME)
+        fitted.save(run / DETECTOR_NAME)
         write_json(run / SETTINGS_NAME, config.model_dump(mode="json"))
         reasons = list(due(detector, prepared, exam))
         summary = conclude(fitted, prepared, exam, split, run, clock=clock, reasons=reasons)

@@ -12,22 +12,24 @@ import torch
 
 from flawtrace.data import Split
 from flawtrace.data.pieces import images_of, pieces
-from flawtrace.detector import FILE_NAME, Detector
+from flawtrace.detector import Detector
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import locked, read_json, write_json
 from flawtrace.ground.presets import stored_config
+from flawtrace.ground.run_files import CHECKPOINT_NAME, DETECTOR_NAME, SETTINGS_NAME, SUMMARY_NAME
 from flawtrace.method import Features, Pixels, Prepared, prepare, scout
 from flawtrace.pictures.images import read_image
+from flawtrace.training.checkpoint import Checkpoint
 from flawtrace.training.deciding import decided
 from flawtrace.training.errors import DataChangedError, RunExistsError, TooFewNormalError
 from flawtrace.training.exam import examine, learnt_reader
 from flawtrace.training.loop import fit_members, learn_together
-from flawtrace.training.progress import Event, Plan
+from flawtrace.training.progress import Drawn, Event, Plan
+from flawtrace.training.roster import Changes, Roster
 from flawtrace.training.study import Clock, Journal, Study
-from flawtrace.training.summary import SUMMARY_NAME, conclude, write_visits
+from flawtrace.training.summary import conclude, write_visits
 
-SETTINGS_NAME = "settings.json"
 FEWEST_NORMAL = 4
 """Normal images on which a rate of false alarms can be measured at all."""
 
@@ -38,6 +40,8 @@ class Trained:
 
     detector: Detector
     summary: dict[str, Any]
+    changes: Changes | None = None
+    """Of the images since, if the run was finished before; None if it was trained now."""
 
 
 def train(
@@ -65,22 +69,26 @@ def train(
         if (finished := _finished(run, config, split, resume)) is not None:
             yield finished
             return
+        saved = Checkpoint(run / CHECKPOINT_NAME).read() if resume else None
+        split, roster, changes = _started_with(split, run, resumed=saved is not None)
+        yield Drawn("drawing labels", 0.0, 1.0, split=split, changes=changes)
         split = pieces(split, config)
         _refuse_rate_without_normal(split, config)
-        plan = Plan.of(config, split)
+        plan = Plan.of(config, split, saved)
         prepared = prepared or (yield from read_images(split, config, plan, device))
+        roster.write(run)
         write_json(run / SETTINGS_NAME, config.model_dump(mode="json"))
         settled = config.predictor.settled(len(images_of(split.labelled)))
         config = config.model_copy(update={"variation": prepared.variation, "predictor": settled})
         study = Study(prepared, scout(prepared.material, config), config, clock)
-        journal = Journal(run, study, resume)
+        journal = Journal(run, study, saved)
         yield from learn_together(study, journal, plan)
         snapshots = study.cycle.history.snapshots(study.cycle.autoencoder.network)
         reader = learnt_reader(snapshots, prepared, config)
         exam = examine(reader, study.material, split, config)
         yield from fit_members(study, exam, reader, journal, plan)
         detector = decided(study.members, reader, prepared, exam, config)
-        detector.save(run / FILE_NAME)
+        detector.save(run / DETECTOR_NAME)
         write_visits(study, run)
         yield Trained(detector, conclude(detector, prepared, exam, split, run, clock=clock))
 
@@ -124,7 +132,24 @@ def _finished(run: Path, config: Config, split: Split, resume: bool) -> Trained 
     refuse_other_settings(run, config)
     if not (run / SUMMARY_NAME).exists():
         return None
-    detector = Detector.load(run)
+    detector, summary = Detector.load(run), read_json(run / SUMMARY_NAME)
+    if (roster := Roster.read(run)) is not None:
+        changes = roster.changes(Roster.of(split))
+        if changes.gone == len({entry.content for entry in roster.normal + roster.defects}):
+            raise DataChangedError(run, str(changes))
+        return Trained(detector, summary, changes)
     if not all(detector.knows(read_image(image)) for image in images_of(split.labelled)):
         raise DataChangedError(run)
-    return Trained(detector, read_json(run / SUMMARY_NAME))
+    return Trained(detector, summary, Changes())
+
+
+def _started_with(split: Split, run: Path, resumed: bool) -> tuple[Split, Roster, Changes]:
+    """What a run learns from: `split`, or, if it is `resumed`, the split that it was started with.
+
+    Raises:
+        DataChangedError: some of that is gone or has changed.
+    """
+    now = Roster.of(split)
+    if not resumed or (started := Roster.read(run)) is None:
+        return split, now, Changes()
+    return started.restored(split, now, run), started, started.changes(now)

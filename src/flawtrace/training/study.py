@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
@@ -15,13 +16,11 @@ from torch import Tensor
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import append_json, read_jsonl, write_text
 from flawtrace.ground.learner import derive
+from flawtrace.ground.run_files import CHECKPOINT_NAME, LOG_NAME
 from flawtrace.method import Cycle, Feedback, PolicyStats, Predictor, Prepared, sampler
 from flawtrace.training.checkpoint import Checkpoint
 from flawtrace.training.errors import DataChangedError, DivergedError
 from flawtrace.training.fitting import Fit
-
-LOG_NAME = "log.jsonl"
-CHECKPOINT_NAME = "checkpoint.safetensors"
 
 PERIODS = 4
 """Quarters of the training whose visit maps are kept apart, for the report."""
@@ -129,12 +128,17 @@ class Study:
 class Journal:
     """A run's log and checkpoint, which agree: from a checkpoint on, the log forgets what came after."""
 
-    def __init__(self, run: Path, study: Study, resume: bool) -> None:
+    def __init__(self, run: Path, study: Study, saved: Mapping[str, Any] | None = None) -> None:
+        """Of a run that begins, or goes on from the state that was `saved`.
+
+        Raises:
+            DataChangedError: the saved state comes from other images.
+        """
         self._log = run / LOG_NAME
         self._study = study
         self._checkpoint = Checkpoint(run / CHECKPOINT_NAME)
         self._rows = 0
-        if resume and (saved := self._checkpoint.read()) is not None:
+        if saved is not None:
             if saved["study"]["fingerprint"] != study.fingerprint:
                 raise DataChangedError(run)
             study.load(saved["study"])

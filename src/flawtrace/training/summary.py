@@ -10,19 +10,18 @@ from torch import Tensor
 
 from flawtrace.data import Split
 from flawtrace.data.pieces import images_of
-from flawtrace.detector import FILE_NAME, Detector
+from flawtrace.detector import Detector
 from flawtrace.detector.doubts import doubts, image_doubts, policy_doubts
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
-from flawtrace.ground.files import content_of, read_jsonl, write_bytes, write_json
+from flawtrace.ground.files import read_jsonl, write_bytes, write_json
 from flawtrace.ground.memory import peak_memory_mb
+from flawtrace.ground.run_files import CHECKPOINT_NAME, DETECTOR_NAME, LOG_NAME, SUMMARY_NAME, VISITS_NAME
 from flawtrace.method import Material, Predictor, Prepared
 from flawtrace.training.exam import Exam
-from flawtrace.training.study import CHECKPOINT_NAME, LOG_NAME, Clock, Study
+from flawtrace.training.study import Clock, Study
 from flawtrace.training.suspects import Witnesses, named, suspects, write_suspects
 
-SUMMARY_NAME = "training.json"
-VISITS_NAME = "visits.safetensors"
 QUANTILES = (0.1, 0.5, 0.9)
 """Of the loss profiles of normal and of defective cells, for the report."""
 
@@ -47,7 +46,7 @@ def conclude(
     found = suspects(witnesses, exam, material, split)
     write_suspects(found, run)
     summary = {
-        "detector": str(run / FILE_NAME),
+        "detector": str(run / DETECTOR_NAME),
         "seconds": round(clock.seconds, 1),
         "processor_seconds": round(clock.processor_seconds, 1),
         "peak_memory_mb": peak_memory_mb(),
@@ -62,7 +61,7 @@ def conclude(
         "false_alarms": facts.false_alarms,
         "warnings": [
             *reasons,
-            *doubts(facts),
+            *(doubt.advice for doubt in doubts(facts)),
             *image_doubts(prepared.num_blank),
             *policy_doubts(list(read_jsonl(run / LOG_NAME))),
         ],
@@ -72,7 +71,6 @@ def conclude(
         "num_normal": material.num_normal,
         "labelled": [sample.name for sample in split.labelled],
         "labelled_files": [str(image.resolve()) for image in images_of(split.labelled)],
-        "masks": {str(s.image.resolve()): content_of(s.mask) for s in split.labelled if s.mask},
         "left_for_testing": [str(s.image.resolve()) for s in split.test if s.anomalous],
         "defect_types": [sample.defect_type for sample in split.labelled],
         "suspects": named(found),

@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from flawtrace.data import Sample, Split
 from flawtrace.ground.devices import rows_together
 from flawtrace.ground.files import write_bytes
+from flawtrace.ground.run_files import PICTURES_NAME
 from flawtrace.ground.shapes import AnomalyMap, ErrorMaps, Image, Mask, Masks, PerImage
 from flawtrace.method import Material, Predictor, Reader
 from flawtrace.training.exam import Exam
 from flawtrace.training.fitting import Examples, predict
-
-PICTURES_NAME = "suspects.safetensors"
 
 MOST = 8
 """Suspects of each kind that are kept, the worst first."""

@@ -33,7 +33,15 @@ def benchmark(
     named. Differences are to the method `reference`, the first of the rows unless named. `labels` are those
     per defect type under `k-per-type`, 1, 2, 5 and 10 unless named. With `spoil`, rows also have the verdicts
     of flawtrace's own methods on test images spoilt as another day's camera might, and their `steadiness`.
+
+    Each trial runs in a process of its own, which imports the script that calls this: put the call below
+    `if __name__ == "__main__":`.
+
+    Raises:
+        UnguardedScriptError: it does not.
+        WorkerLostError: a process was killed, most likely because memory ran out.
     """
+    bench.refuse_unguarded()
     ready(device)
     file = rows or Path(out) / bench.ROWS_NAME
     asked = chosen(read_methods(methods) if methods else DEFAULT, tuple(names))

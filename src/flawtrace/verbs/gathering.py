@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import cast
 
 from flawtrace.data import NoImagesError, is_image, visible
+from flawtrace.ground.wording import counted
 from flawtrace.pictures.arrays import described
 from flawtrace.pictures.errors import NotAFileError
+
+SUB_FOLDER = "sub-folder"
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,9 @@ class Gathered:
     @property
     def skipped_in_words(self) -> str | None:
         """None if there was nothing."""
-        return ", ".join(f"{count} × {kind}" for kind, count in self.skipped.items()) or None
+        words = ", ".join(counted(count, kind) for kind, count in self.skipped.items())
+        hint = " (--recursive looks into sub-folders)" if SUB_FOLDER in self.skipped else ""
+        return words + hint or None
 
 
 def gathered(paths: object, recursive: bool = False) -> Gathered:
@@ -60,13 +65,13 @@ def _images(folder: Path, recursive: bool, skipped: Counter[str]) -> Iterator[Pa
             if recursive:
                 yield from _images(path, recursive, skipped)
             else:
-                skipped["sub-folder (--recursive looks into it)"] += 1
+                skipped[SUB_FOLDER] += 1
         elif not path.exists():
             skipped["broken link"] += 1
         elif is_image(path):
             yield path
         else:
-            skipped[f"{path.suffix.lower() or 'file without a type'}"] += 1
+            skipped[f"{path.suffix.lower() or 'other'} file"] += 1
 
 
 def _names(found: Iterable[tuple[Path, Path]]) -> list[str]:

@@ -6,25 +6,30 @@ from pathlib import Path
 from typing import Any
 
 from flawtrace.data import (
-    Category,
     FewImagesWarning,
     Inspection,
     Named,
-    NewLabelsWarning,
     draw_available,
     read_category,
     scarce,
 )
 from flawtrace.data import inspect as inspect_folder
 from flawtrace.ground.devices import ready
-from flawtrace.ground.files import content_of, write_json
+from flawtrace.ground.files import write_json
 from flawtrace.ground.presets import load_config
 from flawtrace.measures import Evaluation
 from flawtrace.measures import evaluate as evaluate_detector
 from flawtrace.pictures.region import read_region, region_of
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.report import REPORT_NAME, can_report, write_report
-from flawtrace.training import Event, Trained, refuse_other_settings
+from flawtrace.training import (
+    Drawn,
+    Event,
+    FinishedRunWarning,
+    ResumedRunWarning,
+    Trained,
+    refuse_other_settings,
+)
 from flawtrace.training import train as training
 from flawtrace.verbs.loading import trained_detector
 
@@ -70,6 +75,15 @@ def train(
 
     Warns:
         FewImagesWarning: a defect type has fewer images than labels are asked for; all of them are labels.
+        FinishedRunWarning: nothing was trained, and there are images or masks that the run does not know.
+        ResumedRunWarning: the same of a run that was stopped; it goes on with those that it was started with.
+
+    Raises:
+        DataError: the folder cannot be read as images of one product, or some of them cannot be used.
+        SettingsError, UnknownSettingError: the settings cannot work.
+        RunExistsError: `out` holds a run, and `resume` is not set or the settings are others.
+        DataChangedError: images or masks that the stopped run learns from are gone or have changed.
+        FolderInUseError: another process is training in `out`.
     """
     place = ready(device)  # before anything is read
     config = load_config(preset, settings_file, settings)
@@ -79,31 +93,18 @@ def train(
     split = draw_available(category, config.labels, config.seed)
     for defect_type, count in scarce(category, config.labels).items():
         warnings.warn(FewImagesWarning(defect_type, count, config.labels), stacklevel=2)
-    trained_now = False
     for event in training(split, config, Path(out), resume=resume, device=place):
         if isinstance(event, Trained):
-            if not trained_now and (new := _new_since(event.summary, category)):
-                warnings.warn(NewLabelsWarning(Path(out), new), stacklevel=2)
-            if trained_now or not (Path(out) / REPORT_NAME).exists():  # or it would forget an evaluation
+            if event.changes:
+                warnings.warn(FinishedRunWarning(Path(out), category.root, event.changes), stacklevel=2)
+            if event.changes is None or not (Path(out) / REPORT_NAME).exists():  # it may have an evaluation
                 write_report(Path(out))
             return event
-        trained_now = True
+        if isinstance(event, Drawn) and event.changes:
+            warnings.warn(ResumedRunWarning(Path(out), category.root, event.changes), stacklevel=2)
         if progress:
             progress(event)
     raise AssertionError("training ends with a detector")
-
-
-def _new_since(summary: Mapping[str, Any], category: Category) -> dict[str, int]:
-    """How many images and masks of defects have come or changed since a run ended, as far as it says."""
-    if "masks" not in summary:
-        return {}
-    masks, known = summary["masks"], {*summary["masks"], *summary["left_for_testing"]}
-    files = {str(sample.image.resolve()): sample.mask for sample in category.anomalous}
-    changed = [
-        name for name, mask in files.items() if name in masks and mask and content_of(mask) != masks[name]
-    ]
-    counts = {"image of a defect": len(files.keys() - known), "corrected mask": len(changed)}
-    return {what: count for what, count in counts.items() if count}
 
 
 def evaluate(

@@ -13,6 +13,7 @@ from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import append_json, read_json, read_jsonl, write_json, write_text
 from flawtrace.ground.groups import RuntimeName
 from flawtrace.ground.shapes import Image
+from flawtrace.ground.wording import counted
 from flawtrace.pictures.images import overlay, write_map, write_mask, write_picture
 from flawtrace.report import Shown, gallery
 
@@ -133,7 +134,9 @@ def identity(detector: AnyDetector, min_area: int) -> dict[str, Any]:
 def _refuse_foreign(folder: Path) -> None:
     for place in PLACES:
         if (folder / place).is_dir() and (count := sum(1 for _ in (folder / place).iterdir())):
-            raise ForeignFolderError(folder, f"has {count} files in {place}/ that predict did not write")
+            raise ForeignFolderError(
+                folder, f"has {counted(count, 'file')} in {place}/ that predict did not write"
+            )
     if named := sorted(path.name for path in folder.iterdir() if path.name.lower() in OF_DATA):
         raise ForeignFolderError(folder, f"looks like a data set: it holds {', '.join(named)}")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from flawtrace.detector import Looked, looked, suggested
 from flawtrace.ground.files import read_json, write_text
+from flawtrace.ground.run_files import SUMMARY_NAME
 from flawtrace.pictures.images import read_image
 from flawtrace.report import contact_sheet
-from flawtrace.training import SUMMARY_NAME
 from flawtrace.verbs.gathering import gathered
 from flawtrace.verbs.loading import trained_detector
 

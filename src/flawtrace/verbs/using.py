@@ -16,8 +16,8 @@ from flawtrace.detector import (
 )
 from flawtrace.ground.files import read_json
 from flawtrace.ground.groups import InputKind, RuntimeChoice
+from flawtrace.ground.run_files import SUMMARY_NAME
 from flawtrace.pictures.images import read_image
-from flawtrace.training import SUMMARY_NAME
 from flawtrace.verbs.gathering import gathered
 from flawtrace.verbs.loading import any_detector
 from flawtrace.verbs.making import Counting

@@ -1,0 +1,53 @@
+"""Paths and settings of a command line, checked before torch is loaded, which takes seconds."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flawtrace.cli.errors import MissingPathError, NoDetectorError, NoFolderError
+from flawtrace.ground.presets import load_config
+from flawtrace.ground.run_files import DETECTOR_NAME
+
+
+def check_folder(*folders: Path) -> None:
+    """Folders of images.
+
+    Raises:
+        MissingPathError, NoFolderError: one is not there, or is a file.
+    """
+    for folder in folders:
+        check_there(folder, "a folder of images")
+        if not folder.is_dir():
+            raise NoFolderError(folder)
+
+
+def check_run(*runs: Path) -> None:
+    """Folders of runs, or files of detectors.
+
+    Raises:
+        MissingPathError, NoDetectorError: one is not there, or holds no detector.
+    """
+    for run in runs:
+        check_there(run, "the folder of a run, or the file of a detector")
+        if run.is_dir() and not (run / DETECTOR_NAME).is_file():
+            raise NoDetectorError(run)
+
+
+def check_settings(preset: str, file: Path | None, chosen: Mapping[str, Any]) -> None:
+    """What `train` is told.
+
+    Raises:
+        SettingsError, UnknownSettingError: it cannot work.
+    """
+    if file:
+        check_there(file, "a TOML file with settings")
+    load_config(preset, file, chosen)
+
+
+def check_there(path: Path, expected: str) -> None:
+    if path.exists():
+        return
+    names = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, names, n=1)
+    raise MissingPathError(path, expected, close[0] if close else None)

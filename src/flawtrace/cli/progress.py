@@ -1,0 +1,120 @@
+"""How far a command is: a bar on a terminal, a line every few seconds elsewhere, on standard error."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from flawtrace.cli.console import err_console
+from flawtrace.ground.wording import counted
+
+if TYPE_CHECKING:
+    from flawtrace.comparison import Plan, Row, Told
+    from flawtrace.data import Split
+    from flawtrace.training import Event
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, float, float, str], None]]:
+    """A progress bar on a terminal, a line every few seconds elsewhere."""
+    if not err_console.is_terminal:
+        yield _lines()
+        return
+    bar = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    clocks = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    losses = TextColumn("[dim]{task.fields[losses]}")
+    with Progress(*bar, *clocks, losses, console=err_console, transient=True) as bars:
+        task = bars.add_task("starting", losses="")
+
+        def show(phase: str, done: float, total: float, losses: str) -> None:
+            bars.update(task, description=phase, completed=done, total=total, losses=losses)
+
+        yield show
+
+
+def _lines() -> Callable[[str, float, float, str], None]:
+    begun = time.monotonic()
+    last, before = begun - SECONDS_BETWEEN_LINES, -1.0
+
+    def show(phase: str, done: float, total: float, losses: str) -> None:
+        nonlocal last, before
+        share = done / total
+        if before < 0:
+            before = share  # a run that goes on begins where it was stopped
+        if (now := time.monotonic()) - last < SECONDS_BETWEEN_LINES:
+            return
+        last, gained = now, share - before
+        left = f", {(now - begun) * (1 - share) / gained:.0f} s left" if gained > 0.02 else ""
+        err_console.print(f"{share:4.0%} {phase}{left}  {losses}", soft_wrap=True)
+
+    return show
+
+
+@contextmanager
+def events() -> "Iterator[Callable[[Event], None]]":
+    with _bar() as show:
+
+        def on_event(event: "Event") -> None:
+            from flawtrace.training import Drawn  # noqa: PLC0415 (it loads torch, which is loaded by now)
+
+            if isinstance(event, Drawn):
+                err_console.print(labels_in_words(event.split), markup=False)
+                return
+            losses = "  ".join(f"{name} {value:.4f}" for name, value in event.values.items())
+            show(event.phase, event.done, event.total, losses)
+
+        yield on_event
+
+
+def labels_in_words(split: "Split") -> str:
+    """How many labels are used, of how many, and which."""
+    drawn: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for sample in split.labelled:
+        drawn[str(sample.defect_type)][sample.image.name] = None
+    used = sum(map(len, drawn.values()))
+    all_there = used + sum(sample.anomalous for sample in split.test)
+    if not all_there:
+        return "Labels: none; the detector learns from normal images and made-up defects."
+    listed = "; ".join(f"{name} {', '.join(images)}" for name, images in drawn.items())
+    return f"Labels: {used} of {counted(all_there, 'image')} with a mask are used" + (
+        listed and f": {listed}"
+    )
+
+
+@contextmanager
+def cells() -> "Iterator[Callable[[Plan, Told | Row], None]]":
+    """The whole benchmark in one bar (or line), with the cell that reported last."""
+    finished = 0
+    with _bar() as show:
+
+        def on_message(plan: "Plan", message: "Told | Row") -> None:
+            nonlocal finished
+            if isinstance(message, dict):
+                finished += 1
+                err_console.print(
+                    f"{message['trial']} {message['method']}: {_outcome(message)}", markup=False
+                )
+                return
+            cell = f"{message.trial} {message.method}: {message.phase}"
+            show(f"{finished}/{plan.num_left} cells", finished + message.share, plan.num_left, cell)
+
+        yield on_message
+
+
+def _outcome(row: "Row") -> str:
+    """In a few words."""
+    if "error" in row:
+        return str(row["error"]).partition("\n")[0]
+    f1 = row["metrics"]["pixel_f1_max"]
+    return f"F1_max {'-' if f1 is None else format(f1, '.3f')}"
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    with _bar() as show:
+        yield lambda done, total: show(what, float(done), float(max(total, 1)), "")

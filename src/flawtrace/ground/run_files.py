@@ -1,0 +1,12 @@
+"""What the files in a run's folder are called."""
+
+DETECTOR_NAME = "detector.safetensors"
+SETTINGS_NAME = "settings.json"
+IMAGES_NAME = "images.json"
+"""Which images and masks the run was started with."""
+LOG_NAME = "log.jsonl"
+CHECKPOINT_NAME = "checkpoint.safetensors"
+SUMMARY_NAME = "training.json"
+"""Written at the end: a run without it is not finished."""
+VISITS_NAME = "visits.safetensors"
+PICTURES_NAME = "suspects.safetensors"

@@ -1,0 +1,10 @@
+"""Words that depend on numbers."""
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "image"), counted(2, "image"), counted(0, "pass", "passes")
+    ('1 image', '2 images', '0 passes')
+    """
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
