@@ -13,10 +13,8 @@ if _TYPE_CHECKING:
     from flawtrace.data import DataError, FewImagesWarning, Inspection, Named, NoImagesError
     from flawtrace.data.formats import (
         Imported,
-        LabelFormatError,
-        NoPictureError,
-        OccupiedError,
-        PictureSizeError,
+        LabelError,
+        UnknownFormatError,
     )
     from flawtrace.detector import (
         Detector,
@@ -46,7 +44,6 @@ if _TYPE_CHECKING:
         OtherPredictionsError,
         Proposal,
         Row,
-        UnknownFormatError,
         bench,
         benchmark,
         compare,
@@ -85,15 +82,12 @@ __all__ = [
     "Gathered",
     "Imported",
     "Inspection",
-    "LabelFormatError",
+    "LabelError",
     "Named",
     "NoImagesError",
-    "NoPictureError",
     "NothingToDecideByError",
     "NothingToEvaluateError",
-    "OccupiedError",
     "OtherPredictionsError",
-    "PictureSizeError",
     "Prediction",
     "Proposal",
     "Region",

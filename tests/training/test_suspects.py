@@ -49,6 +49,8 @@ def material_of(normal: torch.Tensor, labelled: torch.Tensor, masks: torch.Tenso
         pictures=pictures.half(),
         labelled_pictures=labelled.half(),
         labelled_masks=masks,
+        unmasked=cells[:0].half(),
+        unmasked_pictures=pictures[:0].half(),
         sources=torch.arange(len(normal)),
         scales=(3,),
         num_normal=len(normal),
@@ -62,7 +64,8 @@ def suspected(normal: torch.Tensor, labelled: torch.Tensor, masks: torch.Tensor)
     views = reader.views(material.labelled, material.labelled_pictures)
     examples = Examples(views, masks, material.labelled_coverage)
     none = torch.zeros(0, dtype=torch.long)
-    exam = Exam(examples, examples[:0], [0, 1, 0], none, none, none.bool(), none)
+    nobody = examples[:0]
+    exam = Exam(examples, nobody, [0, 1, 0], nobody, nobody, none, none, none, none.bool(), none)
     samples = [Sample(Path(f"{index}.png")) for index in range(5)]
     marked = [Sample(Path(f"{index}.png"), Path(f"{index}_mask.png"), "spot") for index in range(3)]
     split = Split(tuple(samples), tuple(marked), ())

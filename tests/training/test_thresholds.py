@@ -12,7 +12,7 @@ from flawtrace.detector.choosing import BAND, decisive, doubtful, limited
 from flawtrace.detector.decision import Thresholds
 from flawtrace.ground.config import Config
 from flawtrace.measures.metrics import pixel_f1, pixel_f1_max
-from flawtrace.training.judging import HeldOut
+from flawtrace.training.judging import HeldOut, Kind
 from flawtrace.training.thresholds import alarms_of, chosen, half_of_best, misses_of, validation
 
 scores = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=30).map(np.array)
@@ -104,7 +104,8 @@ def held_out(normal: list[float], anomalous: list[float]) -> HeldOut:
     masks[: len(anomalous), 4:8, 4:8] = True
     found = torch.from_numpy(maps)
     values = torch.tensor([*anomalous, *normal])
-    return HeldOut(found, torch.from_numpy(masks), torch.zeros(len(values), 4), values, values > -1)
+    kinds = torch.tensor([Kind.LABELLED] * len(anomalous) + [Kind.NORMAL] * len(normal))
+    return HeldOut(found, torch.from_numpy(masks), torch.zeros(len(values), 4), values, kinds)
 
 
 def test_what_is_stored_tells_of_the_same_images() -> None:

@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 import flawtrace
-from flawtrace.cli.console import counted, counting, print_json, print_plain
+from flawtrace.cli.checks import check_folder, check_there
+from flawtrace.cli.console import print_json, print_plain
 from flawtrace.cli.flags import Flag, Json, Out, named
+from flawtrace.cli.progress import counting
+from flawtrace.ground.wording import counted
 
 if TYPE_CHECKING:
     from flawtrace.data.formats import Imported
 
-labels = App(name="labels", help="Read labels of other programs, and write labels for them.")
+labels = App(
+    name="labels", help="Read labels of other programs, and write labels for them.", help_epilogue=""
+)
 
 
 @labels.command(name="import")
@@ -58,6 +63,7 @@ def import_(
     json
         Print one JSON document.
     """
+    check_there(source, "a file of labels, or a folder with labels and images")
     with counting("reading labels") as progress:
         done = flawtrace.import_labels(
             source, out, images=images, format=format, unlabelled_are_normal=unlabelled_are_normal,
@@ -108,6 +114,7 @@ def export(
     json
         Print one JSON document.
     """
+    check_folder(folder)
     done = flawtrace.export_labels(folder, out, format, named(normal, defects, masks))
     if json:
         print_json(done.to_json())

@@ -144,7 +144,8 @@ def _replicated(cases: Sequence[Case]) -> dict[str, list[float]]:
     maps, masks = (torch.stack(part).numpy() for part in zip(*map(_planes, cases), strict=True))
     scores = np.array([case.score for case in cases])
     names = [str(case.sample.image) for case in cases]
-    weights = draws("compare", masks.any(axis=(1, 2)), DRAWS, names)
+    anomalous = np.any(masks, axis=(1, 2))
+    weights = draws("compare", anomalous, DRAWS, names)
     return replicates(maps, masks, scores, decided([case.prediction for case in cases]), weights)
 
 

@@ -78,7 +78,7 @@ def _box(likely: Float[np.ndarray, " pixels"], rng: np.random.Generator) -> tupl
     height = width = round(len(likely) ** 0.5)
     side = round(width * float(np.exp(rng.uniform(*np.log(SIZES)))))
     row, column = divmod(int(rng.choice(len(likely), p=likely)), width)
-    top, left = (np.clip(middle - side // 2, 0, height - side) for middle in (row, column))
+    top, left = (min(max(middle - side // 2, 0), height - side) for middle in (row, column))
     return slice(top, top + side), slice(left, left + side)
 
 
@@ -122,13 +122,14 @@ def _filling(image: Colours, box: tuple[slice, slice], normal: Pictures, rng: np
 def _piece(image: Colours, side: int, rng: np.random.Generator) -> Colours:
     """A square from anywhere, turned and lit by chance."""
     top, left = rng.integers(image.shape[1] - side + 1), rng.integers(image.shape[2] - side + 1)
-    piece = np.rot90(image[:, top : top + side, left : left + side], rng.integers(4), (1, 2))
-    return piece * rng.uniform(0.7, 1.3) if rng.random() < 0.5 else piece
+    piece: Colours = np.rot90(image[:, top : top + side, left : left + side], int(rng.integers(4)), (1, 2))
+    lit: Colours = piece * rng.uniform(0.7, 1.3) if rng.random() < 0.5 else piece
+    return lit
 
 
 def _colour(part: Colours, rng: np.random.Generator) -> Colours:
     colour = rng.uniform(0, 1, 3 if rng.random() < 0.5 else 1)
-    found: Colours = colour[:, None, None] + 0.05 * clouds(*part.shape[1:], 2.0, rng)
+    found: Colours = colour[:, None, None] + 0.05 * clouds(part.shape[1], part.shape[2], 2.0, rng)
     return found
 
 
@@ -144,7 +145,8 @@ def _smear(part: Colours, rng: np.random.Generator) -> Colours:
 
 def _grain(part: Colours, rng: np.random.Generator) -> Colours:
     scale = float(np.exp(rng.uniform(-0.5, 1.5)))
-    return part + rng.uniform(0.1, 0.4) * clouds(*part.shape[1:], scale, rng)
+    grainy: Colours = part + rng.uniform(0.1, 0.4) * clouds(part.shape[1], part.shape[2], scale, rng)
+    return grainy
 
 
 CHANGES: tuple[Callable[[Colours, np.random.Generator], Colours], ...] = (_colour, _shade, _smear, _grain)

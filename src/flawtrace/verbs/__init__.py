@@ -4,7 +4,7 @@ from flawtrace.verbs.comparing import benchmark
 from flawtrace.verbs.deciding import Decision, decide
 from flawtrace.verbs.gathering import Gathered
 from flawtrace.verbs.helping import doctor
-from flawtrace.verbs.labelling import UnknownFormatError, export_labels, import_labels
+from flawtrace.verbs.labelling import export_labels, import_labels
 from flawtrace.verbs.loading import load
 from flawtrace.verbs.making import demo, evaluate, inspect, train
 from flawtrace.verbs.pairing import compare
@@ -21,7 +21,6 @@ __all__ = [
     "OtherPredictionsError",
     "Proposal",
     "Row",
-    "UnknownFormatError",
     "bench",
     "benchmark",
     "compare",

@@ -1,6 +1,6 @@
 """Comparing two detectors of one product."""
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from flawtrace.data import Named, read_category
@@ -9,6 +9,7 @@ from flawtrace.measures import evaluate as evaluate_detector
 from flawtrace.pictures.images import read_image
 from flawtrace.report import COMPARISON_NAME, write_comparison
 from flawtrace.verbs.loading import trained_detector
+from flawtrace.verbs.making import Counting
 
 
 def compare(
@@ -19,7 +20,7 @@ def compare(
     *,
     device: str = "cpu",
     named: Named = Named(),  # noqa: B008 (it is frozen)
-    progress: Callable[[int, int], None] | None = None,
+    progress: Counting | None = None,
 ) -> Comparison:
     """Compare two detectors, `before` and `after`, on those images in `folder` that neither was trained on.
 
@@ -34,18 +35,20 @@ def compare(
     known = [any(detector.knows(read_image(s.image)) for detector in detectors) for s in samples]
     new = [sample for sample, seen in zip(samples, known, strict=True) if not seen]
 
-    def of_both(done: int, total: int, already: int) -> None:
-        if progress:
-            progress(already * total + done, 2 * total)
-
-    evaluations = [
-        evaluate_detector(detector, new, lambda done, total, already=index: of_both(done, total, already))
-        for index, detector in enumerate(detectors)
-    ]
-    comparison = compared(evaluations[0], evaluations[1], sum(known))
+    first, second = (
+        evaluate_detector(detector, new, partial(_of_both, progress, half))
+        for half, detector in enumerate(detectors)
+    )
+    comparison = compared(first, second, sum(known))
     page = Path(out) if out else _beside(Path(after))
     write_comparison(comparison, (Path(before).name, Path(after).name), page)
     return comparison
+
+
+def _of_both(progress: Counting | None, half: int, done: int, total: int) -> None:
+    """Report how far the first or the second half is."""
+    if progress:
+        progress(half * total + done, 2 * total)
 
 
 def _beside(run: Path) -> Path:

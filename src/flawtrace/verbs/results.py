@@ -151,8 +151,9 @@ def _key(file: Path) -> str:
 
 
 def _region(said: dict[str, Any]) -> Region:
+    left, top, width, height = said["box"]
     contour = tuple((x, y) for x, y in said["contour"])
-    return Region(*said["box"], said["area"], said["peak"], said["mean"], contour)
+    return Region(left, top, width, height, said["area"], said["peak"], said["mean"], contour)
 
 
 def _shown(row: Row) -> Shown:

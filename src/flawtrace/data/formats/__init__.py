@@ -5,6 +5,7 @@ A file or folder enters, and a folder that training reads leaves (`import_plain`
 it means for pixels is the same for all (`reading`).
 """
 
+from flawtrace.data.formats.errors import LabelError, UnknownFormatError
 from flawtrace.data.formats.exporting import Exported, export_folder
 from flawtrace.data.formats.importing import LINE_WIDTH, Counting, Imported, Manner, import_plain
 from flawtrace.data.formats.recognition import OF_FILES, READERS, WRITERS, guesses, recognise
@@ -17,7 +18,9 @@ __all__ = [
     "Counting",
     "Exported",
     "Imported",
+    "LabelError",
     "Manner",
+    "UnknownFormatError",
     "export_folder",
     "guesses",
     "import_plain",
