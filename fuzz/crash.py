@@ -50,6 +50,8 @@ VOLATILE = ("seconds", "predict_seconds", "peak_memory_mb", "finished")
 """What no two runs have in common."""
 ROOM = 64 * 2**20
 """Bytes of the small file system."""
+OUT = "out"
+"""What every folder of results is called, since pages name it."""
 DONE, NO_ROOM, FAILED = 0, 1, 70
 
 
@@ -194,7 +196,7 @@ class Trial:
         self.rng = random.Random(f"{name} {seed}")
         self.failures: list[str] = []
         started = time.monotonic()
-        self.undisturbed = folder / "undisturbed"
+        self.undisturbed = folder / "undisturbed" / OUT
         if ended_with(begun(work, self.undisturbed)) != DONE:
             raise SystemExit(f"{name} does not work even undisturbed")
         self.seconds = time.monotonic() - started
@@ -206,7 +208,7 @@ class Trial:
         """At `count` moments, spread over the work."""
         done = 0
         while done < count:
-            out = self.folder / "killed"
+            out = self.folder / "killed" / OUT
             for _ in range(self.rng.randint(1, IN_A_ROW)):
                 if not killed(self.work, out, self.rng.uniform(0, self.seconds), self.rng):
                     break
@@ -222,7 +224,7 @@ class Trial:
             with small_disk(self.folder / "disk") as disk:
                 free = self.rng.randrange(0, 2 * need)
                 (disk / "ballast").write_bytes(bytes(ROOM - free))
-                out = disk / "out"
+                out = disk / OUT
                 if (code := ended_with(begun(self.work, out))) not in (DONE, NO_ROOM):
                     self.failures.append(f"full disk {number}: ended with {code}")
                 self.check(out, f"after full disk {number}", self.left)

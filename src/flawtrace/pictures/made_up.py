@@ -129,7 +129,8 @@ def _piece(image: Colours, side: int, rng: np.random.Generator) -> Colours:
 
 def _colour(part: Colours, rng: np.random.Generator) -> Colours:
     colour = rng.uniform(0, 1, 3 if rng.random() < 0.5 else 1)
-    found: Colours = colour[:, None, None] + 0.05 * clouds(part.shape[1], part.shape[2], 2.0, rng)
+    even = np.broadcast_to(colour[:, None, None], part.shape)
+    found: Colours = even + 0.05 * clouds(part.shape[1], part.shape[2], 2.0, rng)
     return found
 
 
