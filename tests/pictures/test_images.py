@@ -42,11 +42,11 @@ from flawtrace.pictures.images import (
     outline,
     overlay,
     read_image,
-    read_mask,
     write_map,
     write_mask,
     write_picture,
 )
+from flawtrace.pictures.mask_files import read_mask
 
 Array = np.ndarray[Any, Any]
 HEIGHT, WIDTH = 18, 23

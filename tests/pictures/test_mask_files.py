@@ -71,3 +71,15 @@ def test_compression_does_not_turn_white_into_black(compression: str | None, tmp
     Image.fromarray(values).save(tmp_path / "a.tif", compression=compression, tiffinfo={262: 0})
     expected = (65535 - values.astype(np.float32)) / 65535
     assert np.allclose(read_image(tmp_path / "a.tif")[0].numpy(), expected, atol=1e-6)
+
+
+def test_without_a_black_pixel_greys_are_cut_in_the_middle(tmp_path: Path) -> None:
+    pixels = np.full((SIDE, SIDE), 10, np.uint8)
+    pixels[4:8, 4:8] = 245
+    Image.fromarray(pixels).save(tmp_path / "m.png")
+    assert int(read_mask(tmp_path / "m.png").sum()) == 16
+
+
+def test_one_value_all_over_is_a_defect_all_over(tmp_path: Path) -> None:
+    Image.fromarray(np.ones((SIDE, SIDE), np.uint8)).save(tmp_path / "m.png")
+    assert read_mask(tmp_path / "m.png").all()

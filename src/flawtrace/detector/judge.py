@@ -24,6 +24,8 @@ PEAK, AREA, CELLS, PLACES = 1 / 1024, 1 / 64, 1 / 1024, 1 / 64
 """Shares of a map's pixels, and of the cells of novelty and memory, whose highest values are averaged."""
 FARTHEST = 8.0
 """Deviations of normal images beyond which evidence counts no more."""
+CLEARANCE = 1e-4
+"""Deviations by which the quietest threshold passes the highest score below it: more than rounding does."""
 EXPECTED, CERTAINTY = 0.3, 1.0
 """Weight of each piece before any image was seen, and how many images that is worth."""
 
@@ -94,7 +96,7 @@ class Judge(nn.Module):
         self._learn_normal(normal)
         self.weights.fill_(EXPECTED)
         margins = self._standard(normal[as_taken] if as_taken.any() else normal) @ self.weights
-        self.bias.fill_(-quietest(margins.double().numpy(), rate))
+        self.bias.fill_(-quietest(margins.double().numpy(), rate) - CLEARANCE)
 
     def _learn_normal(self, normal: Float[Tensor, "n 4"]) -> None:
         self.mean.copy_(normal.mean(dim=0))

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
@@ -19,6 +19,7 @@ from flawtrace.ground.errors import DamagedFileError, FolderInUseError, OutputEr
 LOCK_NAME = ".lock"
 UNFINISHED = ".part"
 """Ending of a file that is being written; its name begins with a dot."""
+LEFT = f".*{UNFINISHED}"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -73,7 +74,7 @@ def read_json(path: Path) -> Any:
 def locked(folder: Path, *inside: str) -> Iterator[None]:
     """Inside, no other process works in `folder`; the system frees it when this one ends, however it ends.
 
-    What a killed process was writing there, or in the folders `inside` it, is cleared away.
+    What a killed process was writing there, or anywhere in the folders `inside` it, is cleared away.
 
     Raises:
         FolderInUseError: another process is inside.
@@ -88,16 +89,17 @@ def locked(folder: Path, *inside: str) -> Iterator[None]:
     except OSError as error:
         raise OutputError(folder, error) from error
     try:
-        for place in (folder, *(folder / name for name in inside)):
-            _clear(place)
+        _clear(folder.glob(LEFT))
+        for name in inside:
+            _clear((folder / name).rglob(LEFT))
         yield
     finally:
         lock.release()
 
 
-def _clear(folder: Path) -> None:
+def _clear(found: Iterable[Path]) -> None:
     """Take away what `write_bytes` left unfinished."""
-    for left in folder.glob(f".*{UNFINISHED}"):
+    for left in list(found):
         if re.fullmatch(rf"\..+\.[a-z0-9_]{{8}}{re.escape(UNFINISHED)}", left.name):
             with suppress(OSError):
                 left.unlink()

@@ -183,6 +183,9 @@ class PredictorConfig(Settings):
     recall: UnitInterval | None = None
     """Weight of the memory's own voice beside the compact predictor. None: 0.5 without labels, less with each
     label, and 0 from five on."""
+    memory_side: PositiveInt | None = None
+    """Places along an image, each with what normal images showed there, in the memory; at most one to a cell.
+    None: 32 with fewer than five labels, which have nothing else to see small defects with, else 16."""
     novelty: bool = True
     """Let the ranker use novelty: how far a position is from those of normal images."""
     lr: PositiveFloat = 3e-3
@@ -229,7 +232,8 @@ class PredictorConfig(Settings):
         """With nothing left open, for so many labelled images."""
         inputs = self.inputs or (ALL_INPUTS if num_labelled else ("profile", "memory"))
         recall = self.recall if self.recall is not None else max(0, FEW - num_labelled) / (2 * FEW)
-        return self.model_copy(update={"inputs": inputs, "recall": recall})
+        memory_side = self.memory_side or (32 if num_labelled < FEW else 16)
+        return self.model_copy(update={"inputs": inputs, "recall": recall, "memory_side": memory_side})
 
     @property
     def novelty_of(self) -> NoveltyOf:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from flawtrace.ground.shapes import Canvases, ErrorMaps
 
 SIDE = 16
-"""Places along an image, or as many as there are cells, if that is fewer."""
+"""Places along an image, unless said otherwise."""
 KEPT = 100
 """Normal images that are kept, evenly spread over all; fewer are kept several times."""
 DIMENSIONS = 64
@@ -41,10 +41,14 @@ class Memory(nn.Module):
     place: Tensor
     spread: Tensor
 
-    def __init__(self, channels: int, grid: int) -> None:
-        """For canvases of `channels` and `grid` x `grid` cells; without `fit` all distances are 0."""
+    def __init__(self, channels: int, grid: int, side: int = SIDE) -> None:
+        """For canvases of `channels` and `grid` x `grid` cells; without `fit` all distances are 0.
+
+        There are `side` places along an image, or as many as there are cells, if that is fewer.
+        """
         super().__init__()
-        self._grid, self._pooled = grid, max(1, grid // SIDE)
+        self._made_for = channels, grid, side
+        self._grid, self._pooled = grid, max(1, grid // side)
         self._kept = torch.zeros(0, dtype=torch.long)
         side, kept = grid // self._pooled, min(DIMENSIONS, channels)
         self.register_buffer("axes", torch.zeros(kept, channels))
@@ -67,6 +71,10 @@ class Memory(nn.Module):
         size = (self._grid, self._grid)
         enlarged: Tensor = F.interpolate(distances[:, None], size=size, mode="bilinear")[:, 0]
         return enlarged
+
+    def anew(self) -> "Memory":
+        """Another one for such canvases, which keeps nothing yet."""
+        return Memory(*self._made_for).to(self.bank.device)
 
     @torch.no_grad()
     def fit(self, canvases: Canvases, numbers: Numbers | None = None) -> None:

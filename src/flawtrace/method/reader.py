@@ -10,7 +10,7 @@ from flawtrace.ground.devices import batches
 from flawtrace.ground.groups import NoveltyOf
 from flawtrace.ground.shapes import Canvases, ErrorMaps, Images, Pictures
 from flawtrace.method.encoder import Features, Pixels, rounded
-from flawtrace.method.memory import Memory, Numbers
+from flawtrace.method.memory import SIDE, Memory, Numbers
 from flawtrace.method.novelty import Novelty
 from flawtrace.method.predictor import Views
 from flawtrace.method.profile import laid_out, scale_errors
@@ -25,17 +25,20 @@ class Reader(nn.Module):
         snapshots: Sequence[nn.Module],
         grid: int,
         novelty_of: NoveltyOf,
+        *,
         remembers: bool = True,
+        memory_side: int = SIDE,
     ) -> None:
         """For images of `grid` x `grid` cells; `snapshots` are of one autoencoder, oldest first.
 
-        Without `remembers` nobody asks the memory, and all its distances are 0.
+        The memory has `memory_side` places along an image; without `remembers` nobody asks it, and all its
+        distances are 0.
         """
         super().__init__()
         self.encoder = encoder
         self.snapshots = nn.ModuleList(snapshots)
         self.novelty = Novelty(encoder.channels, grid)
-        self.memory = Memory(encoder.channels, grid)
+        self.memory = Memory(encoder.channels, grid, memory_side)
         self._novelty_of = novelty_of
         self._remembers = remembers
 
@@ -43,7 +46,9 @@ class Reader(nn.Module):
     def of(cls, config: Config, encoder: Pixels | Features, snapshots: Sequence[nn.Module]) -> "Reader":
         """As these settings want it."""
         remembers = config.score == "evidence" or config.predictor.sees("memory")
-        return cls(encoder, snapshots, config.grid, config.predictor.novelty_of, remembers)
+        side = config.predictor.memory_side or SIDE
+        novelty_of = config.predictor.novelty_of
+        return cls(encoder, snapshots, config.grid, novelty_of, remembers=remembers, memory_side=side)
 
     def forward(self, images: Images) -> Views:
         """Of images (b, 3, s, s) in [0, 1]."""

@@ -94,7 +94,8 @@ class Layers:
     """What a picture says besides its colours, which `decode` gives: of a mask it may be all that counts."""
 
     indices: Pixels | None
-    """Entries of its palette (h, w), if it has one."""
+    """Entries of its palette (h, w), if it has one; where the first is not black and another is, those two
+    have changed places."""
     alpha: Pixels | None
     """How much of each pixel (h, w) shows, if it says so."""
 
@@ -110,10 +111,21 @@ def decode_layers(path: Path) -> Layers:
             return Layers(None, None)
         picture = _open(path, file)
         orientation = _orientation(picture)
-        indices = upright(np.asarray(picture), orientation) if picture.mode == "P" else None
+        indices = upright(_black_first(picture), orientation) if picture.mode == "P" else None
         has_alpha = picture.mode in ("RGBA", "LA")
         alpha = upright(np.asarray(picture.getchannel("A")), orientation) if has_alpha else None
         return Layers(indices, alpha)
+
+
+def _black_first(picture: Pillow.Image) -> Pixels:
+    """Entries of the palette; programs that reduce colours put the background anywhere."""
+    indices = np.array(picture)
+    colours = np.array(picture.getpalette("RGB")).reshape(-1, 3)
+    black = [entry for entry in np.unique(indices) if entry < len(colours) and not colours[entry].any()]
+    if colours[0].any() and black:
+        first, other = indices == 0, indices == black[0]
+        indices[first], indices[other] = black[0], 0
+    return indices
 
 
 def in_memory(picture: Pillow.Image) -> Pixels:

@@ -21,9 +21,10 @@ CLASSES = 20
 def read_mask(path: Path) -> Mask:
     """True where the file in `path` marks a defect.
 
-    In a palette, that is any entry but the first; with an alpha channel that is not the same everywhere,
-    where something shows; in all others where a pixel is not black. In masks of many greys, which were
-    smoothed or compressed, it takes at least half of the largest value that the format can hold.
+    In a palette, that is any entry but the first, or but black; with an alpha channel that is not the same
+    everywhere, where something shows; in all others where a pixel is not black. In masks of many greys, or of
+    several and no black, which were smoothed or compressed, it takes at least half of the largest value that
+    the format can hold.
 
     Raises:
         ImageError: the file cannot be read.
@@ -40,7 +41,7 @@ def read_mask(path: Path) -> Mask:
 
 def _marked(path: Path, values: Pixels) -> Bool[np.ndarray, "h w"]:
     if values.dtype.kind == "b":
-        return values
+        return values.copy()  # what comes from a file cannot be written to
     found = np.unique(values)
     some = found[found > 0]
     if (
@@ -50,7 +51,7 @@ def _marked(path: Path, values: Pixels) -> Bool[np.ndarray, "h w"]:
         and (some[some != IGNORED] <= CLASSES).all()
     ):
         raise TwoMeaningsError(path, [int(value) for value in some])
-    if len(some) <= FEW:
+    if len(some) <= FEW and (0 in found or len(found) == 1):
         return values > 0
     return values >= _largest(values) / 2
 

@@ -82,7 +82,7 @@ class _Normality:
         """From some of these images; `sources` tell them apart."""
         channels, grid = canvases.shape[1], canvases.shape[2]
         novelty = Novelty(channels, grid).to(canvases.device)
-        memory = Memory(channels, grid).to(canvases.device)
+        memory = reader.memory.anew()
         every = -(-len(canvases) // LEARNT_FROM)
         reader.fit_novelty(novelty, canvases[::every])
         reader.fit_memory(memory, canvases[::every], sources[::every])

@@ -17,6 +17,7 @@ from flawtrace.detector import Detector
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import locked, write_json
+from flawtrace.ground.groups import FEW
 from flawtrace.ground.run_files import DETECTOR_NAME, SETTINGS_NAME
 from flawtrace.method import Material, Predictor, Prepared, Reader
 from flawtrace.training.deciding import decided
@@ -73,11 +74,13 @@ def refit(
 
 
 def settings_for(detector: Detector, num_labelled: int) -> Config:
-    """The detector's settings; what was left open where it had no label is settled again."""
+    """The detector's settings; what follows from how few labels it had is settled again."""
     config = detector.config
-    asked = config.predictor
-    if detector.facts.num_labelled == 0:
-        asked = asked.model_copy(update={"inputs": None, "recall": None})
+    asked, known = config.predictor, detector.facts.num_labelled
+    if known is not None and known < FEW:
+        asked = asked.model_copy(update={"recall": None, "memory_side": None})
+    if known == 0:
+        asked = asked.model_copy(update={"inputs": None})
     steps = min(asked.steps, STEPS)
     settled = asked.settled(num_labelled).model_copy(update={"steps": steps})
     return config.model_copy(update={"predictor": settled})
