@@ -18,6 +18,7 @@ from flawtrace.ground.groups import Polygons
 from flawtrace.ground.learner import derive
 from flawtrace.ground.shapes import Image, Mask
 from flawtrace.pictures.images import fit, fit_mask, image_size
+from flawtrace.pictures.mask_files import read_mask
 from flawtrace.pictures.region import inside, within
 from flawtrace.pictures.tiles import Size, boxes, working_size
 
@@ -30,13 +31,15 @@ LABELLED_TILES = 4
 def pieces(split: Split, config: Config) -> Split:
     """The split with what is trained on: at most `normal_limit` normal images, or tiles of images.
 
+    Normal images with ignored pixels are left out, if there are others: what is ignored may be a defect.
     Tiles of labelled images all show a defect; the others are left out.
 
     Raises:
         VanishedDefectError: a labelled defect has no pixel left at the working size.
     """
     rng = np.random.default_rng(derive(config.seed, 10))
-    normal = tuple(_normal(split.normal, config, rng))
+    vouched_for = tuple(sample for sample in split.normal if not sample.ignored)
+    normal = tuple(_normal(vouched_for or split.normal, config, rng))
     if config.tile_side is None:
         return replace(split, normal=normal)
     labelled = tuple(tile for sample in split.labelled for tile in _showing(sample, config, rng))
@@ -64,7 +67,17 @@ def mask_at(sample: Sample, size: Size, region: Polygons | None = None) -> Mask:
     if not sample.mask:
         return torch.zeros(size).bool()
     mask = fit_mask(mask_of(sample), *size)
+    if sample.ignored:
+        mask = mask & ~ignored_at(sample, size)
     return mask if region is None else mask & inside(region, *size)
+
+
+def ignored_at(sample: Sample, size: Size) -> Mask:
+    """Pixels at a working size, of the whole image, that nobody vouches for, not even in part."""
+    if not sample.ignored:
+        return torch.zeros(size).bool()
+    touched: Mask = fit(read_mask(sample.ignored)[None].float(), *size)[0] > 0
+    return touched
 
 
 def images_of(samples: Sequence[Sample]) -> list[Path]:

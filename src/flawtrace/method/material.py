@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flawtrace.data import Sample, Split, VanishedDefectError, evenly
-from flawtrace.data.pieces import mask_at, size_of, sources_of, worked_on
+from flawtrace.data.pieces import ignored_at, mask_at, size_of, sources_of, worked_on
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import PROCESSOR, at_once, sent
 from flawtrace.ground.groups import VariationConfig
@@ -64,6 +64,8 @@ class Material:
     """Channels of each scale of the canvases."""
     num_normal: int
     num_labelled: int
+    labelled_ignored: Bool[Tensor, "followed side side"] | None = None
+    """Pixels of `labelled` that are neither learnt from nor judged by; None if there are none."""
 
     @property
     def masks(self) -> Masks:
@@ -159,6 +161,7 @@ def prepare(
     copied, copied_masks = augment(
         labelled, masks, config.copies, variation, generator(derive(config.seed, 6))
     )
+    ignored = _ignored(split.labelled, labelled, config, variation)
     if config.region is not None and config.tile_side is None:
         copied = within(copied, config.region)
         copied_masks = copied_masks & inside(config.region, *copied_masks.shape[1:])
@@ -180,6 +183,7 @@ def prepare(
         pictures=kept.pictures,
         labelled_pictures=torch.cat([labelled, copied]).half().to(device),
         labelled_masks=all_masks.to(device),
+        labelled_ignored=None if ignored is None else ignored.to(device),
         unmasked=shelf["canvases"][last:],
         unmasked_pictures=shelf["pictures"][last:],
         sources=sources_of(split.normal),
@@ -234,6 +238,18 @@ def _read(samples: Sequence[Sample], config: Config) -> Iterator[_Piece]:
         whole = worked_on(image, config)
         for sample in parts:
             yield _Piece(sample.part(whole), *facts)
+
+
+def _ignored(
+    labelled: Sequence[Sample], images: Images, config: Config, variation: VariationConfig
+) -> Bool[Tensor, "followed h w"] | None:
+    """Ignored pixels of labelled images at working size, then of their copies, which move with these."""
+    if not any(sample.ignored for sample in labelled):
+        return None
+    seen = [sample.part(ignored_at(sample, size_of(sample, config))) for sample in labelled]
+    originals = torch.stack(seen)
+    _, copied = augment(images, originals, config.copies, variation, generator(derive(config.seed, 6)))
+    return torch.cat([originals, copied])
 
 
 @dataclass(frozen=True)

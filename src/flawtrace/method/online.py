@@ -11,7 +11,7 @@ from flawtrace.ground.devices import rows_together
 from flawtrace.ground.learner import Learner, derive, seeded
 from flawtrace.ground.shapes import LossProfiles, Scalar
 from flawtrace.method import predictor
-from flawtrace.method.material import Material
+from flawtrace.method.material import Material, covered
 from flawtrace.method.predictor import Published
 
 
@@ -73,8 +73,10 @@ class OnlinePredictor:
         config = self._config.predictor
         logits = network(profiles[chosen])
         weight = predictor.normal_weight(config, update)
-        coverage = self._material.labelled_coverage[self.tracked[chosen]]
-        return predictor.prediction_loss(logits, coverage, weight, config.dice_weight)
+        rows, ignored = self.tracked[chosen], self._material.labelled_ignored
+        coverage = self._material.labelled_coverage[rows]
+        touched = None if ignored is None else covered(ignored[rows], coverage.shape[1]) > 0
+        return predictor.prediction_loss(logits, coverage, weight, config.dice_weight, touched)
 
     def state(self) -> dict[str, Any]:
         return {

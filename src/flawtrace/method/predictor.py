@@ -16,6 +16,7 @@ from flawtrace.ground.shapes import (
     Images,
     Logits,
     LossProfiles,
+    Masks,
     Pictures,
     Scalar,
 )
@@ -27,6 +28,8 @@ STRIDE = 4
 
 FAR = 6.0
 """Deviations beyond what is usual at a place, from which on the memory alone would call it a defect."""
+CERTAIN = 100.0
+"""Logit from which on a probability is 0 or 1 in single precision, and its loss 0."""
 UNUSUAL = 3.0
 """Deviations that a normal square is seldom off: even odds for the discriminant, worth a word for novelty."""
 
@@ -82,8 +85,8 @@ class Published(nn.Module):
         logits: Tensor = self.layers(self.scale(profiles))
         return logits[:, 0]
 
-    def loss(self, views: Views, masks: Coverage, weights: "Weights") -> Scalar:
-        return prediction_loss(self._per_pixel(views), masks, weights.normal, weights.dice)
+    def loss(self, views: Views, masks: Coverage, weights: "Weights", ignored: Masks | None = None) -> Scalar:
+        return prediction_loss(self._per_pixel(views), masks, weights.normal, weights.dice, ignored)
 
     def probabilities(self, views: Views) -> ErrorMaps:
         """Of a defect, per pixel."""
@@ -134,9 +137,9 @@ class Compact(nn.Module):
         colour = self._coloured(views)
         return self._segment(self._seen(views, colour), colour)
 
-    def loss(self, views: Views, masks: Coverage, weights: "Weights") -> Scalar:
-        """Of the segmenter."""
-        return prediction_loss(self(views), masks, weights.normal, weights.dice)
+    def loss(self, views: Views, masks: Coverage, weights: "Weights", ignored: Masks | None = None) -> Scalar:
+        """Of the segmenter, on pixels that are not `ignored`."""
+        return prediction_loss(self(views), masks, weights.normal, weights.dice, ignored)
 
     def probabilities(self, views: Views) -> ErrorMaps:
         """Of a defect, per pixel."""
@@ -221,13 +224,20 @@ def build(config: PredictorConfig, length: int, channels: int, cell: int) -> Pre
 
 
 def prediction_loss(
-    logits: Logits, coverage: Coverage, normal_weight: float = 1.0, dice_weight: float = 0.0
+    logits: Logits,
+    coverage: Coverage,
+    normal_weight: float = 1.0,
+    dice_weight: float = 0.0,
+    ignored: Masks | None = None,
 ) -> Scalar:
     """Weighted cross-entropy (the paper), plus the Dice loss where it has weight.
 
     loss = -mean[y log p + alpha (1 - y) log(1 - p)] + dice_weight (1 - Dice(p, y)),
-    with p = sigmoid(logits), y = coverage and alpha = normal_weight.
+    with p = sigmoid(logits), y = coverage and alpha = normal_weight. What is `ignored` brings nothing to
+    either part.
     """
+    if ignored is not None:  # as if there were nothing, and the network were certain of it
+        logits, coverage = logits.masked_fill(ignored, -CERTAIN), coverage.masked_fill(ignored, 0)
     positive = coverage * F.logsigmoid(logits)
     negative = (1 - coverage) * F.logsigmoid(-logits)
     cross_entropy = -(positive + normal_weight * negative).mean()

@@ -1,7 +1,7 @@
 """Which examples each predictor learns from in the last fit, and on which it is judged."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Int
@@ -109,7 +109,10 @@ def examine(reader: Reader, material: Material, split: Split, config: Config) ->
     made = make_up(pictures.cpu(), imagined, generator(derive(config.seed, 13)))
     made = _in_region(made, config)
     return Exam(
-        _examples(reader, material.labelled, material.labelled_pictures, material.labelled_masks),
+        replace(
+            _examples(reader, material.labelled, material.labelled_pictures, material.labelled_masks),
+            ignored=material.labelled_ignored,
+        ),
         _examples(reader, material.canvases[normal], pictures, none, own=material.sources),
         folds,
         _examples(reader, material.unmasked, material.unmasked_pictures, unknown),

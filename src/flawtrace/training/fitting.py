@@ -33,6 +33,8 @@ class Examples:
     masks: Masks
     coverage: Float[Tensor, "b grid grid"]
     """Share of each cell that is defective."""
+    ignored: Masks | None = None
+    """Pixels that are neither learnt from nor judged by; None if there are none."""
 
     @cached_property
     def with_defects(self) -> Int[Tensor, " n"]:
@@ -54,9 +56,9 @@ class Examples:
 
     def __getitem__(self, chosen: Tensor | slice) -> "Examples":
         """Some of them; of a slice nothing is copied."""
-        return Examples(
-            Views(*(part[chosen] for part in self.views.parts)), self.masks[chosen], self.coverage[chosen]
-        )
+        views = Views(*(part[chosen] for part in self.views.parts))
+        ignored = None if self.ignored is None else self.ignored[chosen]
+        return Examples(views, self.masks[chosen], self.coverage[chosen], ignored)
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Batch:
     views: Views
     masks: Coverage
     """1 where a pixel is defective, else 0."""
+    ignored: Masks | None = None
+    """Pixels that do not count; None if all do."""
 
 
 class Fit:
@@ -122,7 +126,8 @@ class Fit:
             self.learner.set_lr(one_cycle(settings.lr, self.step / self.steps))
         self.step += 1
         with learning(batch.masks.device):
-            self.loss = self.learner.step(network.loss(batch.views, batch.masks, self._weights))
+            loss = network.loss(batch.views, batch.masks, self._weights, batch.ignored)
+            self.loss = self.learner.step(loss)
 
     def finish(self, lesson: Lesson) -> Predictor:
         """The predictor, complete; call it after the last step."""
@@ -207,17 +212,31 @@ def under(examples: Examples, chosen: Tensor, centers: Points, side: int, cell: 
     profiles, novelties, distances, canvases = (crop(part, chosen, centers, side) for part in coarse)
     middles = (centers - side // 2) * cell + side * cell // 2
     pictures, cut = (crop(part, chosen, middles, side * cell) for part in (views.pictures, masks))
-    return Batch(Views(profiles, novelties[:, 0], distances[:, 0], canvases, pictures), cut[:, 0])
+    seen = Views(profiles, novelties[:, 0], distances[:, 0], canvases, pictures)
+    if examples.ignored is None:
+        return Batch(seen, cut[:, 0])
+    ignored = crop(examples.ignored[:, None], chosen, middles, side * cell) > 0
+    return Batch(seen, cut[:, 0], ignored[:, 0])
 
 
 def joined(batches: Sequence[Batch]) -> Batch:
     views = (torch.cat(parts) for parts in zip(*(batch.views.parts for batch in batches), strict=True))
-    return Batch(Views(*views), torch.cat([batch.masks for batch in batches]))
+    masks = torch.cat([batch.masks for batch in batches])
+    if all(batch.ignored is None for batch in batches):
+        return Batch(Views(*views), masks)
+    all_count = (torch.zeros_like(batch.masks).bool() for batch in batches)
+    ignored = [
+        batch.ignored if batch.ignored is not None else none
+        for batch, none in zip(batches, all_count, strict=True)
+    ]
+    return Batch(Views(*views), masks, torch.cat(ignored))
 
 
 def turned_batch(batch: Batch, way: int) -> Batch:
     """The batch in one of the eight orientations of a square."""
-    return Batch(Views(*(turned(part, way) for part in batch.views.parts)), turned(batch.masks, way))
+    views = Views(*(turned(part, way) for part in batch.views.parts))
+    ignored = None if batch.ignored is None else turned(batch.ignored, way)
+    return Batch(views, turned(batch.masks, way), ignored)
 
 
 @torch.no_grad()
@@ -238,6 +257,8 @@ def squares_of(
             defective.append(seen[share > 0])
             shares.append(share[share > 0])
             drawn = torch.rand(share.shape, generator=rng).to(share.device) < NORMAL_SQUARES
+            if batch.ignored is not None:
+                drawn &= covered(batch.ignored, seen.shape[1]) == 0
             normal.append(seen[(share == 0) & drawn])
     clear = torch.cat(shares) > CLEAR
     return torch.cat(defective)[clear if clear.any() else ~clear], torch.cat(normal)

@@ -139,7 +139,11 @@ def _seen(members: Sequence[Predictor], exam: Exam, reader: Reader) -> Iterator[
 
 
 def _by(member: Predictor, normality: _Normality, chosen: Examples) -> tuple[ErrorMaps, Masks, Evidence]:
+    """Maps, masks and evidence; a map says nothing of ignored pixels."""
     novelties = normality.reader.novelties(normality.novelty, chosen.views.canvases)
     distances = normality.reader.distances(normality.memory, chosen.views.canvases)
     maps = member.eval().probabilities(replace(chosen.views, novelties=novelties, distances=distances))
-    return maps, chosen.masks, evidence(maps, novelties, distances)
+    pieces = evidence(maps, novelties, distances)
+    if chosen.ignored is not None:
+        maps = maps.masked_fill(chosen.ignored, 0)
+    return maps, chosen.masks, pieces

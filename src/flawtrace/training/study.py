@@ -169,6 +169,8 @@ def fingerprint(prepared: Prepared) -> str:
     """Of everything that training learns from: images, masks, and who is labelled."""
     content = hashlib.sha256(" ".join(prepared.digests).encode())
     content.update(prepared.material.masks.cpu().numpy().tobytes())
+    if (ignored := prepared.material.labelled_ignored) is not None:
+        content.update(ignored.cpu().numpy().tobytes())
     return content.hexdigest()[:16]
 
 

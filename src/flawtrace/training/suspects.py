@@ -57,8 +57,9 @@ class Witnesses:
         return self._calibrated(torch.stack(maps).mean(dim=0))
 
     def alone(self, member: int, examples: Examples) -> ErrorMaps:
-        """What one member says."""
-        return self._calibrated(predict(self.members[member], examples))
+        """What one member says; nothing of ignored pixels."""
+        maps = self._calibrated(predict(self.members[member], examples))
+        return maps if examples.ignored is None else maps.masked_fill(examples.ignored.cpu(), 0)
 
     def _calibrated(self, said: ErrorMaps) -> ErrorMaps:
         maps: ErrorMaps = self.calibration(said)
