@@ -1,21 +1,22 @@
-"""What a refit is worth beside a whole training: the same labels, the same images, the same test.
+"""What refits are worth: labels are added to a detector that began without any.
 
-    python benchmarks/refits.py DATA/mvtec_ad/grid DATA/mpdd/metal_plate -o benchmarks/results/refits.jsonl
+    flawtrace benchmark DATA... -o bench/ --protocol five-per-type --seeds 42-44 \\
+        --methods benchmarks/peers/peers.toml --method unlabelled --rows benchmarks/results/unlabelled.jsonl
+    python benchmarks/refits.py DATA... --runs bench/runs -o benchmarks/results/refits.jsonl
 
-A detector is trained on two labels of each defect type, as far as there are so many; then all five labels of
-the split of `five-per-type` are there, and it is refitted to them (`refit`), or a new one is trained from
-scratch (`whole`). All three are judged on the same test images. A row holds one trial; a finished one is
-never run again.
+The detector of each trial is refitted to the first 1, 2, 5 and 10 of its labels, and to all of them, in an
+order by chance, and judged on the trial's test images. With all labels that is what a whole training learns
+from as well; the rows of one (`--whole`) are what it is compared with. A finished row is never made again.
 """
 
 import argparse
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
@@ -28,104 +29,101 @@ from flawtrace.comparison.cell import looked
 from flawtrace.comparison.desk import SIDE
 from flawtrace.data.pieces import mask_at
 from flawtrace.data.protocols import trials
-from flawtrace.data.samples import Sample, Split
+from flawtrace.data.samples import Split
 from flawtrace.detector import Detector
 from flawtrace.detector.facts import commit
-from flawtrace.ground.devices import ready
 from flawtrace.ground.files import read_jsonl
-from flawtrace.ground.presets import load_config
+from flawtrace.ground.learner import derive
 from flawtrace.measures import decided
-from flawtrace.measures.metrics import Masks, summary
+from flawtrace.measures.metrics import summary
 from flawtrace.training.refitting import refit
-from flawtrace.training.run import Trained, train
+from flawtrace.training.run import Trained
 
-AT_FIRST = 2
-"""Labels of each type before the refit."""
-KINDS = ("before", "refit", "whole")
-SHOWN = ("pixel_f1_max", "pixel_f1", "image_auroc", "false_alarm_rate", "miss_rate")
+COUNTS = (1, 2, 5, 10)
+SHOWN = ("pixel_f1_max", "pixel_f1", "pixel_aupro", "image_auroc", "false_alarm_rate", "miss_rate")
 
 
-def first_labels(labelled: Sequence[Sample]) -> tuple[Sample, ...]:
-    """The first ones of each type."""
-    seen: Counter[str | None] = Counter()
-    kept = []
-    for sample in labelled:
-        seen[sample.defect_type] += 1
-        if seen[sample.defect_type] <= AT_FIRST:
-            kept.append(sample)
-    return tuple(kept)
+def counts_of(split: Split) -> list[int]:
+    """How many labels are given; all of them come first."""
+    most = len(split.labelled)
+    return [most, *(count for count in COUNTS if count < most)]
 
 
-def measure(split: Split, seed: int, device: torch.device) -> Row:
-    """Metrics and seconds of each kind."""
-    config = load_config(settings={"seed": seed})
+def measure(split: Split, start: Detector, count: int, seed: int) -> Row:
+    """Refit to the first `count` labels, in an order by chance, and look at the test images."""
+    order = np.random.default_rng(derive(seed, 14)).permutation(len(split.labelled))
+    some = replace(split, labelled=tuple(split.labelled[row] for row in sorted(order[:count])))
+    with tempfile.TemporaryDirectory() as folder:
+        started, on_processor = time.monotonic(), time.process_time()
+        *_, trained = refit(some, start, Path(folder) / "run")
+        seconds = time.monotonic() - started, time.process_time() - on_processor
+    assert isinstance(trained, Trained)
+    predictions, _ = looked(trained.detector, split.test)
+    maps = torch.stack([found.anomaly_map for found in predictions]).numpy()
     masks = torch.stack([mask_at(sample, (SIDE, SIDE)) for sample in split.test]).numpy()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        fewer = replace(split, labelled=first_labels(split.labelled))
-        before = _timed(train(fewer, config, folder / "before", device=device))
-        refitted = _timed(refit(split, before[0], folder / "refit", device=device))
-        whole = _timed(train(split, config, folder / "whole", device=device))
-    made = dict(zip(KINDS, (before, refitted, whole), strict=True))
+    scores = np.array([found.score for found in predictions])
     return {
-        "metrics": {kind: _scores(detector, split, masks) for kind, (detector, _) in made.items()},
-        "seconds": {kind: round(seconds, 1) for kind, (_, seconds) in made.items()},
-        "num_first": len(fewer.labelled),
+        "num_labelled": count,
+        "of_labels": len(split.labelled),
+        "metrics": summary(maps, masks, scores, decided(predictions)),
+        "false_alarms": trained.summary["false_alarms"],
+        "seconds": round(seconds[0], 1),
+        "processor_seconds": round(seconds[1], 1),
     }
 
 
-def _timed(events: Iterator[Any]) -> tuple[Detector, float]:
-    started = time.monotonic()
-    *_, trained = events
-    assert isinstance(trained, Trained)
-    return trained.detector, time.monotonic() - started
-
-
-def _scores(detector: Detector, split: Split, masks: Masks) -> dict[str, float | None]:
-    predictions, _ = looked(detector, split.test)
-    maps = torch.stack([found.anomaly_map for found in predictions]).numpy()
-    return summary(maps, masks, np.array([found.score for found in predictions]), decided(predictions))
-
-
 def cells(arguments: argparse.Namespace) -> Iterator[Row]:
-    """The rows that are not in the file yet."""
+    """The rows that are not in the file yet, of trials whose detector is there."""
+    done = {(row["trial"], row["num_labelled"]) for row in read_jsonl(arguments.out)}
     for seed in seeds_of(arguments.seeds):
         for category in find_categories(arguments.data):
             (trial,) = trials(category, "five-per-type", [seed])
-            if trial.name in {row["trial"] for row in read_jsonl(arguments.out)}:
+            start = arguments.runs / trial.name / arguments.method
+            if not (start / "summary.json").exists():
                 continue
-            found = measure(trial.split, seed, ready(arguments.device))
-            yield trial.facts | found | {"threads": torch.get_num_threads(), "commit": commit()}
+            for count in counts_of(trial.split):
+                if (trial.name, count) not in done:
+                    found = measure(trial.split, Detector.load(start), count, seed)
+                    yield trial.facts | found | {"threads": torch.get_num_threads(), "commit": commit()}
 
 
-def table(rows: list[Row]) -> str:
-    """One line per category: means of each kind, and of the differences between refit and whole."""
-    heads = ("category", "trials", *(f"{name}: before, refit, whole, difference" for name in SHOWN))
-    lines = ["| " + " | ".join(heads) + " |", "|---|---:|" + "---|" * len(SHOWN)]
-    groups: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row["category"]].append(row)
-        groups["all"].append(row)
-    for category, found in groups.items():
-        lines.append(
-            f"| {category} | {len(found)} | " + " | ".join(_compared(found, n) for n in SHOWN) + " |"
-        )
-    return "\n".join(lines)
+def table(whole: dict[str, Row]) -> Any:
+    """Prints, for each number of labels, means over trials; with all labels, differences from `whole`."""
+
+    def printed(rows: Sequence[Row]) -> str:
+        lines = ["| labels | trials | " + " | ".join(SHOWN) + " |", "|---|---:|" + "---:|" * len(SHOWN)]
+        groups: dict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            groups["all" if row["of_labels"] == row["num_labelled"] else str(row["num_labelled"])].append(row)
+        for name, found in groups.items():
+            means = [fmean(row["metrics"][metric] for row in found) for metric in SHOWN]
+            lines.append(f"| {name} | {len(found)} | " + " | ".join(f"{mean:.3f}" for mean in means) + " |")
+        known = [row for row in groups["all"] if row["trial"] in whole]
+        if len(known) > 1:
+            lines.append(
+                f"| all, minus a whole training | {len(known)} | "
+                + " | ".join(_differences(known, whole))
+                + " |"
+            )
+        return "\n".join(lines)
+
+    return printed
 
 
-def _compared(rows: Sequence[Row], name: str) -> str:
-    by_kind = {kind: np.array([row["metrics"][kind][name] for row in rows], dtype=float) for kind in KINDS}
-    differences = by_kind["refit"] - by_kind["whole"]
-    means = ", ".join(f"{fmean(values):.3f}" for values in by_kind.values())
-    if len(rows) == 1:
-        return f"{means}, {differences[0]:+.3f}"
-    return f"{means}, {differences.mean():+.3f} (deviation {differences.std(ddof=1):.3f})"
+def _differences(rows: Sequence[Row], whole: dict[str, Row]) -> Iterator[str]:
+    for metric in SHOWN:
+        found = [row["metrics"][metric] - whole[row["trial"]]["metrics"][metric] for row in rows]
+        yield f"{fmean(found):+.3f} ± {2 * stdev(found) / len(found) ** 0.5:.3f}"
 
 
 def main() -> None:
     parser = arguments_of(__doc__)
-    parser.add_argument("--device", default="cpu")
-    run(cells, table, parser.parse_args(), ("trial", "seconds"))
+    parser.add_argument("--runs", type=Path, required=True, help="of the benchmark, from which refits begin")
+    parser.add_argument("--method", default="unlabelled", help="whose runs these are")
+    parser.add_argument("--whole", type=Path, default=Path(__file__).parent / "results/verdict.jsonl")
+    arguments = parser.parse_args()
+    rows = {row["trial"]: row for row in read_jsonl(arguments.whole) if row["method"] == "flawtrace"}
+    run(cells, table(rows), arguments, ("trial", "num_labelled", "seconds"))
 
 
 if __name__ == "__main__":
