@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -36,6 +37,10 @@ from PIL import Image as Pillow
 
 from flawtrace.comparison.bench import read_rows
 from flawtrace.comparison.methods import read_methods
+from flawtrace.data.formats import class_names
+from flawtrace.data.formats.annotated import Annotated, Defect
+from flawtrace.data.formats.parsing import text_in
+from flawtrace.data.formats.recognition import WRITERS, recognise
 from flawtrace.data.protocols import read_split
 from flawtrace.detector.artefact import Detector
 from flawtrace.detector.doubts import doubts
@@ -48,6 +53,7 @@ from flawtrace.ground.presets import load_config
 from flawtrace.pictures.images import image_size, read_image
 from flawtrace.pictures.mask_files import read_mask
 from flawtrace.training.checkpoint import pack, unpack
+from flawtrace.verbs import import_labels
 
 SECONDS = 10
 MEMORY = 2**30
@@ -100,6 +106,107 @@ def documents() -> list[bytes]:
     return [json.dumps({"normal": ["train/good/0.png"], "labelled": [row], "test": [row]}).encode()]
 
 
+SIDE = 24
+MARK = np.zeros((SIDE, SIDE), bool)
+MARK[4:12, 6:14] = True
+
+
+def annotated() -> list[Annotated]:
+    """Two images as label files are written for: one with a defect and pixels to ignore, one normal."""
+    defect = Annotated(Path("a.png"), "a.png", (SIDE, SIDE), (Defect("dent", MARK),), ignored=MARK.T)
+    return [defect, Annotated(Path("b.png"), "b.png", (SIDE, SIDE))]
+
+
+def written(form: str) -> list[bytes]:
+    """Labels as flawtrace writes them, and as others do."""
+    return [content for _, content in WRITERS[form].files(["dent"], annotated())] + FOREIGN.get(form, [])
+
+
+FOREIGN: dict[str, list[bytes]] = {
+    "coco": [
+        json.dumps({
+            "images": [{"id": 1, "file_name": "a.png", "height": SIDE, "width": SIDE}],
+            "annotations": [
+                {"image_id": 1, "category_id": 1, "segmentation": [[2, 2, 9, 2, 9, 9]], "bbox": [2, 2, 7, 7]},
+                {"image_id": 1, "category_id": 1, "segmentation": {"counts": [9, 5, 562], "size": [24, 24]}},
+                {"image_id": 1, "category_id": 1, "bbox": [1.5, 2, 3, 4], "iscrowd": 1},
+            ],
+            "categories": [{"id": 1, "name": "dent"}],
+        }).encode()
+    ],
+    "labelme": [
+        json.dumps({
+            "imagePath": "a.png", "imageHeight": SIDE, "imageWidth": SIDE, "flags": {"dent": True},
+            "shapes": [
+                {"label": "dent", "shape_type": kind, "points": [[2, 2], [9, 5]][:count], "mask": "iVBOR"}
+                for kind, count in (("rectangle", 2), ("circle", 2), ("line", 2), ("point", 1), ("mask", 2))
+            ],
+        }).encode()
+    ],
+    "label-studio": [
+        json.dumps([{
+            "data": {"image": "/data/upload/1/0a1b2c3d-a.png"},
+            "annotations": [{"result": [
+                {"id": "1", "type": kind, "original_width": SIDE, "original_height": SIDE, "value": value}
+                for kind, value in (
+                    ("rectanglelabels", {"x": 9, "y": 9, "width": 9, "height": 9, "rotation": 30,
+                                         "rectanglelabels": ["dent"]}),
+                    ("ellipselabels", {"x": 9, "y": 9, "radiusX": 9, "radiusY": 9,
+                                       "ellipselabels": ["dent"]}),
+                    ("polygonlabels", {"points": [[1, 1], [50, 1], [50, 50]], "polygonlabels": ["dent"]}),
+                    ("keypointlabels", {"x": 9, "y": 9, "width": 1, "keypointlabels": ["dent"]}),
+                    ("choices", {"choices": ["dent"]}),
+                )
+            ]}],
+        }]).encode()
+    ],
+    "cvat": [
+        b'<annotations><image id="0" name="a.png" width="24" height="24">'
+        b'<polygon label="dent" points="2,2;9,2;9,9" occluded="1"/>'
+        b'<box label="dent" xtl="1" ytl="2" xbr="8" ybr="9" rotation="30"/>'
+        b'<ellipse label="dent" cx="9" cy="9" rx="4" ry="3"/><polyline label="dent" points="1,1;9,9"/>'
+        b'<points label="dent" points="3,3;4,4"/><tag label="dent"/></image></annotations>'
+    ],
+    "yolo": [b"0 0.5 0.5 0.2 0.1\n1 0.1 0.1 0.4 0.1 0.4 0.4\n"],
+}  # fmt: skip
+PLACES = {
+    "coco": "labels.json",
+    "labelme": "a.json",
+    "label-studio": "tasks.json",
+    "cvat": "labels.xml",
+    "yolo": "a.txt",
+    "voc": "SegmentationClass/a.png",
+    "masks": "masks/a.png",
+}
+"""Where a file of each format lies, beside images called a and b."""
+
+
+def imported(form: str, path: Path) -> Any:
+    """The labels in a file, with two images; what they say must not lead out of the folder for it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, labels = Path(name), Path(name) / "in" / PLACES[form]
+        labels.parent.mkdir(parents=True)
+        labels.write_bytes(path.read_bytes())
+        for image in ("a", "b"):
+            place = folder / "in" / ("images" if form in ("voc", "masks") else "")
+            place.mkdir(exist_ok=True)
+            Pillow.fromarray(np.full((SIDE, SIDE, 3), 99, np.uint8)).save(place / f"{image}.png")
+        before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+        try:
+            recognise(folder / "in")
+            return import_labels(folder / "in", folder / "out", format=form, skip_bad=True)
+        finally:
+            after = {file for file in folder.rglob("*") if file.is_file()}
+            assert all(file.read_bytes() == content for file, content in before.items())
+            assert all(file.is_relative_to(folder / "out") for file in after - before.keys())
+
+
+def class_lists(path: Path) -> Any:
+    text = text_in(path)
+    kinds = (class_names.from_lines, class_names.from_yaml, class_names.of_numbers, class_names.of_colours)
+    return [read(text) for read in kinds]
+
+
 READERS: dict[str, tuple[Callable[[], list[bytes]], Callable[[Path], Any]]] = {
     "image": (pictures, read_image),
     "mask": (pictures, read_mask),
@@ -118,6 +225,18 @@ READERS: dict[str, tuple[Callable[[], list[bytes]], Callable[[Path], Any]]] = {
     "json": (documents, read_json),
     "rows": (lambda: [b'{"method": "a", "trial": "b", "metrics": {"x": 1.0}}\n' * 3], read_rows),
     "checkpoint": (lambda: [pack({"a": torch.ones(3), "b": [1, None, {"c": "d"}]})], unpack),
+    **{form: (partial(written, form), partial(imported, form)) for form in WRITERS if form != "voc"},
+    "voc": (pictures, partial(imported, "voc")),
+    "masks": (pictures, partial(imported, "masks")),
+    "classes": (
+        lambda: [
+            b"names: ['dent', scratch]\nnc: 2\n",
+            b"names:\n  0: dent\n  1: scratch\n",
+            b"# label:color_rgb:parts:actions\ndent:250,50,83::\n",
+            b"0 _background_\n1: dent\n",
+        ],
+        class_lists,
+    ),
 }
 
 

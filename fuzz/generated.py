@@ -7,6 +7,8 @@ contradict each other, names and values of any type where others are expected.
 import json
 import struct
 import zlib
+from typing import Any
+from xml.etree import ElementTree
 
 from hypothesis import strategies as st
 
@@ -89,6 +91,116 @@ def safetensors(draw: st.DrawFn) -> bytes:
     return struct.pack("<Q", draw(st.just(len(header)) | NUMBERS)) + header + draw(st.binary(max_size=64))
 
 
+LABELS = st.sampled_from((
+    "id", "image_id", "category_id", "file_name", "height", "width", "name", "segmentation", "counts", "size",
+    "bbox", "normal", "label", "points", "shape_type", "mask", "flags", "group_id", "imagePath",
+    "imageHeight", "imageWidth", "data", "image", "annotations", "result", "value", "type", "original_height",
+    "original_width", "rle", "x", "y", "radiusX", "radiusY", "rotation", "brushlabels", "rectanglelabels",
+    "choices", "was_cancelled", "a.png", "b.png", "../a.png", "/etc/a.png", "..\\..\\a.png", "dent", "ignore",
+    "ok", "polygon", "circle", "rectangle", "line", "point", "polygonlabels", "keypointlabels",
+))  # fmt: skip
+PLAIN = st.one_of(
+    LABELS, st.integers(-2, 30), NUMBERS, st.floats(), st.none(), st.booleans(), st.text(max_size=6)
+)
+ANY = st.recursive(
+    PLAIN,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(LABELS, inner, max_size=6),
+    max_leaves=10,
+)
+PAIRS = st.lists(st.tuples(PLAIN, PLAIN) | ANY, max_size=5)
+SHAPES_OF_LABELME = st.sampled_from(["polygon", "rectangle", "circle", "line", "point", "mask"])
+
+
+def like(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Objects with these fields, all of which may be missing, or anything else."""
+    return st.fixed_dictionaries({}, optional=fields) | st.fixed_dictionaries(fields) | ANY
+
+
+def listed(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner, max_size=3) | ANY
+
+
+COCO = st.fixed_dictionaries(
+    {
+        "images": listed(
+            like(
+                id=st.integers(0, 2), file_name=LABELS, height=st.just(24) | PLAIN, width=st.just(24) | PLAIN
+            )
+        ),
+        "annotations": listed(
+            like(
+                image_id=st.integers(0, 2),
+                category_id=st.integers(0, 2),
+                segmentation=like(
+                    counts=st.lists(PLAIN, max_size=5) | st.text(max_size=9), size=st.just([24, 24]) | ANY
+                )
+                | st.lists(PAIRS, max_size=2),
+                bbox=st.lists(PLAIN, min_size=4, max_size=4),
+            )
+        ),
+        "categories": listed(like(id=st.integers(0, 2), name=LABELS)),
+    }
+)
+LABELME = st.fixed_dictionaries(
+    {
+        "shapes": listed(
+            like(label=LABELS, shape_type=SHAPES_OF_LABELME, points=PAIRS, mask=st.text(max_size=9))
+        ),
+        "imagePath": st.just("a.png") | PLAIN,
+        "imageHeight": st.just(24) | ANY,
+        "imageWidth": st.just(24) | ANY,
+        "flags": ANY,
+    }
+)
+LABEL_STUDIO = st.lists(
+    st.fixed_dictionaries({
+        "data": like(image=LABELS),
+        "annotations": listed(
+            like(
+                was_cancelled=st.booleans(),
+                result=listed(
+                    like(
+                        type=LABELS,
+                        original_height=st.just(24) | PLAIN,
+                        original_width=st.just(24) | PLAIN,
+                        value=like(
+                            x=PLAIN, y=PLAIN, width=PLAIN, height=PLAIN, radiusX=PLAIN, radiusY=PLAIN,
+                            rotation=PLAIN, points=PAIRS, rle=st.lists(PLAIN, max_size=9),
+                            brushlabels=listed(LABELS), choices=ANY,
+                        ),
+                    )
+                ),
+            )
+        ),
+    }),
+    max_size=2,
+)  # fmt: skip
+
+
+@st.composite
+def cvat(draw: st.DrawFn) -> bytes:
+    """An image and shapes, whose attributes need not be there or be numbers."""
+    value = st.one_of(st.integers(-2, 30), NUMBERS, st.floats(), st.text("0123456789,;.-e ", max_size=12))
+    names = st.sampled_from((
+        "label", "points", "xtl", "ytl", "xbr", "ybr", "cx", "cy", "rx", "ry", "rotation", "rle", "left",
+        "top", "width", "height", "occluded", "outside",
+    ))  # fmt: skip
+    kinds = st.sampled_from(["polygon", "polyline", "points", "box", "mask", "ellipse", "tag", "skeleton"])
+    root = ElementTree.Element("annotations")
+    for _ in range(draw(st.integers(0, 2))):
+        size = {name: str(draw(st.just(24) | NUMBERS)) for name in ("width", "height")}
+        image = ElementTree.SubElement(root, "image", {"name": draw(LABELS), **size})
+        for _ in range(draw(st.integers(0, 3))):
+            said = {draw(names): str(draw(value)) for _ in range(draw(st.integers(0, 8)))}
+            ElementTree.SubElement(image, draw(kinds), {"label": "dent", **said})
+    return ElementTree.tostring(root)
+
+
+def dumped(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+ROWS = st.lists(PLAIN.map(str), max_size=8).map(" ".join)
 JSON = VALUES.map(lambda value: json.dumps(value).encode())
 PICTURES = st.one_of(png(), tiff(), bmp(), st.binary(max_size=200).map(lambda rest: b"\xff\xd8\xff" + rest))
 FILES: dict[str, st.SearchStrategy[bytes]] = {
@@ -103,4 +215,12 @@ FILES: dict[str, st.SearchStrategy[bytes]] = {
     "json": JSON,
     "rows": st.lists(JSON, max_size=4).map(b"\n".join),
     "checkpoint": safetensors(),
+    "coco": COCO.map(dumped),
+    "labelme": LABELME.map(dumped),
+    "label-studio": LABEL_STUDIO.map(dumped),
+    "cvat": cvat(),
+    "yolo": st.lists(ROWS, max_size=4).map(lambda lines: "\n".join(lines).encode(errors="replace")),
+    "voc": PICTURES,
+    "masks": PICTURES,
+    "classes": st.text(max_size=80).map(lambda text: text.encode(errors="replace")),
 }

@@ -10,7 +10,7 @@ from typing import Any as _Any
 
 if _TYPE_CHECKING:
     from flawtrace.comparison import Benchmark, UnguardedScriptError, WorkerLostError
-    from flawtrace.data import DataError, FewImagesWarning, Inspection, Named, NoImagesError
+    from flawtrace.data import DataError, FewImagesWarning, Inspection, LeftOutWarning, Named, NoImagesError
     from flawtrace.data.formats import (
         Imported,
         LabelError,
@@ -83,6 +83,7 @@ __all__ = [
     "Imported",
     "Inspection",
     "LabelError",
+    "LeftOutWarning",
     "Named",
     "NoImagesError",
     "NothingToDecideByError",

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from flawtrace.data import read_category
 from flawtrace.data.formats import WRITERS, recognise
 from flawtrace.data.formats.brush import to_brush
 from flawtrace.data.formats.errors import LabelError
+from flawtrace.data.formats.figures import filled
 from flawtrace.data.formats.run_lengths import lengths, to_coco
 from flawtrace.data.masks import mask_of
 from flawtrace.pictures.mask_files import read_mask
@@ -117,7 +119,7 @@ def png(mask: np.ndarray) -> str:
         (shape("polygon", [[10, 10], [20, 10], [20, 30], [10, 30]]), 200),
         (shape("rectangle", [[20, 30], [10, 10]]), 200),
         (shape("circle", [[30, 20], [30, 30]]), 316),
-        (shape("line", [[0, 20], [60, 20]]), 180 + 60),
+        (shape("line", [[0, 20], [60, 20]]), 180),
         (shape("linestrip", [[0, 20.5], [30, 20.5], [60, 20.5]]), 180),
         (shape("point", [[30.5, 20.5]]), 9),
         (shape("mask", [[3, 4], [7, 6]], mask=png(np.ones((3, 5), bool))), 15),
@@ -140,6 +142,57 @@ def test_labelme_finds_its_image_by_a_path_of_windows(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in written_image.iterdir()] == [
         (tmp_path / "photos/a.png").read_bytes()
     ]
+
+
+def image(name: str, number: int = 3) -> dict[str, Any]:
+    return {"id": number, "file_name": name, "height": HEIGHT, "width": WIDTH}
+
+
+def test_a_name_may_have_characters_by_their_codes(tmp_path: Path) -> None:
+    photo(tmp_path / "in/part 7.png")
+    coco(tmp_path / "in", [[1, 1, 9, 1, 9, 9, 1, 9]], images=[image("part%207.png")])
+    verbs.import_labels(tmp_path / "in", tmp_path / "out")
+    assert int(found(tmp_path / "out", "part 7").sum()) == 64
+
+
+def test_an_image_that_is_listed_twice_has_the_shapes_of_both(tmp_path: Path) -> None:
+    photo(tmp_path / "in/a.png")
+    corners = ([1, 1, 9, 1, 9, 9, 1, 9], [20, 1, 28, 1, 28, 9, 20, 9])
+    rows = [{"image_id": n, "category_id": 9, "segmentation": [ring]} for n, ring in enumerate(corners)]
+    coco(tmp_path / "in", images=[image("a.png", 0), image("C:\\photos\\A.PNG", 1)], annotations=rows)
+    verbs.import_labels(tmp_path / "in", tmp_path / "out")
+    assert int(found(tmp_path / "out").sum()) == 128
+
+
+@pytest.mark.parametrize(
+    "name", ["../../outside.png", "/outside.png", "..\\..\\outside.png", "%2e%2e/outside.png"]
+)
+def test_a_name_never_leads_out_of_the_folder_of_images(name: str, tmp_path: Path) -> None:
+    photo(tmp_path / "outside.png")
+    photo(tmp_path / "in/deep/a.png")
+    coco(tmp_path / "in/deep", [[1, 1, 9, 1, 9, 9, 1, 9]], images=[image(name)])
+    with pytest.raises(LabelError, match=r"No image.*outside\.png"):
+        verbs.import_labels(tmp_path / "in/deep", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("annotations", ["text", ["text"], [3], {"a": 1}, [[]]])
+def test_answers_of_label_studio_that_are_none_are_refused_by_name(annotations: Any, tmp_path: Path) -> None:
+    photo(tmp_path / "in/a.png")
+    studio(tmp_path / "in", annotations=annotations)
+    with pytest.raises(LabelError, match=r"export\.json"):
+        verbs.import_labels(tmp_path / "in", tmp_path / "out", format="label-studio")
+
+
+def test_an_outline_with_many_corners_around_a_large_image_takes_no_time() -> None:
+    angles = np.linspace(0, 2 * np.pi, 4000, endpoint=False)
+    radius = 1000 * (1 + 0.1 * np.sin(30 * angles))
+    points = np.stack([1200 + radius * np.cos(angles), 1200 + radius * np.sin(angles)], 1)
+    began = time.process_time()
+    area = int(filled(points, (2400, 2400)).sum())
+    assert time.process_time() - began < 3
+    x, y = points.T
+    assert area == pytest.approx(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2, rel=1e-4)
 
 
 def test_labels_on_an_image_turned_by_exif_are_meant_upright(tmp_path: Path) -> None:
@@ -277,6 +330,16 @@ def test_shapes_of_cvat_are_read(drawn: str, area: int, tmp_path: Path) -> None:
     photo(tmp_path / "in/a.png")
     verbs.import_labels(cvat(tmp_path / "in", drawn), tmp_path / "out")
     assert abs(int(found(tmp_path / "out").sum()) - area) <= 13
+
+
+def test_a_shape_of_cvat_that_is_occluded_counts_and_one_that_is_outside_does_not(tmp_path: Path) -> None:
+    photo(tmp_path / "in/a.png")
+    shapes = (
+        '<box label="dent" xtl="5" ytl="5" xbr="15" ybr="10" occluded="1"/>',
+        '<box label="dent" xtl="30" ytl="5" xbr="40" ybr="10" outside="1"/>',
+    )
+    verbs.import_labels(cvat(tmp_path / "in", *shapes), tmp_path / "out")
+    assert int(found(tmp_path / "out").sum()) == 50
 
 
 def test_a_shape_that_is_not_read_is_named(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from flawtrace.data import Named, read_category
 from flawtrace.data.errors import (
     MisplacedMasksError,
     UnclearFoldersError,
-    UnknownLayoutError,
     UnlikeMasksError,
 )
 from flawtrace.data.folders import survey
@@ -91,11 +90,13 @@ def test_nothing_but_images_of_good_parts_is_a_product(tmp_path: Path) -> None:
     assert (len(found.normal), len(found.test_normal), found.anomalous) == (4, 1, ())
 
 
-def test_images_beside_their_masks_are_not_taken_as_good_parts(tmp_path: Path) -> None:
-    paint(tmp_path / "a.png")
-    paint(tmp_path / "a_mask.png")
-    with pytest.raises(UnknownLayoutError, match="labels import"):
-        read_category(tmp_path)
+def test_masks_beside_images_are_not_taken_as_good_parts(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        paint(tmp_path / f"{name}.png")
+        paint(tmp_path / f"{name}_mask.png", mark=(4, 4) if name == "a" else (40, 40))
+    found = read_category(tmp_path)
+    assert [sample.image.name for sample in found.normal] == ["b.png"]
+    assert [sample.image.name for sample in found.anomalous] == ["a.png"]
 
 
 @pytest.mark.parametrize("masks", [["0_1.png", "0_2.png"], ["0/000.png", "0/001.png"]])

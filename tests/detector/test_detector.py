@@ -1,6 +1,7 @@
 """The one artefact: what it promises about maps, masks and scores, and which files it refuses."""
 
 import json
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from flawtrace.data.splits import draw_split
 from flawtrace.detector.artefact import Detector, resized
 from flawtrace.detector.errors import DamagedDetectorError, ForeignDetectorError
 from flawtrace.detector.facts import Facts
-from flawtrace.detector.file import checksum
+from flawtrace.detector.file import FORMAT, checksum
 from flawtrace.ground.presets import load_config
 from flawtrace.method.cycle import Cycle
 from flawtrace.method.material import Prepared, prepare
@@ -111,7 +112,7 @@ def test_a_detector_of_format_3_is_read_and_decides_by_its_one_threshold(
     for name in ("score", "variation", "max_misses"):
         del config[name]
     facts = {**vars(detector.facts)}
-    for name in ("decision", "misses", "held_out"):
+    for name in ("decision", "misses", "held_out", "num_labelled"):
         del facts[name]
     header = {"format": 3, "config": config, "facts": facts, "checksum": checksum(state)}
     state = {name: value.contiguous() for name, value in state.items()}
@@ -127,6 +128,44 @@ def test_a_detector_of_format_3_is_read_and_decides_by_its_one_threshold(
     assert len({*vars(old.thresholds).values()}) == 1
     old.save(tmp_path / "again.safetensors")
     assert Detector.load(tmp_path / "again.safetensors").predict(image).anomaly_map.equal(found.anomaly_map)
+
+
+def with_header(detector: Detector, file: Path, **other: Any) -> Path:
+    """The detector's file, in which some entries of the header are others."""
+    state = {name: value.contiguous() for name, value in detector.state_dict().items()}
+    header = detector.header | {"checksum": checksum(state)} | other
+    safetensors.torch.save_file(state, file, {"flawtrace": json.dumps(header)})
+    return file
+
+
+def test_a_detector_of_format_5_is_read_and_answers_as_before(detector: Detector, tmp_path: Path) -> None:
+    """It did not count its labels, but was calibrated."""
+    facts = {name: value for name, value in vars(detector.facts).items() if name != "num_labelled"}
+    old = Detector.load(with_header(detector, tmp_path / "old.safetensors", format=5, facts=facts))
+    image = torch.rand(3, 64, 64)
+    assert old.facts == replace(detector.facts, num_labelled=None)
+    assert old.predict(image).anomaly_map.equal(detector.predict(image).anomaly_map)
+    assert old.predict(image).score == detector.predict(image).score
+    old.save(tmp_path / "again.safetensors")
+    again = Detector.load(tmp_path / "again.safetensors")
+    assert again.predict(image).score == old.predict(image).score
+
+
+@pytest.mark.parametrize("format", [4, 7, None])
+def test_another_format_is_refused_by_its_number(
+    format: int | None, detector: Detector, tmp_path: Path
+) -> None:
+    later = {**vars(detector.facts), "of_tomorrow": 1}
+    file = with_header(detector, tmp_path / "other.safetensors", format=format, facts=later)
+    with pytest.raises(ForeignDetectorError, match=f"format {format}, but this version reads .* 3, 5 and 6"):
+        Detector.load(file)
+
+
+def test_facts_of_another_name_need_a_new_format() -> None:
+    """An earlier version takes an entry that it does not know for damage, instead of naming the format."""
+    names = "decision digests false_alarms familiar fingerprint held_out misses num_labelled threshold"
+    assert FORMAT == 6
+    assert sorted(field.name for field in fields(Facts)) == [*names.split(), "validation", "versions"]
 
 
 def test_the_header_tells_settings_versions_threshold_and_data(detector: Detector) -> None:

@@ -1,5 +1,6 @@
 """Held-out numbers: what is scored, what is left out, and what the numbers are."""
 
+import csv
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from flawtrace.detector.alarms import Errors
 from flawtrace.detector.artefact import Detector
 from flawtrace.measures.errors import NothingToEvaluateError
 from flawtrace.measures.evaluation import Evaluation, evaluate
-from flawtrace.measures.metrics import RATES
+from flawtrace.measures.metrics import PIXEL_METRICS, RATES
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_a_detector_without_its_run_can_be_evaluated(run: Path, category: Path, 
     of_the_file = verbs.evaluate(alone, category)
     assert list(tmp_path.iterdir()) == [alone]
     assert verbs.evaluate(tmp_path, category).metrics == of_the_file.metrics
-    assert {path.name for path in tmp_path.iterdir()} == {alone.name, "metrics.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {alone.name, "metrics.json", "evaluation.csv"}
 
 
 def test_of_many_images_for_training_so_many_are_looked_at(category: Path) -> None:
@@ -92,3 +93,76 @@ def test_of_many_images_for_training_so_many_are_looked_at(category: Path) -> No
     assert few[: len(found.test_normal)] == found.test_normal
     assert few[-3:] == found.normal[::3]
     assert set(found.for_testing(100)) == set(found.samples)
+
+
+@pytest.fixture
+def own_run(run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run, tmp_path / "own"))
+
+
+def rows_of(run: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((run / "evaluation.csv").read_text().splitlines()))
+
+
+def test_test_images_alone_can_be_evaluated(own_run: Path, category: Path, tmp_path: Path) -> None:
+    whole = verbs.evaluate(own_run, category).metrics
+    shutil.copytree(category / "test", tmp_path / "parts/test")
+    shutil.copytree(category / "ground_truth", tmp_path / "parts/ground_truth")
+    assert verbs.evaluate(own_run, tmp_path / "parts").metrics == whole
+
+
+def test_defects_without_masks_count_in_numbers_about_images_alone(
+    own_run: Path, category: Path, tmp_path: Path
+) -> None:
+    masked = verbs.evaluate(own_run, category)
+    copy = Path(shutil.copytree(category, tmp_path / "parts"))
+    shutil.rmtree(copy / "ground_truth")
+    found = verbs.evaluate(own_run, copy)
+    of_images = [name for name in found.metrics if name not in PIXEL_METRICS]
+    assert [found.metrics[name] for name in PIXEL_METRICS] == [None] * 5
+    assert [found.metrics[name] for name in of_images] == [masked.metrics[name] for name in of_images]
+    assert found.num_unmasked == found.num_anomalous == masked.num_anomalous
+    assert (found.false_alarms, found.misses) == (masked.false_alarms, masked.misses)
+    assert {row["f1"] for row in rows_of(own_run)} == {""}
+
+
+def test_pixels_of_a_type_without_masks_are_left_out(own_run: Path, category: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(category, tmp_path / "parts"))
+    shutil.rmtree(copy / "ground_truth/hole")
+    found = verbs.evaluate(own_run, copy)
+    alone = evaluate(
+        Detector.load(own_run),
+        [sample for sample in read_category(copy).for_testing(100) if sample.defect_type != "hole"],
+    )
+    assert {name: found.metrics[name] for name in PIXEL_METRICS} == {
+        name: alone.metrics[name] for name in PIXEL_METRICS
+    }
+    assert found.per_type["hole"]["pixel_auroc"] is None
+    assert found.per_type["hole"]["image_auroc"] is not None
+
+
+def test_the_table_has_a_row_for_each_image(own_run: Path, category: Path) -> None:
+    evaluation = verbs.evaluate(own_run, category)
+    rows = rows_of(own_run)
+    assert [row["image"] for row in rows] == [str(case.sample.image) for case in evaluation.cases]
+    for row, case in zip(rows, evaluation.cases, strict=True):
+        assert (row["verdict"], row["defect_type"]) == (
+            case.prediction.verdict,
+            case.sample.defect_type or "normal",
+        )
+        assert bool(row["f1"]) == case.sample.anomalous == (row["mask"] == "yes")
+
+
+def test_an_earlier_evaluation_is_kept_unless_it_says_the_same(
+    own_run: Path, category: Path, tmp_path: Path
+) -> None:
+    kept: list[Path] = []
+    verbs.evaluate(own_run, category, keeping=kept.append)
+    verbs.evaluate(own_run, category, keeping=kept.append)
+    assert kept == []
+    before = (own_run / "evaluation.csv").read_text()
+    copy = Path(shutil.copytree(category, tmp_path / "parts"))
+    (copy / "test/good/000.png").unlink()
+    verbs.evaluate(own_run, copy, keeping=kept.append)
+    assert {path.name for path in kept} == {"metrics-1.json", "evaluation-1.csv", "report-1.html"}
+    assert (own_run / "evaluation-1.csv").read_text() == before

@@ -103,43 +103,63 @@ def print_inspection(inspection: "Inspection", every: bool = False) -> None:
         table.add_row("part", inspection.pose)
     out_console.print(table)
     for label, style, lines in (
-        ("not used", "dim", inspection.ignored if every else _by_type(inspection.ignored)),
+        (
+            "not used",
+            "dim",
+            inspection.ignored if every else _by_type(inspection.ignored, inspection.kinds_of_ignored),
+        ),
+        ("left out", "yellow", inspection.left_out if every else _shortened(inspection.left_out)),
         ("warning", "yellow", inspection.warnings),
-        ("problem", "bold red", inspection.problems if every else _by_kind(inspection.problems)),
+        ("problem", "bold red", inspection.problems if every else _by_kind(inspection)),
     ):
         for line in lines:
             out_console.print(f"[{style}]{label}:[/]", end=" ")
             print_plain(line)
-    problems = counted(len(inspection.problems), "problem")
-    out_console.print("Ready to train." if inspection.ok else f"{problems} to fix before training.")
+    print_plain(_verdict(inspection))
 
 
-def _by_type(files: Sequence[str]) -> list[str]:
-    """One line for all files of a type.
+def _verdict(inspection: "Inspection") -> str:
+    """Whether one can train, and if not how."""
+    if inspection.ok:
+        return f"Ready to train{' with --skip-bad' if inspection.left_out else ''}."
+    instead = ", or leave such files out with --skip-bad" if inspection.can_skip else ""
+    return f"{counted(len(inspection.problems), 'problem')} to fix before training{instead}."
 
-    >>> _by_type(["a.txt", "b.txt", "c.json"])
+
+def _shortened(names: Sequence[str], limit: int = 5) -> list[str]:
+    """All names in one line.
+
+    >>> _shortened(["a.png", "b.png", "c.png"], limit=2)
+    ['3 files: a.png, b.png and 1 more (--all lists them)']
+    """
+    if not names:
+        return []
+    more = f" and {len(names) - limit} more (--all lists them)" if len(names) > limit else ""
+    return [f"{counted(len(names), 'file')}: {', '.join(names[:limit])}{more}"]
+
+
+def _by_type(files: Sequence[str], kinds: Sequence[str]) -> list[str]:
+    """One line for all files of a kind.
+
+    >>> _by_type(["a.txt", "b.txt", "c.json"], [".txt file", ".txt file", ".json file"])
     ['a.txt and 1 more .txt file (--all lists them)', 'c.json']
     """
-    types: dict[str, list[str]] = {}
-    for name in files:
-        types.setdefault(Path(name).suffix.lower(), []).append(name)
+    of_kind: dict[str, list[str]] = {}
+    for name, kind in zip(files, kinds, strict=True):
+        of_kind.setdefault(kind, []).append(name)
     return [
-        f"{some[0]} and {counted(len(some) - 1, f'more {kind} file')} (--all lists them)"
+        f"{some[0]} and {counted(len(some) - 1, f'more {kind}')} (--all lists them)"
         if some[1:]
-        else some[0]
-        for kind, some in types.items()
+        else f"{some[0]}{' (broken link)' * (kind == 'broken link')}"
+        for kind, some in of_kind.items()
     ]
 
 
-def _by_kind(problems: Sequence[str]) -> list[str]:
-    """One of each kind, told by how it begins, and how many there are like it.
-
-    >>> _by_kind(["No image for the mask a.", "No image for the mask b.", "Cannot read c."])
-    ['No image for the mask a.\\n1 more problem of this kind (--all lists it).', 'Cannot read c.']
-    """
+def _by_kind(inspection: "Inspection") -> list[str]:
+    """One problem of each kind, and how many there are like it."""
     kinds: dict[str, list[str]] = {}
-    for text in problems:
-        kinds.setdefault(" ".join(text.split()[:3]), []).append(text)
+    for kind, text in zip(inspection.kinds_of_problems, inspection.problems, strict=True):
+        kinds.setdefault(kind, []).append(text)
     lines = []
     for some in kinds.values():
         more = len(some) - 1
@@ -159,6 +179,8 @@ def print_evaluation(evaluation: "Evaluation") -> None:
         table.add_column(escape(name), justify="right")
     for metric in evaluation.metrics:
         values = [metrics[metric] for metrics in columns.values()]
+        if metric.startswith("pixel") and values == [None] * len(values):
+            continue
         shown = ["-" if value is None else f"{value:.3f}" for value in values]
         table.add_row(metric.replace("_", " "), *shown)
     out_console.print(table)
@@ -167,6 +189,14 @@ def print_evaluation(evaluation: "Evaluation") -> None:
         f"{counted(evaluation.num_normal, 'normal image')}; left out {evaluation.num_left_out} that the "
         "detector was trained on."
     )
+    if without := evaluation.num_unmasked:
+        every = without == evaluation.num_anomalous
+        print_plain(
+            "No defect image has a mask: there are no numbers about pixels."
+            if every
+            else f"{counted(without, 'defect image has', 'defect images have')} no mask: they count in all "
+            "numbers about images, and in none about pixels."
+        )
     missed = evaluation.misses
     low, high = (round(1000 * bound) for bound in missed.interval)
     out_console.print(

@@ -61,6 +61,7 @@ FLAGS = (
     "seed",
     "settings",
     "resume",
+    "skip_bad",
     "device",
     "out",
     "json",

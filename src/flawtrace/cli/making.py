@@ -29,6 +29,7 @@ def inspect(
     normal: NamedFolder = None,
     defects: NamedFolder = None,
     masks: NamedFolder = None,
+    skip_bad: Flag = False,
     all: Flag = False,
     json: Json = False,
 ) -> int:
@@ -45,13 +46,16 @@ def inspect(
     ----------
     folder
         Images in the layout of MVTec AD (train/good, test/TYPE, ground_truth/TYPE) or in the plain layout
-        (normal, defects, masks), or nothing but images of good parts.
+        (normal, defects, masks), images and masks in pairs (train/images, train/masks), or nothing but images
+        of good parts.
     normal
         Folder of the normal images, in FOLDER or anywhere.
     defects
         Folder of the defect images, in FOLDER or anywhere.
     masks
         Folder of their masks, in FOLDER or anywhere.
+    skip_bad
+        Say what is left if files that cannot be used are left out, as `train --skip-bad` does.
     all
         List every file that is not used, and every problem, instead of one of each kind.
     json
@@ -59,7 +63,8 @@ def inspect(
     """
     check_folder(folder)
     with stoppable(lambda: NOTHING_KEPT), counting("reading images") as progress:
-        inspection = flawtrace.inspect(folder, progress, named=named(normal, defects, masks))
+        meant = named(normal, defects, masks)
+        inspection = flawtrace.inspect(folder, progress, named=meant, skip_bad=skip_bad)
     if json:
         print_json(inspection.to_json())
     else:
@@ -78,6 +83,7 @@ def train(
     max_false_alarms: Annotated[float | None, Parameter(group=MAIN)] = None,
     max_misses: Annotated[float | None, Parameter(group=MAIN)] = None,
     resume: Annotated[Flag, Parameter(group=MAIN)] = False,
+    skip_bad: Annotated[Flag, Parameter(group=MAIN)] = False,
     sampler: SamplerName | None = None,
     encoder: Encoder | None = None,
     seed: int | None = None,
@@ -119,6 +125,8 @@ def train(
         Share of defect images, from 0 to 1, that may be called OK.
     resume
         Continue the run in OUT from where it was stopped.
+    skip_bad
+        Leave out images that cannot be read or whose masks cannot be used, instead of stopping.
     sampler
         What chooses the training patches: the learned policy, or a fixed strategy for comparison.
         [default: learned]
@@ -153,7 +161,7 @@ def train(
         trained = flawtrace.train(
             folder, out, preset=preset, settings=chosen, settings_file=settings,
             resume=resume, device=device, named=named(normal, defects, masks), region=region,
-            progress=progress,
+            skip_bad=skip_bad, progress=progress,
         )  # fmt: skip
     if json:
         print_json(trained.summary)
@@ -171,14 +179,19 @@ def evaluate(
     normal: NamedFolder = None,
     defects: NamedFolder = None,
     masks: NamedFolder = None,
+    skip_bad: Flag = False,
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
     """Evaluate a detector on those images of a folder that it was not trained on.
 
     Training images are recognised by their content and left out, so `train` and `evaluate` may be given the
-    same folder. Of normal images meant for training (train/good), at most `normal_limit` are evaluated.
-    Writes RUN/metrics.json and RUN/report.html.
+    same folder; a folder with nothing but test images will do. Of normal images meant for training
+    (train/good), at most `normal_limit` are evaluated. Defect images without a mask count in all numbers
+    about images, and in none about pixels.
+
+    Writes RUN/report.html, RUN/metrics.json, and RUN/evaluation.csv with a row for each image. An earlier
+    evaluation with other results is kept as RUN/report-1.html and so on.
 
     **Examples**
 
@@ -190,29 +203,37 @@ def evaluate(
     run
         Folder that `flawtrace train` wrote.
     folder
-        Images with masks, in one of the layouts of `flawtrace inspect`.
+        Test images, in one of the layouts of `flawtrace inspect`.
     normal
         Folder of the normal images, in FOLDER or anywhere.
     defects
         Folder of the defect images, in FOLDER or anywhere.
     masks
         Folder of their masks, in FOLDER or anywhere.
+    skip_bad
+        Leave out images that cannot be read or whose masks cannot be used, instead of stopping.
     device
         Device to compute on.
     json
         Print one JSON document.
     """
+    kept: list[Path] = []
     check_run(run)
     check_folder(folder)
     with stoppable(lambda: NOTHING_KEPT), counting("evaluating images") as progress:
         meant = named(normal, defects, masks)
-        evaluation = flawtrace.evaluate(run, folder, device=device, named=meant, progress=progress)
+        evaluation = flawtrace.evaluate(
+            run, folder, device=device, named=meant, skip_bad=skip_bad, keeping=kept.append, progress=progress
+        )
     if json:
         print_json(evaluation.to_json())
-    else:
-        print_evaluation(evaluation)
-        if (report := run / "report.html").exists():
-            out_console.print(f"Report: {report}", markup=False)
+        return
+    print_evaluation(evaluation)
+    if kept:
+        print_plain(f"Kept from the evaluation before: {', '.join(map(str, kept))}")
+    for name, what in (("evaluation.csv", "Table: "), ("report.html", "Report:")):
+        if (file := run / name).exists():
+            print_plain(f"{what} {file}")
 
 
 def demo(*, out: Out = Path("flawtrace-demo"), seed: int = 0, json: Json = False) -> None:

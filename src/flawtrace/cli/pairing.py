@@ -8,7 +8,7 @@ from rich.table import Table
 import flawtrace
 from flawtrace.cli.checks import check_folder, check_run
 from flawtrace.cli.console import out_console, print_json, print_plain
-from flawtrace.cli.flags import Device, Json, NamedFolder, named
+from flawtrace.cli.flags import Device, Flag, Json, NamedFolder, named
 from flawtrace.cli.progress import counting
 from flawtrace.cli.stopping import NOTHING_KEPT, stoppable
 from flawtrace.ground.wording import counted
@@ -30,6 +30,7 @@ def compare(
     normal: NamedFolder = None,
     defects: NamedFolder = None,
     masks: NamedFolder = None,
+    skip_bad: Flag = False,
     device: Device = "cpu",
     json: Json = False,
 ) -> int:
@@ -59,6 +60,8 @@ def compare(
         Folder of the defect images, in FOLDER or anywhere.
     masks
         Folder of their masks, in FOLDER or anywhere.
+    skip_bad
+        Leave out images that cannot be read or whose masks cannot be used, instead of stopping.
     device
         Device to compute on.
     json
@@ -68,8 +71,9 @@ def compare(
     check_folder(folder)
     with stoppable(lambda: NOTHING_KEPT), counting("comparing") as progress:
         comparison = flawtrace.compare(
-            before, after, folder, out, device=device, named=named(normal, defects, masks), progress=progress
-        )
+            before, after, folder, out, device=device, named=named(normal, defects, masks),
+            skip_bad=skip_bad, progress=progress,
+        )  # fmt: skip
     if json:
         print_json(comparison.to_json())
     else:

@@ -14,7 +14,7 @@ from flawtrace.ground.wording import counted
 if TYPE_CHECKING:
     from flawtrace.comparison import Plan, Row, Told
     from flawtrace.data import Split
-    from flawtrace.training import Event
+    from flawtrace.training import Event, Unused
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -60,8 +60,11 @@ def events() -> "Iterator[Callable[[Event], None]]":
     with _bar() as show:
 
         def on_event(event: "Event") -> None:
-            from flawtrace.training import Drawn  # noqa: PLC0415 (it loads torch, which is loaded by now)
+            from flawtrace.training import Drawn, Unused  # noqa: PLC0415 (it loads torch, which is loaded)
 
+            if isinstance(event, Unused):
+                err_console.print(unused_in_words(event), markup=False)
+                return
             if isinstance(event, Drawn):
                 err_console.print(labels_in_words(event.split), markup=False)
                 return
@@ -69,6 +72,12 @@ def events() -> "Iterator[Callable[[Event], None]]":
             show(event.phase, event.done, event.total, losses)
 
         yield on_event
+
+
+def unused_in_words(event: "Unused") -> str:
+    """How many files of which kind nothing is learnt from."""
+    words = ", ".join(counted(count, kind) for kind, count in event.kinds.items())
+    return f"Not used: {words} (`flawtrace inspect {event.folder}` lists them)"
 
 
 def labels_in_words(split: "Split") -> str:

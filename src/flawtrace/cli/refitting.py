@@ -5,7 +5,7 @@ from pathlib import Path
 import flawtrace
 from flawtrace.cli.checks import check_folder, check_run
 from flawtrace.cli.console import print_json, print_trained
-from flawtrace.cli.flags import Device, Json, NamedFolder, Out, named
+from flawtrace.cli.flags import Device, Flag, Json, NamedFolder, Out, named
 from flawtrace.cli.progress import events
 from flawtrace.cli.stopping import NOTHING_KEPT, stoppable
 
@@ -20,6 +20,7 @@ def refit(
     normal: NamedFolder = None,
     defects: NamedFolder = None,
     masks: NamedFolder = None,
+    skip_bad: Flag = False,
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
@@ -50,6 +51,8 @@ def refit(
         Folder of the defect images, in FOLDER or anywhere.
     masks
         Folder of their masks, in FOLDER or anywhere.
+    skip_bad
+        Leave out images that cannot be read or whose masks cannot be used, instead of stopping.
     device
         Device to compute on.
     json
@@ -65,6 +68,7 @@ def refit(
             labels=labels,
             device=device,
             named=named(normal, defects, masks),
+            skip_bad=skip_bad,
             progress=progress,
         )
     if json:

@@ -8,13 +8,14 @@ from flawtrace.data import formats, pieces
 from flawtrace.data.errors import (
     DataError,
     FewImagesWarning,
+    LeftOutWarning,
     MissingFolderError,
     NoImagesError,
     VanishedDefectError,
 )
-from flawtrace.data.folders import read_category
+from flawtrace.data.folders import Reading, read_category, read_folder, with_hint
 from flawtrace.data.inspection import Inspection, inspect
-from flawtrace.data.places import Named, images_in, is_image, visible
+from flawtrace.data.places import Named, images_in, is_image, kind_of, kinds, visible
 from flawtrace.data.protocols import Trial, trials, write_split
 from flawtrace.data.samples import Category, Sample, Split, evenly
 from flawtrace.data.splits import draw_available, draw_keeping, draw_split, scarce
@@ -24,9 +25,11 @@ __all__ = [
     "DataError",
     "FewImagesWarning",
     "Inspection",
+    "LeftOutWarning",
     "MissingFolderError",
     "Named",
     "NoImagesError",
+    "Reading",
     "Sample",
     "Split",
     "Trial",
@@ -39,10 +42,14 @@ __all__ = [
     "images_in",
     "inspect",
     "is_image",
+    "kind_of",
+    "kinds",
     "pieces",
     "read_category",
+    "read_folder",
     "scarce",
     "trials",
     "visible",
+    "with_hint",
     "write_split",
 ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean, pvariance
 
 from flawtrace.data.facts import SampleFacts
+from flawtrace.data.places import below
 from flawtrace.data.samples import Category
 from flawtrace.ground.config import Config
 from flawtrace.ground.wording import counted
@@ -57,7 +58,7 @@ def _few(category: Category) -> Iterator[str]:
         first, count = category.unmasked[0].image, len(category.unmasked)
         more = f" and {count - 1} more" if count > 1 else ""
         yield (
-            f"Defect images without a mask: {first.relative_to(category.root)}{more}. They help to choose "
+            f"Defect images without a mask: {below(category.root, first)}{more}. They help to choose "
             "thresholds; where the defect is can only be learnt from masks."
         )
     if not category.anomalous:
@@ -65,7 +66,7 @@ def _few(category: Category) -> Iterator[str]:
     for name, samples in category.defect_types.items():
         if len(samples) < LABELS:
             yield f"Only {counted(len(samples), 'image')} of defect type {name}; {LABELS} or more are better."
-        if len(samples) <= LABELS:
+        if len(samples) <= LABELS and not category.test_anomalous:
             yield (
                 f"All images of defect type {name} would be used as labels, and none is left for evaluation. "
                 "Add images, or train with fewer labels (--labels)."
@@ -129,6 +130,7 @@ def _repeated(category: Category, facts: list[SampleFacts]) -> Iterator[str]:
     """Pictures that stand in two places which must not share any."""
     roles = dict.fromkeys(category.normal, "the normal training images")
     roles |= dict.fromkeys(category.test_normal, "the normal test images")
+    roles |= dict.fromkeys(category.test_anomalous, "the defect images for testing")
     places: dict[str, dict[str, Path]] = defaultdict(dict)
     for fact in facts:
         if fact.digest:
@@ -143,6 +145,6 @@ def _repeated(category: Category, facts: list[SampleFacts]) -> Iterator[str]:
 
 
 def _names(category: Category, paths: Iterable[Path | None], limit: int = 3) -> str:
-    names = [str(path.relative_to(category.root)) for path in paths if path is not None]
+    names = [str(below(category.root, path)) for path in paths if path is not None]
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more

@@ -7,6 +7,8 @@ from flawtrace.ground.wording import counted
 
 ROLES = {"normal": "normal images", "defects": "images of defects", "masks": "masks"}
 
+SKIP_BAD = "`--skip-bad` leaves out such files."
+
 
 class DataError(FlawtraceError):
     """Something about a folder of images."""
@@ -15,10 +17,23 @@ class DataError(FlawtraceError):
 class FewImagesWarning(UserWarning):
     """A defect type has fewer images than labels are asked for."""
 
-    def __init__(self, defect_type: str, count: int, labels: int) -> None:
+    def __init__(self, defect_type: str, count: int, labels: int, tested: bool = False) -> None:
+        left = "." if tested else ", and none is left for evaluation."
         super().__init__(
             f"Only {counted(count, 'image')} of defect type {defect_type}, but {labels} labels per "
-            "type are requested. All are used as labels, and none is left for evaluation."
+            f"type are requested. All are used as labels{left}"
+        )
+
+
+class LeftOutWarning(UserWarning):
+    """Files that cannot be used were left out, as was asked for."""
+
+    def __init__(self, root: Path, files: list[Path], limit: int = 5) -> None:
+        names = [str(file.relative_to(root) if file.is_relative_to(root) else file) for file in files]
+        more = f" and {len(names) - limit} more" if len(names) > limit else ""
+        super().__init__(
+            f"Left out {counted(len(names), 'bad file')}: {', '.join(names[:limit])}{more} "
+            f"(`flawtrace inspect {root}` says why)."
         )
 
 
@@ -32,12 +47,13 @@ class MissingFolderError(DataError):
 
 
 class UnknownLayoutError(DataError):
-    def __init__(self, root: Path, found: list[str], layouts: str) -> None:
+    def __init__(self, root: Path, found: list[str], layouts: str, normal: str | None = None) -> None:
         listed = ", ".join(found) or "nothing"
+        example = f"--normal {normal} --defects ." if normal else "--normal DIR, --defects DIR, --masks DIR"
         super().__init__(
             f"Cannot tell which images in {root} are normal: it contains {listed}.\n"
-            f"Expected one of two layouts:\n{layouts}\n"
-            "Say which folder holds them (--normal DIR, --defects DIR, --masks DIR), or rename the folders.\n"
+            f"Expected one of these layouts:\n{layouts}\n"
+            f"Say which folder holds what ({example}), or rename the folders.\n"
             "Labels in files of other programs: `flawtrace labels import`."
         )
 
@@ -85,7 +101,7 @@ class MisplacedMasksError(DataError):
     def __init__(self, masks: list[Path]) -> None:
         more = f" and {len(masks) - 1} more" if len(masks) > 1 else ""
         super().__init__(
-            f"{masks[0]}{more} among the normal images is named like a mask.\n"
+            f"{masks[0]}{more} among the normal images is a mask, by its name.\n"
             "Expected images of good parts alone.\n"
             "Move masks to the folder of masks, or remove them: normal images need none."
         )
@@ -106,6 +122,16 @@ class StrayMaskError(DataError):
             f"No image for the mask {mask}.\n"
             f"Expected an image such as {expected}.\n"
             "Add the image, rename the mask, or remove it."
+        )
+
+
+class UnlabelledError(DataError):
+    def __init__(self, image: Path, masks: Path) -> None:
+        super().__init__(
+            f"No mask for {image}, so nothing tells whether it shows a defect.\n"
+            f"Expected a mask of its name in {masks}; an empty (black) one says that the image is normal.\n"
+            "Add a mask, or move the image elsewhere. If all images without a mask are normal, `flawtrace "
+            "labels import DIR -o PARTS --unlabelled-are-normal` sorts them so."
         )
 
 

@@ -16,7 +16,7 @@ class SampleFacts:
     """What decoding one sample told."""
 
     sample: Sample
-    problems: tuple[str, ...] = ()
+    problem: FlawtraceError | None = None
     size: tuple[int, int] | None = None
     kind: str = ""
     brightest: float = 0.0
@@ -33,13 +33,13 @@ def facts_of(sample: Sample) -> SampleFacts:
     try:
         pixels = decode(sample.image)
     except FlawtraceError as error:
-        return SampleFacts(sample, problems=(str(error),))
+        return SampleFacts(sample, problem=error)
     size = (pixels.shape[0], pixels.shape[1])
     problem, share = _mask_facts(sample, size)
     image = as_image(pixels)
     return SampleFacts(
         sample,
-        problems=(problem,) if problem else (),
+        problem=problem,
         size=size,
         kind=kind(pixels),
         brightest=float(pixels.max()) / full_range(pixels),
@@ -61,13 +61,12 @@ def kind(pixels: Pixels) -> str:
     return f"{depth} {'grey' if pixels.ndim == 2 else 'colour'}"
 
 
-def _mask_facts(sample: Sample, size: tuple[int, int]) -> tuple[str, float]:
+def _mask_facts(sample: Sample, size: tuple[int, int]) -> tuple[FlawtraceError | None, float]:
     """The problem of the mask, and the share of the image that it covers."""
     if sample.mask is None:
-        return "", 0.0
+        return None, 0.0
     try:
         problem = mask_problem(sample, size)
-        share = float(mask_of(sample).float().mean())
+        return problem, 0.0 if problem else float(mask_of(sample).float().mean())
     except FlawtraceError as error:
-        return str(error), 0.0
-    return (str(problem), 0.0) if problem else ("", share)
+        return error, 0.0

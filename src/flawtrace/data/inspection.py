@@ -11,10 +11,11 @@ import torch
 
 from flawtrace.data import formats
 from flawtrace.data.advice import WHOLE, warnings_about
-from flawtrace.data.errors import DataError
+from flawtrace.data.errors import DataError, NoNormalImagesError
 from flawtrace.data.facts import SampleFacts, facts_of
-from flawtrace.data.folders import Survey, survey
-from flawtrace.data.places import Named
+from flawtrace.data.folders import Survey, survey, usable
+from flawtrace.data.pairing import Problem
+from flawtrace.data.places import Named, Pairs, below, kind_of
 from flawtrace.data.samples import Category, Layout, natural
 from flawtrace.pictures.images import fit, read_image
 from flawtrace.pictures.variation import FEWEST, MEASURED, in_words, measure
@@ -45,8 +46,17 @@ class Inspection:
     pose: str | None = None
     """How the parts lie, as normal images show it; None if there are too few."""
     ignored: tuple[str, ...] = ()
+    """Files that are not used."""
+    kinds_of_ignored: tuple[str, ...] = ()
+    """Of each, such as ".txt file"."""
     problems: tuple[str, ...] = ()
     """Each keeps training from starting."""
+    kinds_of_problems: tuple[str, ...] = ()
+    """Alike for problems that are alike."""
+    left_out: tuple[str, ...] = ()
+    """Files that cannot be used, if such files were to be left out."""
+    can_skip: bool = False
+    """Whether leaving out files would solve all problems."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -67,6 +77,7 @@ class Inspection:
             "kinds": dict(self.kinds),
             "pose": self.pose,
             "ignored": list(self.ignored),
+            "left_out": list(self.left_out),
             "problems": list(self.problems),
             "warnings": list(self.warnings),
         }
@@ -76,23 +87,28 @@ def inspect(
     root: Path,
     progress: Callable[[int, int], None] | None = None,
     named: Named = Named(),  # noqa: B008 (it is frozen)
+    *,
+    skip_bad: bool = False,
 ) -> Inspection:
     """Decode every image of `root` and report all that was found; bad content is reported, never raised.
 
-    `progress` is told how many of how many images are done.
+    `progress` is told how many of how many images are done. With `skip_bad`, files that cannot be used are
+    left out, as training does it with that flag.
     """
     try:
         found = survey(root, named)
     except DataError as error:
-        return Inspection(root, problems=(f"{error}{_labels_hint(root)}",))
+        text, kind = f"{error}{_labels_hint(root)}", type(error).__name__
+        return Inspection(root, problems=(text,), kinds_of_problems=(kind,))
     category = found.category
-    samples = category.normal + category.test_normal + category.anomalous + category.unmasked
+    normal = category.normal + category.test_normal
+    samples = normal + category.anomalous + category.test_anomalous + category.unmasked
     facts = []
     for done, sample in enumerate(samples, start=1):
         facts.append(facts_of(sample))
         if progress is not None:
             progress(done, len(samples))
-    return _inspection(root, found, facts)
+    return _inspection(root, found, facts, skip_bad)
 
 
 def size_summary(sizes: Counter[tuple[int, int]]) -> dict[str, Any]:
@@ -111,10 +127,15 @@ def size_summary(sizes: Counter[tuple[int, int]]) -> dict[str, Any]:
     }
 
 
-def _inspection(root: Path, found: Survey, facts: list[SampleFacts]) -> Inspection:
-    category = found.category
-    problems = [str(problem) for problem in found.problems]
-    problems += [problem for fact in facts for problem in fact.problems]
+def _inspection(root: Path, found: Survey, facts: list[SampleFacts], skip_bad: bool) -> Inspection:
+    problems = [*found.problems, *(Problem(f.sample.image, f.problem) for f in facts if f.problem)]
+    bad = {problem.file for problem in problems if problem.file} if skip_bad else set()
+    problems = [problem for problem in problems if problem.file not in bad]
+    category = usable(found.category, bad)
+    if bad and found.category.normal and not category.normal:
+        problems.append(Problem(None, NoNormalImagesError(found.places.normal)))
+    kept = {*category.samples, *category.unmasked}
+    facts = [fact for fact in facts if fact.sample in kept]
     sizes = Counter(fact.size for fact in facts if fact.size is not None)
     return Inspection(
         root=root,
@@ -127,7 +148,11 @@ def _inspection(root: Path, found: Survey, facts: list[SampleFacts]) -> Inspecti
         kinds=Counter(fact.kind for fact in facts if fact.kind),
         pose=_pose([fact for fact in facts if fact.traits and fact.sample in set(category.normal)]),
         ignored=tuple(str(path.relative_to(root)) for path in found.ignored),
-        problems=tuple(problems),
+        kinds_of_ignored=tuple(map(kind_of, found.ignored)),
+        problems=tuple(map(str, problems)),
+        kinds_of_problems=tuple(type(problem.error).__name__ for problem in problems),
+        left_out=tuple(sorted(str(below(root, path)) for path in bad)),
+        can_skip=all(problem.file for problem in problems),
         warnings=(*warnings_about(category, facts, sizes), *_labels_beside(category)),
     )
 
@@ -135,7 +160,9 @@ def _inspection(root: Path, found: Survey, facts: list[SampleFacts]) -> Inspecti
 def _labels_hint(root: Path) -> str:
     """How to read labels of another program, if a folder holds some."""
     found = formats.recognise(root) if root.is_dir() else None
-    return f"\nIt looks like labels of {found}: `flawtrace labels import {root} -o PARTS`." if found else ""
+    seen = {"masks": "images with masks", "voc": "masks of classes as in Pascal VOC"}
+    looks = seen.get(found, f"labels in the format {found}") if found else ""
+    return f"\nIt looks like {looks}: `flawtrace labels import {root} -o PARTS`." if found else ""
 
 
 def _labels_beside(category: Category) -> list[str]:
@@ -160,8 +187,9 @@ def _pose(normal: Sequence[SampleFacts]) -> str | None:
 
 def _counts(category: Category) -> dict[str, TypeCount]:
     """Of each defect type, those without a mask included."""
-    every = Counter(str(sample.defect_type) for sample in (*category.anomalous, *category.unmasked))
-    masked = Counter(str(sample.defect_type) for sample in category.anomalous if sample.mask)
+    anomalous = category.anomalous + category.test_anomalous
+    every = Counter(str(sample.defect_type) for sample in (*anomalous, *category.unmasked))
+    masked = Counter(str(sample.defect_type) for sample in anomalous if sample.mask)
     return {name: TypeCount(every[name], masked[name]) for name in sorted(every, key=natural)}
 
 
@@ -170,9 +198,13 @@ def _in_words(found: Survey) -> str:
     where, root = found.places, found.category.root
 
     def named(folder: Path) -> str:
-        relative = folder.relative_to(root) if folder.is_relative_to(root) else folder
+        relative = below(root, folder)
         return f"{relative}/" if str(relative) != "." else "the folder itself"
 
+    if where.pairs:
+        return "; ".join(
+            [*(_pair_in_words(pair, named) for pair in where.pairs), "black masks are of normal ones"]
+        )
     said = [f"normal images in {named(where.normal)}"]
     said += [f"{', '.join(map(named, where.test_normal))} for testing"] if where.test_normal else []
     if found.category.anomalous or found.category.unmasked:
@@ -180,3 +212,10 @@ def _in_words(found: Survey) -> str:
     if where.masks and found.category.anomalous:
         said.append(f"masks in {named(where.masks)}")
     return "; ".join(said)
+
+
+def _pair_in_words(pair: Pairs, named: Callable[[Path], str]) -> str:
+    together = pair.images == pair.masks
+    there = f"{named(pair.images)} with their masks" if together else named(pair.images)
+    masks = "" if together else f", masks in {named(pair.masks)}"
+    return f"images {'for testing ' if pair.for_testing else ''}in {there}{masks}"

@@ -1,6 +1,8 @@
 """Which folder holds what: told by names that mean the same in every plant, or by whoever names them."""
 
-from collections.abc import Collection, Iterator
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from flawtrace.data.errors import (
     UnknownLayoutError,
 )
 from flawtrace.data.samples import Layout, natural
+from flawtrace.pictures.errors import ImageError
+from flawtrace.pictures.mask_files import looks_drawn
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 NORMAL = frozenset({"normal", "good", "ok", "free"})
@@ -20,6 +24,9 @@ DEFECTS = frozenset(
 MASKS = frozenset({"masks", "mask", "gt", "ground_truth", "label", "labels"})
 IGNORED = frozenset({"ignored"})
 VALIDATION = frozenset({"validation", "val", "valid"})
+TRAINING = frozenset({"train", "training"})
+PARTS = TRAINING | VALIDATION | {"test", "testing"}
+IMAGES = frozenset({"images", "image", "imgs", "img"})
 """Names of folders, in any case."""
 MASK_SUFFIXES = ("_mask", "_gt", "_seg", "_label", "-mask")
 """What may follow an image's name in that of its mask, in any case."""
@@ -31,6 +38,10 @@ LAYOUTS = """\
     test/good/002.png                   defects/003.png       or defects/scratch/003.png
     test/scratch/003.png                masks/003.png         or masks/scratch/003.png
     ground_truth/scratch/003_mask.png
+
+  images with their masks, black ones of normal images; with or without train, val and test
+    train/images/001.png                train/001.jpg
+    train/masks/001.png                 train/001.png         or train/001_mask.png
 
 normal may also be called good, ok or free; defects bad, ng, abnormal or anomaly; masks gt or labels."""
 
@@ -55,6 +66,15 @@ class TypePlaces:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """Where images lie that all have a mask, an empty one if they are normal; masks may lie beside them."""
+
+    images: Path
+    masks: Path
+    for_testing: bool = False
+
+
+@dataclass(frozen=True)
 class Places:
     """Where everything of a product lies."""
 
@@ -68,6 +88,8 @@ class Places:
     """Where images of defects are expected."""
     masks: Path | None
     ignored_normal: Path
+    pairs: tuple[Pairs, ...] = ()
+    """Where images are not sorted by what they show."""
 
 
 def places(root: Path, named: Named) -> Places:
@@ -83,10 +105,15 @@ def places(root: Path, named: Named) -> Places:
     for folder in (named.normal, named.defects, named.masks):
         if folder is not None and not (root / folder).is_dir():
             raise MissingFolderError(root / folder)
-    train = _one(root, {"train"}, "normal")
+    if named != Named():
+        return _plain(root, named)
+    train, test = _one(root, {"train"}, "normal"), _one(root, {"test"}, "defects")
     good = _one(train, NORMAL, "normal") if train else None
-    if good and named == Named():
-        return _mvtec(root, good)
+    if good or (test and not train and _one(test, NORMAL, "normal")):
+        return _mvtec(root, good or root / "train/good")
+    is_sorted = any(path.is_dir() and path.name.lower() in NORMAL | DEFECTS for path in visible(root))
+    if not is_sorted and (pairs := tuple(_pairs(root))):
+        return _paired(root, pairs)
     return _plain(root, named)
 
 
@@ -96,9 +123,30 @@ def visible(folder: Path) -> list[Path]:
     return sorted((path for path in entries if path.name[0] != "."), key=lambda path: natural(path.name))
 
 
+def below(root: Path, path: Path) -> Path:
+    """The path as it is below `root`; as it is where it lies elsewhere."""
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
 def is_image(path: Path) -> bool:
     """Whether it is a file of a type that is read, by its name."""
     return path.suffix.lower() in EXTENSIONS and path.is_file()
+
+
+def kinds(files: Iterable[Path]) -> dict[str, int]:
+    """How many files there are of each kind, in words.
+
+    >>> kinds([Path("a.TXT"), Path("b.txt"), Path("README")])
+    {'.txt file': 2, 'other file': 1}
+    """
+    return dict(Counter(kind_of(file) for file in files))
+
+
+def kind_of(file: Path) -> str:
+    """By its name; of a link, whether it leads anywhere."""
+    if file.is_symlink() and not file.exists():
+        return "broken link"
+    return f"{file.suffix.lower() or 'other'} file"
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -117,6 +165,73 @@ def image_stem(mask: Path) -> str:
         if stem.lower().endswith(suffix):
             return stem[: -len(suffix)]
     return stem
+
+
+def beside(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Images and masks that lie in one folder: `a.jpg` with `a_mask.png`, `a.png` or `a_1.png`.
+
+    Where names alone do not tell, a mask is what was drawn, of two files the one that was.
+    """
+    same: dict[str, list[Path]] = {}
+    for path in files:
+        same.setdefault(path.stem, []).append(path)
+    masks = {path for path in files if image_stem(path) != path.stem and image_stem(path) in same}
+    for some in same.values():
+        drawn = [path for path in some if len(some) > 1 and _looks_drawn(path)]
+        masks |= set(drawn) if len(drawn) < len(some) else set()
+    for path in files:
+        first = same.get(re.sub(r"[_-][0-9]+$", "", path.stem), [path])[0]
+        if first.stem != path.stem and _looks_drawn(path) and not _looks_drawn(first):
+            masks.add(path)
+    return [path for path in files if path not in masks], [path for path in files if path in masks]
+
+
+def _looks_drawn(path: Path) -> bool:
+    """A file that cannot be read is reported when it is read as an image."""
+    try:
+        return looks_drawn(path)
+    except ImageError:
+        return False
+
+
+def _pairs(root: Path) -> Iterator[Pairs]:
+    """Images with masks in folders called so, or side by side; sorted into parts above or below, or not."""
+    images, masks = _one(root, IMAGES, "images"), _one(root, MASKS, "masks")
+    parts = [path for path in visible(root) if path.is_dir() and path.name.lower() in PARTS]
+    if images and masks and not parts:
+        if not _holds_images(masks):
+            return
+        inside = [path for path in visible(images) if path.is_dir() and path.name.lower() in PARTS]
+        for part in inside or [images]:
+            yield Pairs(part, masks / part.relative_to(images), bool(inside) and _for_testing(part))
+    for part in parts or [root]:
+        images, masks = _one(part, IMAGES, "images"), _one(part, MASKS, "masks")
+        if images and masks and _holds_images(masks) and parts:
+            yield Pairs(images, masks, _for_testing(part))
+        elif beside(images_in(part))[1]:
+            yield Pairs(part, part, bool(parts) and _for_testing(part))
+
+
+def _for_testing(part: Path) -> bool:
+    return part.name.lower() not in TRAINING
+
+
+def _holds_images(folder: Path) -> bool:
+    return any(is_image(file) for file in folder.rglob("*"))
+
+
+def _paired(root: Path, pairs: tuple[Pairs, ...]) -> Places:
+    training = next((part for part in pairs if not part.for_testing), pairs[0])
+    return Places(
+        "pairs",
+        training.images,
+        (),
+        (),
+        training.images,
+        training.masks,
+        root / "ignored",
+        pairs,
+    )
 
 
 def _mvtec(root: Path, good: Path) -> Places:
@@ -138,10 +253,10 @@ def _mvtec(root: Path, good: Path) -> Places:
 
 
 def _plain(root: Path, named: Named) -> Places:
+    defects = root / named.defects if named.defects else _one(root, DEFECTS, "defects")
     normal = root / named.normal if named.normal else _one(root, NORMAL, "normal")
     if normal is None:
-        normal = _flat(root)
-    defects = root / named.defects if named.defects else _one(root, DEFECTS, "defects")
+        normal = root / "normal" if defects else _flat(root)
     masks = root / named.masks if named.masks else _one(root, MASKS, "masks")
     ignored = _one(root, IGNORED, "ignored") or root / "ignored"
     known = {folder.resolve() for folder in (normal, defects, masks, ignored) if folder}
@@ -177,10 +292,17 @@ def _flat(root: Path) -> Path:
     images = images_in(root)
     masks = [path for path in images if image_stem(path) != path.stem]
     if not images or masks or any(path.is_dir() for path in visible(root)):
-        raise UnknownLayoutError(root, _listing(root), LAYOUTS)
+        raise UnknownLayoutError(root, _listing(root), LAYOUTS, _like_normal(root))
     if labels := _labels_beside(root, images):
         raise LabelsBesideError(root, labels)
     return root
+
+
+def _like_normal(root: Path) -> str | None:
+    """The only folder with a word for normal in its name, such as MT_Free."""
+    folders = [path.name for path in visible(root) if path.is_dir()]
+    found = [name for name in folders if NORMAL & set(re.split(r"[^a-z]+", name.lower()))]
+    return found[0] if len(found) == 1 else None
 
 
 def _labels_beside(root: Path, images: list[Path]) -> Path | None:
@@ -196,7 +318,7 @@ def _labels_beside(root: Path, images: list[Path]) -> Path | None:
 def _refuse_unknown(root: Path, normal: Path, known: Collection[Path]) -> None:
     """Folders of images whose names say nothing must not be left out without a word."""
     others = [path for path in visible(root) if path.is_dir() and path.resolve() not in known]
-    with_images = [path.name for path in others if any(is_image(file) for file in path.rglob("*"))]
+    with_images = [path.name for path in others if _holds_images(path)]
     if with_images:
         raise UnclearFoldersError(root, with_images, "defects", normal.name)
 

@@ -144,13 +144,15 @@ def _first_third(category: Category) -> Split:
 def _without(split: Split, category: Category, left_out: str) -> Split:
     """The labels of the other types; tested on all images of this one, and the normal ones."""
     labelled = tuple(sample for sample in split.labelled if sample.defect_type != left_out)
-    return Split(split.normal, labelled, category.test_normal + category.defect_types[left_out])
+    elsewhere = tuple(sample for sample in category.test_anomalous if sample.defect_type == left_out)
+    test = category.test_normal + elsewhere + category.defect_types[left_out]
+    return Split(split.normal, labelled, test)
 
 
 def _split(category: Category, labelled: set[Sample]) -> Split:
     chosen = tuple(sample for sample in category.anomalous if sample in labelled)
     rest = tuple(sample for sample in category.anomalous if sample not in labelled)
-    return Split(category.normal, chosen, category.test_normal + rest)
+    return Split(category.normal, chosen, category.test_normal + category.test_anomalous + rest)
 
 
 def _several_types(category: Category) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
 """Samples, and what they make up: a category with all that it holds, a split with who is labelled."""
 
+import hashlib
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -10,7 +12,10 @@ from torch import Tensor
 
 from flawtrace.pictures.tiles import Box
 
-Layout: TypeAlias = Literal["mvtec", "plain"]
+Layout: TypeAlias = Literal["mvtec", "plain", "pairs"]
+
+TEST_SHARE = 5
+"""One in so many normal images is kept for testing, where no folder says which."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,11 @@ class Sample:
     def anomalous(self) -> bool:
         return self.defect_type is not None
 
+    @property
+    def files(self) -> frozenset[Path]:
+        """The image, and all that says something about its pixels."""
+        return frozenset(file for file in (self.image, self.mask, self.ignored, *self.more_masks) if file)
+
 
 @dataclass(frozen=True)
 class Category:
@@ -53,19 +63,39 @@ class Category:
     """Images of defects with their masks."""
     unmasked: tuple[Sample, ...] = ()
     """Images of defects without a mask."""
+    test_anomalous: tuple[Sample, ...] = ()
+    """Images of defects with their masks that a folder says are for testing."""
 
     @property
     def samples(self) -> tuple[Sample, ...]:
-        """All of them, those that only serve for testing first."""
-        return self.test_normal + self.anomalous + self.normal
+        """All but those without a mask, those that only serve for testing first."""
+        return self.test_normal + self.test_anomalous + self.anomalous + self.normal
 
     def for_testing(self, limit: int) -> tuple[Sample, ...]:
-        """Those that only serve for testing, and at most `limit` of the others, evenly spread."""
-        return self.test_normal + self.anomalous + evenly(self.normal, limit)
+        """All images of defects, those that only serve for testing, and at most `limit` of the other normal
+        ones, evenly spread.
+        """
+        defects = self.test_anomalous + self.anomalous + self.unmasked
+        return self.test_normal + defects + evenly(self.normal, limit)
+
+    def without(self, files: Set[Path]) -> "Category":
+        """The same without the images that are among these files, or whose masks are."""
+
+        def sound(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+            return tuple(sample for sample in samples if not files & sample.files)
+
+        return replace(
+            self,
+            normal=sound(self.normal),
+            test_normal=sound(self.test_normal),
+            anomalous=sound(self.anomalous),
+            unmasked=sound(self.unmasked),
+            test_anomalous=sound(self.test_anomalous),
+        )
 
     @property
     def defect_types(self) -> dict[str, tuple[Sample, ...]]:
-        """The anomalous samples by type, types and samples in natural order."""
+        """The anomalous samples that may be labels by type, types and samples in natural order."""
         types: dict[str, list[Sample]] = defaultdict(list)
         for sample in self.anomalous:
             types[str(sample.defect_type)].append(sample)
@@ -79,6 +109,15 @@ class Split:
     test: tuple[Sample, ...]
     unmasked: tuple[Sample, ...] = ()
     """Images for training that show a defect, nobody said where."""
+
+
+def kept_back(images: Sequence[Path]) -> list[Path]:
+    """One in `TEST_SHARE` of normal images, by their names alone, in their order."""
+    by_hash = sorted(
+        images, key=lambda path: hashlib.sha256(path.name.encode("utf-8", "surrogateescape")).digest()
+    )
+    kept = set(by_hash[: len(images) // TEST_SHARE])
+    return [path for path in images if path in kept]
 
 
 def evenly(samples: tuple[Sample, ...], limit: int) -> tuple[Sample, ...]:

@@ -30,7 +30,9 @@ def draw_available(category: Category, labels: int, seed: int) -> Split:
     drawn = {sample for name, samples in types.items() for sample in _draw(name, samples, labels, seed)}
     labelled = tuple(sample for sample in category.anomalous if sample in drawn)
     rest = tuple(sample for sample in category.anomalous if sample not in drawn)
-    return Split(category.normal, labelled, category.test_normal + rest, category.unmasked)
+    return Split(
+        category.normal, labelled, category.test_normal + category.test_anomalous + rest, category.unmasked
+    )
 
 
 def draw_keeping(category: Category, known: Collection[Sample], labels: int | None, seed: int) -> Split:
@@ -41,7 +43,9 @@ def draw_keeping(category: Category, known: Collection[Sample], labels: int | No
         drawn.update(sorted(by_chance, key=lambda sample: sample not in known)[:labels])
     labelled = tuple(sample for sample in category.anomalous if sample in drawn)
     rest = tuple(sample for sample in category.anomalous if sample not in drawn)
-    return Split(category.normal, labelled, category.test_normal + rest, category.unmasked)
+    return Split(
+        category.normal, labelled, category.test_normal + category.test_anomalous + rest, category.unmasked
+    )
 
 
 def in_turn(category: Category, seed: int) -> list[Sample]:

@@ -18,7 +18,7 @@ from flawtrace.detector.calibration import Calibration
 from flawtrace.detector.decision import Prediction, Thresholds, decided
 from flawtrace.detector.errors import DamagedDetectorError
 from flawtrace.detector.facts import Facts, parsed
-from flawtrace.detector.file import FORMAT, OLDEST, checksum, detector_file, read_file
+from flawtrace.detector.file import CALIBRATED, FORMAT, OLDEST, checksum, detector_file, read_file
 from flawtrace.detector.judge import Judge, evidence
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import ON_PROCESSOR, at_once, batches, sent
@@ -105,7 +105,7 @@ class Detector(nn.Module):
         return {
             "format": FORMAT if isinstance(self.calibration, Calibration) else OLDEST,
             "config": self.config.model_dump(mode="json"),
-            "facts": vars(self.facts),
+            "facts": {name: value for name, value in vars(self.facts).items() if value is not None},
         }
 
     @property
@@ -220,7 +220,9 @@ class Detector(nn.Module):
             config, facts = parsed(header, file)
             with seeded(0):
                 detector = cls.untrained(config, facts)
-            if header["format"] < FORMAT:  # a single threshold needs neither memory nor judge nor calibration
+            if (
+                header["format"] < CALIBRATED
+            ):  # a single threshold needs neither memory nor judge nor calibration
                 detector.calibration = nn.Identity()
                 state = {n: t for n, t in detector.state_dict().items() if n.startswith(LATER)} | state
             detector.load_state_dict(state)

@@ -14,11 +14,13 @@ from torch import Tensor
 from flawtrace.detector.errors import DamagedDetectorError, ForeignDetectorError
 from flawtrace.ground.run_files import DETECTOR_NAME
 
-FORMAT = 5
-"""Raised when a reader of older files would go wrong."""
+FORMAT = 6
+"""Raised when an earlier version would go wrong on a file: 6 counts the labels behind it (`num_labelled`)."""
+CALIBRATED = 5
+"""The first with memory, judge and calibration; 4 is not read, and no release wrote it."""
 OLDEST = 3
-"""Had one threshold, and no memory, judge or calibration; 4 is not read, and no release wrote it."""
-READ = (OLDEST, FORMAT)
+"""Had one threshold, and none of these."""
+READ = (OLDEST, CALIBRATED, FORMAT)
 
 
 def detector_file(run: Path) -> Path:
@@ -63,8 +65,18 @@ def read_file(file: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         header = json.loads(metadata["flawtrace"])
     except ValueError as error:
         raise DamagedDetectorError(file, f"its header is not JSON: {error}") from error
-    if header.get("format") not in READ:
-        raise ForeignDetectorError(
-            file, f"it has format {header.get('format')}, but this version reads {FORMAT}"
-        )
+    check_format(header, file)
     return header, state
+
+
+def check_format(header: Mapping[str, Any], file: Path) -> None:
+    """Before anything else of a header is looked at.
+
+    Raises:
+        ForeignDetectorError: another version wrote it, in a format that this one does not read.
+    """
+    if header.get("format") not in READ:
+        formats = f"{', '.join(map(str, READ[:-1]))} and {READ[-1]}"
+        raise ForeignDetectorError(
+            file, f"it has format {header.get('format')!s:.20}, but this version reads the formats {formats}"
+        )

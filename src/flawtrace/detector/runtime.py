@@ -21,6 +21,7 @@ from flawtrace.detector.errors import (
     WrongRuntimeError,
 )
 from flawtrace.detector.facts import Facts, parsed
+from flawtrace.detector.file import check_format
 from flawtrace.detector.interface import IMAGES, OUTPUTS, with_floats
 from flawtrace.detector.seal import intact
 from flawtrace.ground.config import Config
@@ -228,6 +229,7 @@ def _header(metadata: dict[str, str], file: Path) -> tuple[Config, Facts, str | 
         raise ForeignDetectorError(file, "its metadata does not mention flawtrace")
     try:
         header = json.loads(metadata["flawtrace"])
+        check_format(header, file)
         return *parsed(header, file), header.get("checksum")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedDetectorError(file, f"its header cannot be read: {error}") from error

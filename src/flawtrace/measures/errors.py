@@ -10,6 +10,6 @@ class NothingToEvaluateError(DataError):
         super().__init__(
             f"{root} contains no defect image to evaluate on: the detector was trained on {num_known} of its "
             f"images, and {num_normal} others show no defect.\n"
-            "Expected defect images with masks that training did not see.\n"
+            "Expected defect images that training did not see, with or without masks.\n"
             "Add some, or train with fewer labels (--labels)."
         )

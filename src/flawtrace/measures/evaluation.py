@@ -18,13 +18,16 @@ from flawtrace.ground.groups import Polygons
 from flawtrace.ground.shapes import AnomalyMap, Image, Mask
 from flawtrace.measures.errors import NothingToEvaluateError
 from flawtrace.measures.metrics import (
+    PIXEL_METRICS,
     Curve,
     Decided,
+    image_metrics,
+    in_order,
     mask_f1,
+    pixel_metrics,
     precision_recall_points,
     reliability,
     roc_points,
-    summary,
 )
 from flawtrace.pictures.images import read_image
 from flawtrace.pictures.tiles import Size
@@ -36,14 +39,20 @@ class Case:
 
     sample: Sample
     mask: Mask
+    """Empty where nobody said where the defect is."""
     prediction: Prediction
     """What the detector says, at the size of the mask."""
     f1: float | None
-    """F1 of the pixels that it marked; None where the image has no defect."""
+    """F1 of the pixels that it marked; None where the image has no defect, or no mask."""
 
     @property
     def score(self) -> float:
         return self.prediction.score
+
+    @property
+    def outlined(self) -> bool:
+        """Whether it is known which pixels are defective."""
+        return not self.sample.anomalous or self.sample.mask is not None
 
     @property
     def anomaly_map(self) -> AnomalyMap:
@@ -55,7 +64,7 @@ class Evaluation:
     """What `evaluate` found; metrics that are not defined on these images are None."""
 
     metrics: dict[str, float | None]
-    """Over all test images, pixels pooled."""
+    """Over all test images, pixels pooled; those of pixels leave out defect images without a mask."""
     per_type: dict[str, dict[str, float | None]]
     """The same for each defect type, together with the normal test images."""
     thresholds: Thresholds
@@ -70,6 +79,11 @@ class Evaluation:
     """Of the map's values: (mean value, share that is defective)."""
     announced: dict[str, Any]
     """False alarms on normal images that were held back in training; empty where those were of tiles."""
+
+    @property
+    def num_unmasked(self) -> int:
+        """Defect images without a mask."""
+        return sum(not case.outlined for case in self.cases)
 
     @property
     def false_alarms(self) -> Errors:
@@ -91,6 +105,7 @@ class Evaluation:
             "thresholds": vars(self.thresholds),
             "num_normal": self.num_normal,
             "num_anomalous": self.num_anomalous,
+            "num_unmasked": self.num_unmasked,
             "num_left_out": self.num_left_out,
             "false_alarms": self.false_alarms.to_json() | {"announced": self.announced},
             "misses": self.misses.to_json(),
@@ -128,7 +143,11 @@ def looks(
 
 
 def evaluate(
-    detector: Detector, samples: Sequence[Sample], progress: Callable[[int, int], None] | None = None
+    detector: Detector,
+    samples: Sequence[Sample],
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    folder: Path | None = None,
 ) -> Evaluation:
     """Score every image with which the detector was not trained, told by content.
 
@@ -138,6 +157,8 @@ def evaluate(
     Raises:
         NothingToEvaluateError: no image, or no defect image, is left.
     """
+    if not samples:
+        raise NothingToEvaluateError(folder or Path(), 0, 0)
     cases: list[Case] = []
     size = common_size(samples, detector.config)
     for look in looks(detector, samples, size, skip=detector.knows):
@@ -146,11 +167,12 @@ def evaluate(
         if progress:
             progress(look.done, len(samples))
     if not any(case.sample.anomalous for case in cases):
-        folder = Path(os.path.commonpath([sample.image for sample in samples]))
-        raise NothingToEvaluateError(folder, len(cases), len(samples) - len(cases))
+        where = folder or Path(os.path.commonpath([sample.image for sample in samples]))
+        raise NothingToEvaluateError(where, len(cases), len(samples) - len(cases))
     normal = [case for case in cases if not case.sample.anomalous]
     types = {case.sample.defect_type for case in cases if case.sample.anomalous}
-    maps, masks = _stacked(cases)
+    outlined = [case for case in cases if case.outlined]
+    pixels = _stacked(outlined) if any(case.mask.any() for case in outlined) else None
     return Evaluation(
         metrics=_metrics(cases),
         per_type={
@@ -162,9 +184,9 @@ def evaluate(
         num_anomalous=len(cases) - len(normal),
         num_left_out=len(samples) - len(cases),
         cases=tuple(cases),
-        roc=roc_points(maps, masks),
-        precision_recall=precision_recall_points(maps, masks),
-        reliability=reliability(maps, masks),
+        roc=None if pixels is None else roc_points(*pixels),
+        precision_recall=None if pixels is None else precision_recall_points(*pixels),
+        reliability=np.zeros((0, 2)) if pixels is None else reliability(*pixels),
         announced={} if detector.config.tile_side else detector.facts.false_alarms,
     )
 
@@ -181,9 +203,16 @@ def decided(predictions: Sequence[Prediction]) -> Decided:
 
 
 def _metrics(cases: Sequence[Case]) -> dict[str, float | None]:
-    maps, masks = _stacked(cases)
+    """Every metric; those of pixels are None where no defect has a mask."""
+    outlined = [case for case in cases if case.outlined]
+    pixels = dict.fromkeys(PIXEL_METRICS)
+    if any(case.mask.any() for case in outlined):
+        marked = torch.stack([case.prediction.mask for case in outlined]).numpy()
+        pixels = pixel_metrics(*_stacked(outlined), marked)
     scores = np.array([case.score for case in cases])
-    return summary(maps, masks, scores, decided([case.prediction for case in cases]))
+    anomalous = np.array([bool(case.mask.any()) or not case.outlined for case in cases])
+    verdicts = np.array([VERDICTS.index(case.prediction.verdict) for case in cases])
+    return in_order({**pixels, **image_metrics(scores, anomalous, verdicts)})
 
 
 def _stacked(cases: Sequence[Case]) -> tuple[np.ndarray, np.ndarray]:

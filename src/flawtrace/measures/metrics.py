@@ -28,6 +28,7 @@ Curve: TypeAlias = Float[np.ndarray, "_ 2"]
 
 OK, UNSURE, DEFECT = range(3)
 """Verdicts as numbers."""
+PIXEL_METRICS = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_aupro", "pixel_f1")
 RATES = ("false_alarm_rate", "miss_rate", "unsure_rate", "image_f1")
 
 
@@ -199,17 +200,38 @@ def summary(maps: Maps, masks: Masks, scores: Scores, decided: Decided | None) -
 
     An image is anomalous when its mask has any pixel.
     """
-    ranking = rank_pixels(maps, masks)
     anomalous: Labels = np.any(masks, axis=(1, 2))
+    marked, verdicts = (None, None) if decided is None else (decided.masks, decided.verdicts)
+    return in_order({**pixel_metrics(maps, masks, marked), **image_metrics(scores, anomalous, verdicts)})
+
+
+def in_order(metrics: dict[str, float | None]) -> dict[str, float | None]:
+    """As tables have them: what ranks first, then what decides."""
+    decisions = {name: metrics[name] for name in ("pixel_f1", *RATES)}
+    return {name: value for name, value in metrics.items() if name not in decisions} | decisions
+
+
+def pixel_metrics(maps: Maps, masks: Masks, marked: Masks | None) -> dict[str, float | None]:
+    """Those of pixels: how maps rank them, and what was marked of them, if anything was decided."""
+    ranking = rank_pixels(maps, masks)
+    values = (
+        None if ranking is None else _auroc(ranking),
+        None if ranking is None else _average_precision(ranking),
+        None if ranking is None else _best_threshold(ranking)[0],
+        None if ranking is None else _aupro(ranking, limit=0.3),
+        None if marked is None else mask_f1(marked, masks),
+    )
+    return dict(zip(PIXEL_METRICS, values, strict=True))
+
+
+def image_metrics(
+    scores: Scores, anomalous: Labels, verdicts: Int[np.ndarray, " n"] | None
+) -> dict[str, float | None]:
+    """Those of images: how scores rank them, and how often verdicts are wrong, if there are any."""
     return {
-        "pixel_auroc": None if ranking is None else _auroc(ranking),
-        "pixel_ap": None if ranking is None else _average_precision(ranking),
-        "pixel_f1_max": None if ranking is None else _best_threshold(ranking)[0],
-        "pixel_aupro": None if ranking is None else _aupro(ranking, limit=0.3),
         "image_auroc": image_auroc(scores, anomalous),
         "image_ap": image_ap(scores, anomalous),
-        "pixel_f1": None if decided is None else mask_f1(decided.masks, masks),
-        **(dict.fromkeys(RATES) if decided is None else verdict_rates(decided.verdicts, anomalous)),
+        **(dict.fromkeys(RATES) if verdicts is None else verdict_rates(verdicts, anomalous)),
     }
 
 

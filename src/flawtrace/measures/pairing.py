@@ -9,6 +9,7 @@ import torch
 
 from flawtrace.detector import VERDICTS
 from flawtrace.measures.evaluation import Case, Evaluation, decided
+from flawtrace.measures.metrics import PIXEL_METRICS
 from flawtrace.measures.replicates import draws, replicates
 
 COMPARED = {
@@ -141,6 +142,15 @@ def compared(before: Evaluation, after: Evaluation, num_left_out: int) -> Compar
 
 def _replicated(cases: Sequence[Case]) -> dict[str, list[float]]:
     """The metrics on resamples of the images, which are the same ones for the same images."""
+    columns, outlined = _columns(cases), [case for case in cases if case.outlined]
+    if len(outlined) == len(cases):
+        return columns
+    of_images = {name: column for name, column in columns.items() if name not in PIXEL_METRICS}
+    of_pixels = _columns(outlined) if outlined else {}
+    return of_images | {name: column for name, column in of_pixels.items() if name in PIXEL_METRICS}
+
+
+def _columns(cases: Sequence[Case]) -> dict[str, list[float]]:
     maps, masks = (torch.stack(part).numpy() for part in zip(*map(_planes, cases), strict=True))
     scores = np.array([case.score for case in cases])
     names = [str(case.sample.image) for case in cases]
@@ -150,4 +160,5 @@ def _replicated(cases: Sequence[Case]) -> dict[str, list[float]]:
 
 
 def _planes(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
-    return case.anomaly_map, case.mask
+    """Map and mask; all of an image that shows a defect nobody knows where."""
+    return case.anomaly_map, case.mask if case.outlined else torch.ones_like(case.mask)

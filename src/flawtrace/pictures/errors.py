@@ -13,7 +13,7 @@ class UnreadableImageError(ImageError):
     def __init__(self, path: Path, cause: str) -> None:
         super().__init__(
             f"Cannot read {path}: {cause}.\n"
-            "Expected a complete PNG, JPEG, BMP or TIFF file.\n"
+            "Expected a complete PNG, JPEG, WebP, BMP or TIFF file.\n"
             "Save the image again as PNG, or remove the file from the folder."
         )
 

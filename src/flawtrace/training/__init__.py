@@ -5,7 +5,7 @@ paper's algorithm is `loop.learn_together`; what a run is in the middle of is a 
 """
 
 from flawtrace.training.errors import DataChangedError, FinishedRunWarning, ResumedRunWarning, RunExistsError
-from flawtrace.training.progress import Drawn, Event
+from flawtrace.training.progress import Drawn, Event, Unused
 from flawtrace.training.refitting import refit
 from flawtrace.training.run import Trained, refuse_other_settings, train
 
@@ -17,6 +17,7 @@ __all__ = [
     "ResumedRunWarning",
     "RunExistsError",
     "Trained",
+    "Unused",
     "refit",
     "refuse_other_settings",
     "train",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from flawtrace.data import Split
@@ -23,8 +24,17 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Unused(Event):
+    """Comes first, where a folder holds files that are no images, or not where images are expected."""
+
+    folder: Path = field(kw_only=True)
+    kinds: Mapping[str, int] = field(kw_only=True)
+    """How many of which kind, in words."""
+
+
+@dataclass(frozen=True)
 class Drawn(Event):
-    """Comes first, before any image is decoded: what a run learns from."""
+    """Comes before any image is decoded: what a run learns from."""
 
     split: Split = field(kw_only=True)
     changes: Changes = field(kw_only=True)

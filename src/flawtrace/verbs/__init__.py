@@ -6,12 +6,13 @@ from flawtrace.verbs.gathering import Gathered
 from flawtrace.verbs.helping import doctor
 from flawtrace.verbs.labelling import export_labels, import_labels
 from flawtrace.verbs.loading import load
-from flawtrace.verbs.making import demo, evaluate, inspect, train
+from flawtrace.verbs.making import demo, inspect, train
 from flawtrace.verbs.pairing import compare
 from flawtrace.verbs.predicting import predict
 from flawtrace.verbs.refitting import refit
 from flawtrace.verbs.results import ForeignFolderError, OtherPredictionsError, Row
 from flawtrace.verbs.suggesting import Proposal, suggest
+from flawtrace.verbs.testing import evaluate
 from flawtrace.verbs.using import bench, export
 
 __all__ = [

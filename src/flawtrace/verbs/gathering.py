@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from flawtrace.data import NoImagesError, is_image, visible
+from flawtrace.data import NoImagesError, is_image, kind_of, visible
 from flawtrace.ground.wording import counted
 from flawtrace.pictures.arrays import described
 from flawtrace.pictures.errors import NotAFileError
@@ -66,12 +66,10 @@ def _images(folder: Path, recursive: bool, skipped: Counter[str]) -> Iterator[Pa
                 yield from _images(path, recursive, skipped)
             else:
                 skipped[SUB_FOLDER] += 1
-        elif not path.exists():
-            skipped["broken link"] += 1
         elif is_image(path):
             yield path
         else:
-            skipped[f"{path.suffix.lower() or 'other'} file"] += 1
+            skipped[kind_of(path)] += 1
 
 
 def _names(found: Iterable[tuple[Path, Path]]) -> list[str]:

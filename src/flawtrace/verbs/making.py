@@ -1,4 +1,4 @@
-"""Making a detector: look at the images, train, and measure what came out."""
+"""Making a detector: look at the images, and train; the demo."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -10,35 +10,31 @@ from flawtrace.data import (
     Inspection,
     Named,
     draw_available,
-    read_category,
+    kinds,
     scarce,
 )
 from flawtrace.data import inspect as inspect_folder
 from flawtrace.ground.devices import ready
-from flawtrace.ground.files import write_json
 from flawtrace.ground.presets import load_config
 from flawtrace.measures import Evaluation
-from flawtrace.measures import evaluate as evaluate_detector
 from flawtrace.pictures.region import read_region, region_of
 from flawtrace.pictures.synthetic import make_dataset
-from flawtrace.report import REPORT_NAME, can_report, write_report
+from flawtrace.report import REPORT_NAME, write_report
 from flawtrace.training import (
     Drawn,
     Event,
     FinishedRunWarning,
     ResumedRunWarning,
     Trained,
+    Unused,
     refuse_other_settings,
 )
 from flawtrace.training import train as training
-from flawtrace.verbs.loading import trained_detector
-
-METRICS_NAME = "metrics.json"
+from flawtrace.verbs.folders import hinting, read
+from flawtrace.verbs.testing import Counting, evaluate
 
 DEMO_SETTINGS: dict[str, Any] = {"labels": 4, "cycles": 6, "predictor.steps": 300, "last_updates": 300}
 """What the demo changes in `light`, to be over within three minutes on two cores."""
-
-Counting = Callable[[int, int], None]
 
 
 def inspect(
@@ -46,12 +42,14 @@ def inspect(
     progress: Counting | None = None,
     *,
     named: Named = Named(),  # noqa: B008 (it is frozen)
+    skip_bad: bool = False,
 ) -> Inspection:
     """What a folder of images holds and what is wrong with it; reads every file, writes nothing.
 
-    Folders that their names do not tell can be `named`, here and wherever images of a product are read.
+    Folders whose names do not say what they hold can be `named`, and files that cannot be used left out with
+    `skip_bad`, here and wherever images of a product are read.
     """
-    return inspect_folder(Path(folder), progress, named)
+    return inspect_folder(Path(folder), progress, named, skip_bad=skip_bad)
 
 
 def train(
@@ -65,15 +63,18 @@ def train(
     device: str = "cpu",
     named: Named = Named(),  # noqa: B008
     region: Path | str | None = None,
+    skip_bad: bool = False,
     progress: Callable[[Event], None] | None = None,
 ) -> Trained:
     """Train a detector on the images in `folder`, and leave it with a log and a report in `out`.
 
     `region` is a file with the region of interest, by itself `region.png` or `region.json` in the folder:
     nothing outside of it is learnt, scored or alarmed. `settings` are dotted names, such as
-    {"labels": 3, "sampler.kind": "uniform"}.
+    {"labels": 3, "sampler.kind": "uniform"}. With `skip_bad`, images that cannot be read, and those whose
+    masks cannot be used, are left out instead of stopping the training.
 
     Warns:
+        LeftOutWarning: with `skip_bad`, such files were left out.
         FewImagesWarning: a defect type has fewer images than labels are asked for; all of them are labels.
         FinishedRunWarning: nothing was trained, and there are images or masks that the run does not know.
         ResumedRunWarning: the same of a run that was stopped; it goes on with those that it was started with.
@@ -89,46 +90,27 @@ def train(
     config = load_config(preset, settings_file, settings)
     polygons = read_region(Path(region)) if region else config.region or region_of(Path(folder))
     config = config.model_copy(update={"region": polygons})
-    category = read_category(Path(folder), named)
+    found = read(folder, named, skip_bad)
+    category = found.category
+    if progress and found.unused:
+        progress(Unused("looking at the folder", 0.0, 1.0, folder=category.root, kinds=kinds(found.unused)))
     split = draw_available(category, config.labels, config.seed)
     for defect_type, count in scarce(category, config.labels).items():
-        warnings.warn(FewImagesWarning(defect_type, count, config.labels), stacklevel=2)
-    for event in training(split, config, Path(out), resume=resume, device=place):
-        if isinstance(event, Trained):
-            if event.changes:
-                warnings.warn(FinishedRunWarning(Path(out), category.root, event.changes), stacklevel=2)
-            if event.changes is None or not (Path(out) / REPORT_NAME).exists():  # it may have an evaluation
-                write_report(Path(out))
-            return event
-        if isinstance(event, Drawn) and event.changes:
-            warnings.warn(ResumedRunWarning(Path(out), category.root, event.changes), stacklevel=2)
-        if progress:
-            progress(event)
+        tested = bool(category.test_anomalous)
+        warnings.warn(FewImagesWarning(defect_type, count, config.labels, tested), stacklevel=2)
+    with hinting(skip_bad):
+        for event in training(split, config, Path(out), resume=resume, device=place):
+            if isinstance(event, Trained):
+                if event.changes:
+                    warnings.warn(FinishedRunWarning(Path(out), category.root, event.changes), stacklevel=2)
+                if event.changes is None or not (Path(out) / REPORT_NAME).exists():  # it may be of a test
+                    write_report(Path(out))
+                return event
+            if isinstance(event, Drawn) and event.changes:
+                warnings.warn(ResumedRunWarning(Path(out), category.root, event.changes), stacklevel=2)
+            if progress:
+                progress(event)
     raise AssertionError("training ends with a detector")
-
-
-def evaluate(
-    run: Path | str,
-    folder: Path | str,
-    *,
-    device: str = "cpu",
-    named: Named = Named(),  # noqa: B008
-    progress: Counting | None = None,
-) -> Evaluation:
-    """Score the run's detector on the images in `folder` that it was not trained on.
-
-    Of normal images that are there for training, as in a folder the detector has never seen, at most
-    `normal_limit` are looked at. Leaves `metrics.json` and the full report in the folder `run`; a detector
-    without its run has no report, one that is named by its file leaves nothing.
-    """
-    category, detector = read_category(Path(folder), named), trained_detector(run, device)
-    samples = category.for_testing(detector.config.normal_limit)
-    evaluation = evaluate_detector(detector, samples, progress)
-    if Path(run).is_dir():
-        write_json(Path(run) / METRICS_NAME, evaluation.to_json())
-    if can_report(Path(run)):
-        write_report(Path(run), evaluation)
-    return evaluation
 
 
 def demo(

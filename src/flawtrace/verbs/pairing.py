@@ -3,13 +3,14 @@
 from functools import partial
 from pathlib import Path
 
-from flawtrace.data import Named, read_category
+from flawtrace.data import Named
 from flawtrace.measures import Comparison, compared
 from flawtrace.measures import evaluate as evaluate_detector
 from flawtrace.pictures.images import read_image
 from flawtrace.report import COMPARISON_NAME, write_comparison
+from flawtrace.verbs.folders import hinting, read
 from flawtrace.verbs.loading import trained_detector
-from flawtrace.verbs.making import Counting
+from flawtrace.verbs.testing import Counting
 
 
 def compare(
@@ -20,6 +21,7 @@ def compare(
     *,
     device: str = "cpu",
     named: Named = Named(),  # noqa: B008 (it is frozen)
+    skip_bad: bool = False,
     progress: Counting | None = None,
 ) -> Comparison:
     """Compare two detectors, `before` and `after`, on those images in `folder` that neither was trained on.
@@ -31,12 +33,14 @@ def compare(
         NothingToEvaluateError: no image, or no defect image, is left.
     """
     detectors = trained_detector(before, device), trained_detector(after, device)
-    samples = read_category(Path(folder), named).for_testing(detectors[1].config.normal_limit)
-    known = [any(detector.knows(read_image(s.image)) for detector in detectors) for s in samples]
+    category = read(folder, named, skip_bad, for_testing=True).category
+    samples = category.for_testing(detectors[1].config.normal_limit)
+    with hinting(skip_bad):
+        known = [any(detector.knows(read_image(s.image)) for detector in detectors) for s in samples]
     new = [sample for sample, seen in zip(samples, known, strict=True) if not seen]
 
     first, second = (
-        evaluate_detector(detector, new, partial(_of_both, progress, half))
+        evaluate_detector(detector, new, partial(_of_both, progress, half), folder=category.root)
         for half, detector in enumerate(detectors)
     )
     comparison = compared(first, second, sum(known))

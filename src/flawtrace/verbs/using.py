@@ -20,7 +20,7 @@ from flawtrace.ground.run_files import SUMMARY_NAME
 from flawtrace.pictures.images import read_image
 from flawtrace.verbs.gathering import gathered
 from flawtrace.verbs.loading import any_detector
-from flawtrace.verbs.making import Counting
+from flawtrace.verbs.testing import Counting
 
 COMPARED = 16
 """Images on which an exported detector is compared with the original."""

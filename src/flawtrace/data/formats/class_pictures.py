@@ -5,23 +5,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
-from jaxtyping import Int
 
 from flawtrace.data.formats import class_names
 from flawtrace.data.formats.annotated import IGNORED, Plane, Raster, Shape, Size
 from flawtrace.data.formats.errors import NotAMaskError, UnknownClassError
 from flawtrace.data.formats.parsing import text_in
 from flawtrace.data.formats.pictures import files_below
-from flawtrace.pictures.decoding import Pixels, decode, decode_layers
-from flawtrace.pictures.mask_files import CLASSES, FEW, read_mask
+from flawtrace.pictures.mask_files import (
+    BACKGROUND,
+    CLASSES,
+    FEW,
+    Kind,
+    marked_values,
+    read_mask,
+    values_in,
+)
 
-Kind: TypeAlias = Literal["numbers", "colours"]
-Values: TypeAlias = Int[np.ndarray, "h w"]
-
-BACKGROUND = 0
 IGNORED_VALUES: dict[Kind, int] = {"numbers": 255, "colours": 0xE0E0C0}
 """Of pixels to ignore, in pictures of Pascal VOC."""
 LISTS = ("labelmap.txt", "classes.txt", "class_names.txt", "labels.txt")
@@ -65,7 +66,7 @@ def scheme_of(source: Path, masks: Iterable[Path], ignore: bool) -> Scheme:
     used: dict[Kind, set[int]] = defaultdict(set)
     for path in masks:
         kind, values = values_in(path)
-        used[kind] |= _marked(values) - named.ignored(kind)
+        used[kind] |= marked_values(values) - named.ignored(kind)
     return Scheme(named.names, any(_are_classes(kind, found, ignore) for kind, found in used.items()), ignore)
 
 
@@ -78,11 +79,11 @@ def read(path: Path, scheme: Scheme) -> tuple[Size, tuple[Shape, ...], tuple[str
     """
     kind, values = values_in(path, scheme.as_colours)
     ignored = scheme.ignored(kind)
-    found = _marked(values) - ignored
+    found = marked_values(values) - ignored
     if len(found) > FEW and (kind == "colours" or scheme.in_classes):
         raise NotAMaskError(path, len(found))
     where = partial(_where, path, scheme.as_colours)
-    shapes = [Shape(IGNORED, Raster(partial(where, value))) for value in ignored & _marked(values)]
+    shapes = [Shape(IGNORED, Raster(partial(where, value))) for value in ignored & marked_values(values)]
     if scheme.in_classes:
         names = {value: _name(path, kind, value, scheme) for value in sorted(found)}
         shapes += [Shape(name, Raster(partial(where, value))) for value, name in names.items()]
@@ -92,35 +93,6 @@ def read(path: Path, scheme: Scheme) -> tuple[Size, tuple[Shape, ...], tuple[str
     alone = scheme.in_classes or len(found) < 2
     notes = () if alone else (SMOOTHED if len(found) > FEW else GREYS,)
     return (values.shape[0], values.shape[1]), tuple(shapes), notes
-
-
-def values_in(path: Path, as_colours: bool = False) -> tuple[Kind, Values]:
-    """The value of each pixel: an entry of a palette (or its colour), a grey, or a colour as 0xRRGGBB.
-
-    Raises:
-        ImageError: the file cannot be read.
-    """
-    layers = decode_layers(path)
-    if layers.indices is not None and not as_colours:
-        return "numbers", layers.indices.astype(np.int64)
-    if layers.alpha is not None and layers.alpha.min() < layers.alpha.max():
-        return "numbers", layers.alpha.astype(np.int64)
-    pixels = _whole_numbers(decode(path))
-    if pixels.ndim == 2:
-        return "numbers", pixels
-    if not as_colours and (pixels == pixels[..., :1]).all():
-        return "numbers", np.ascontiguousarray(pixels[..., 0])
-    return "colours", pixels @ np.array([1 << 16, 1 << 8, 1])
-
-
-def looks_drawn(path: Path) -> bool:
-    """Whether a picture has so few values that it is a mask rather than a photograph."""
-    return len(_marked(values_in(path)[1])) <= FEW
-
-
-def _marked(values: Values) -> set[int]:
-    """All values but the background's."""
-    return {int(value) for value in np.unique(values)} - {BACKGROUND}
 
 
 def _are_classes(kind: Kind, values: set[int], ignore: bool) -> bool:
@@ -149,12 +121,3 @@ def _all_but(path: Path, ignored: set[int]) -> Plane:
 def _as_mask(path: Path) -> Plane:
     found: Plane = read_mask(path).numpy()
     return found
-
-
-def _whole_numbers(pixels: Pixels) -> Pixels:
-    """Numbers as they are; shares and colours in 256 steps."""
-    if pixels.dtype.kind == "b":
-        return pixels.astype(np.int64) * 255
-    if pixels.dtype.kind == "f":
-        return np.round(pixels * 255).astype(np.int64)
-    return (pixels >> 8 if pixels.ndim == 3 and pixels.dtype == np.uint16 else pixels).astype(np.int64)

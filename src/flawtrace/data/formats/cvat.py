@@ -56,7 +56,7 @@ def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tupl
 
 def _entry(path: Path, image: ElementTree.Element) -> Entry:
     name, said = image.attrib["name"], image.attrib
-    shapes = tuple(_shape(path, name, shape) for shape in image)
+    shapes = tuple(_shape(path, name, shape) for shape in image if shape.get("outside") != "1")
     return Entry((name,), path, shapes, (int(said["height"]), int(said["width"])), explicit=False)
 
 

@@ -16,7 +16,7 @@ from flawtrace.data.formats.reading import TURNED
 from flawtrace.data.formats.recognition import WRITERS
 from flawtrace.data.masks import mask_of
 from flawtrace.data.places import Named
-from flawtrace.data.samples import Category, Sample
+from flawtrace.data.samples import Category, Sample, natural
 from flawtrace.pictures.decoding import is_turned
 from flawtrace.pictures.images import image_size
 from flawtrace.pictures.mask_files import read_mask
@@ -51,9 +51,13 @@ def export_folder(root: Path, out: Path, form: str, named: Named) -> Exported:
     category, writer = read_category(root, named), WRITERS[form]
     names = _names(category)
     contents: dict[str, bytes | Path] = {writer.IMAGES + name: sample.image for sample, name in names.items()}
-    contents |= dict(writer.files(list(category.defect_types), _annotated(names.items())))
+    contents |= dict(writer.files(_types(category), _annotated(names.items())))
     place(out, contents)
     return Exported(form, out, len(names), tuple(_notes(category)))
+
+
+def _types(category: Category) -> list[str]:
+    return sorted({str(sample.defect_type) for sample in category.samples if sample.anomalous}, key=natural)
 
 
 def _names(category: Category) -> dict[Sample, str]:

@@ -40,7 +40,7 @@ def recognised(path: Path) -> str | None:
 def entries(source: Path) -> Iterator[Entry | FlawtraceError]:
     for path in files_of(source, ".json"):
         if recognised(path):
-            tasks = [task for task in json_in(path) if not isinstance(task, dict) or _answers(task)]
+            tasks = [task for task in json_in(path) if not _is_unanswered(task)]
             yield from each(path, tasks, partial(_entry, path))
 
 
@@ -61,6 +61,14 @@ def _answers(task: Row) -> list[Row]:
     """What people said of a task; not what a model proposed, nor what was skipped."""
     answers = task.get("annotations", task.get("completions")) or []
     return [answer for answer in answers if not answer.get("was_cancelled")]
+
+
+def _is_unanswered(task: Any) -> bool:
+    """Whether nobody labelled it, or whoever did skipped it; what is damaged is said where it is read."""
+    try:
+        return not _answers(task)
+    except (AttributeError, TypeError):
+        return False
 
 
 def _entry(path: Path, task: Row) -> Entry:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from flawtrace.data.formats import class_pictures
 from flawtrace.data.formats.annotated import Entry
-from flawtrace.data.formats.class_pictures import Scheme, looks_drawn, scheme_of
+from flawtrace.data.formats.class_pictures import Scheme, scheme_of
 from flawtrace.data.formats.errors import SwappedMaskError, UnclearMaskError
 from flawtrace.data.formats.pictures import files_below
 from flawtrace.data.places import DEFECTS, MASKS, NORMAL, VALIDATION, image_stem, is_image
 from flawtrace.ground.errors import FlawtraceError
+from flawtrace.pictures.mask_files import looks_drawn
 
 OF_IMAGES = "images"
 ROLES = (

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PureWindowsPath
+from urllib.parse import unquote
 
 from flawtrace.data.errors import MissingFolderError
 from flawtrace.data.formats.errors import AmbiguousPictureError, MissingPictureError
@@ -29,14 +30,15 @@ class Pictures:
     def find(self, names: Sequence[str]) -> Path:
         """The image that has one of these names, the first that fits.
 
-        A name may be a path as another machine had it, in any case, and with another ending than the file has
-        now. Of images of the same name, it is the one whose path agrees best.
+        A name may be a path as another machine had it, in any case, with another ending than the file has
+        now, and with characters by their codes (`part%207.png`). Of images of the same name, it is the one
+        whose path agrees best.
 
         Raises:
             MissingPictureError: there is none.
             AmbiguousPictureError: several agree equally well.
         """
-        for name in names:
+        for name in dict.fromkeys((*names, *map(unquote, names))):
             parts = [part.lower() for part in PureWindowsPath(name).parts]  # takes both kinds of separators
             candidates = self._by_stem.get(_stem(parts[-1]), []) if parts else []
             best = _best(candidates, parts)

@@ -8,12 +8,13 @@ import numpy as np
 from PIL import Image as Pillow
 
 from flawtrace.data.formats.annotated import IGNORED, Annotated, Entry
-from flawtrace.data.formats.class_pictures import BACKGROUND, IGNORED_VALUES
+from flawtrace.data.formats.class_pictures import IGNORED_VALUES
 from flawtrace.data.formats.errors import ManyTypesError
 from flawtrace.data.formats.masks import entries_of, in_folder_of
 from flawtrace.data.formats.pictures import files_below
 from flawtrace.data.places import MASKS, is_image
 from flawtrace.ground.errors import FlawtraceError
+from flawtrace.pictures.mask_files import BACKGROUND
 
 IMAGES = "JPEGImages/"
 FOLDER = "SegmentationClass"

@@ -5,6 +5,8 @@ import re
 from flawtrace.data.places import NO_TYPE, NORMAL
 
 _IGNORED = frozenset({"ignored", "ignore", "void", "dontcare"})
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])", re.IGNORECASE)
+"""Names that Windows keeps for itself."""
 _NOTHING = NORMAL | {"background"}
 
 
@@ -29,11 +31,11 @@ def is_nothing(label: str) -> bool:
 def folder_name(label: str) -> str:
     """The defect type of a label: a name that every system takes for one folder, and for no other place.
 
-    >>> folder_name("crack"), folder_name("../crack / deep?"), folder_name("..")
-    ('crack', '_crack _ deep_', 'defect')
+    >>> folder_name("crack"), folder_name("../crack / deep?"), folder_name(".."), folder_name("Con")
+    ('crack', '_crack _ deep_', 'defect', 'Con_')
     """
     name = re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", label)[:100].strip(" .")
-    return name or NO_TYPE
+    return f"{name}_" if _DEVICE.fullmatch(name) else name or NO_TYPE
 
 
 def _plain(label: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -77,7 +78,10 @@ def _shape(path: Path, names: dict[int, str], line: Sequence[str]) -> Shape:
 
 def _names(folder: Path) -> dict[int, str]:
     """Of the classes, from the list or the YAML file of the data set, in the folder, below or one above."""
-    for path in [*files_below(folder), *sorted(folder.resolve().parent.iterdir())]:
+    above: list[Path] = []
+    with suppress(OSError):  # it need not be ours to read
+        above = sorted(folder.resolve().parent.iterdir())
+    for path in [*files_below(folder), *above]:
         if path.name.lower() in LISTS:
             return from_lines(text_in(path))
         if path.suffix.lower() in (".yaml", ".yml") and (found := from_yaml(text_in(path))):
