@@ -209,3 +209,17 @@ def test_a_large_trial_takes_seconds() -> None:
     begun = time.process_time()
     resampled(*case, draws("large", case[1].any(axis=(1, 2))))
     assert time.process_time() - begun < 10
+
+
+def test_ignored_pixels_might_as_well_not_be_there() -> None:
+    """Metrics and replicates of the left half are those of whole images whose right half is ignored."""
+    maps, masks, scores = trial()
+    half = masks.shape[2] // 2
+    masks[:, :, half:] = False
+    ignored = np.zeros_like(masks)
+    ignored[:, :, half:] = True
+    weights = draws("halves", masks.any(axis=(1, 2)), 20)
+    whole = maps, masks, scores, Decided.at(maps, scores, THRESHOLD)
+    left = maps[:, :, :half], masks[:, :, :half], scores, Decided.at(maps[:, :, :half], scores, THRESHOLD)
+    assert summary(*whole, ignored=ignored) == summary(*left) != summary(*whole)
+    assert replicates(*whole, weights, ignored=ignored) == replicates(*left, weights)

@@ -55,7 +55,9 @@ def results(desk: Desk, answer: Answer) -> dict[str, Any]:
         },
         "threshold": answer.threshold,
         "validation": answer.validation,
-        "replicates": replicates(answer.maps, desk.masks, answer.scores, answer.decided, weights),
+        "replicates": replicates(
+            answer.maps, desk.masks, answer.scores, answer.decided, weights, ignored=desk.ignored
+        ),
     }
 
 
@@ -122,7 +124,8 @@ def looked(detector: Detector, samples: Sequence[Sample]) -> tuple[list[Predicti
 
 def _summary(desk: Desk, answer: Answer, which: np.ndarray) -> dict[str, float | None]:
     part = answer.decided[which] if answer.decided else None
-    found = summary(answer.maps[which], desk.masks[which], answer.scores[which], part)
+    ignored = None if desk.ignored is None else desk.ignored[which]
+    found = summary(answer.maps[which], desk.masks[which], answer.scores[which], part, ignored=ignored)
     return {name: None if value is None else round(value, 5) for name, value in found.items()}
 
 

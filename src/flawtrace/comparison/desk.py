@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from flawtrace.data import Split, Trial
-from flawtrace.data.pieces import mask_at, pieces
+from flawtrace.data.pieces import ignored_at, mask_at, pieces
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import ready
 from flawtrace.measures.metrics import Decided, Maps, Masks, Scores
@@ -79,6 +79,14 @@ class Desk:
     @cached_property
     def masks(self) -> Masks:
         return torch.stack([mask_at(sample, (SIDE, SIDE)) for sample in self.trial.split.test]).numpy()
+
+    @cached_property
+    def ignored(self) -> Masks | None:
+        """Pixels that no metric counts; None if all count."""
+        test = self.trial.split.test
+        if not any(sample.ignored for sample in test):
+            return None
+        return torch.stack([ignored_at(sample, (SIDE, SIDE)) for sample in test]).numpy()
 
     @property
     def split_file(self) -> Path:

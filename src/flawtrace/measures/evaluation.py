@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from flawtrace.data import Sample
-from flawtrace.data.pieces import common_size, mask_at
+from flawtrace.data.pieces import common_size, ignored_at, mask_at
 from flawtrace.detector import VERDICTS, Detector, Errors, Prediction, Thresholds
 from flawtrace.ground.devices import at_once
 from flawtrace.ground.groups import Polygons
@@ -21,6 +21,8 @@ from flawtrace.measures.metrics import (
     PIXEL_METRICS,
     Curve,
     Decided,
+    Maps,
+    Masks,
     image_metrics,
     in_order,
     mask_f1,
@@ -44,6 +46,13 @@ class Case:
     """What the detector says, at the size of the mask."""
     f1: float | None
     """F1 of the pixels that it marked; None where the image has no defect, or no mask."""
+    ignored: Mask | None = None
+    """Pixels that do not count; None if all do."""
+
+    @property
+    def marked(self) -> Mask:
+        """What the detector marked of the pixels that count."""
+        return self.prediction.mask if self.ignored is None else self.prediction.mask & ~self.ignored
 
     @property
     def score(self) -> float:
@@ -172,7 +181,7 @@ def evaluate(
     normal = [case for case in cases if not case.sample.anomalous]
     types = {case.sample.defect_type for case in cases if case.sample.anomalous}
     outlined = [case for case in cases if case.outlined]
-    pixels = _stacked(outlined) if any(case.mask.any() for case in outlined) else None
+    pixels = stacked(outlined) if any(case.mask.any() for case in outlined) else None
     return Evaluation(
         metrics=_metrics(cases),
         per_type={
@@ -192,8 +201,10 @@ def evaluate(
 
 
 def _case(sample: Sample, prediction: Prediction, region: Polygons | None) -> Case:
-    mask = mask_at(sample, (prediction.mask.shape[0], prediction.mask.shape[1]), region)
-    return Case(sample, mask, prediction, mask_f1(prediction.mask[None].numpy(), mask[None].numpy()))
+    size = prediction.mask.shape[0], prediction.mask.shape[1]
+    ignored = ignored_at(sample, size) if sample.ignored else None
+    case = Case(sample, mask_at(sample, size, region), prediction, None, ignored)
+    return replace(case, f1=mask_f1(case.marked[None].numpy(), case.mask[None].numpy()))
 
 
 def decided(predictions: Sequence[Prediction]) -> Decided:
@@ -207,14 +218,23 @@ def _metrics(cases: Sequence[Case]) -> dict[str, float | None]:
     outlined = [case for case in cases if case.outlined]
     pixels = dict.fromkeys(PIXEL_METRICS)
     if any(case.mask.any() for case in outlined):
-        marked = torch.stack([case.prediction.mask for case in outlined]).numpy()
-        pixels = pixel_metrics(*_stacked(outlined), marked)
+        maps, masks, ignored = stacked(outlined)
+        marked = torch.stack([case.marked for case in outlined]).numpy()
+        pixels = pixel_metrics(maps, masks, marked, ignored=ignored)
     scores = np.array([case.score for case in cases])
     anomalous = np.array([bool(case.mask.any()) or not case.outlined for case in cases])
     verdicts = np.array([VERDICTS.index(case.prediction.verdict) for case in cases])
     return in_order({**pixels, **image_metrics(scores, anomalous, verdicts)})
 
 
-def _stacked(cases: Sequence[Case]) -> tuple[np.ndarray, np.ndarray]:
-    maps = torch.stack([case.anomaly_map for case in cases]).numpy()
-    return maps, torch.stack([case.mask for case in cases]).numpy()
+def stacked(cases: Sequence[Case]) -> tuple[Maps, Masks, Masks | None]:
+    """Maps, masks, and pixels that do not count; None if all do."""
+    maps, masks = (
+        torch.stack([case.anomaly_map for case in cases]),
+        torch.stack([case.mask for case in cases]),
+    )
+    if all(case.ignored is None for case in cases):
+        return maps.numpy(), masks.numpy(), None
+    all_count = torch.zeros_like(masks[0])
+    ignored = torch.stack([all_count if case.ignored is None else case.ignored for case in cases])
+    return maps.numpy(), masks.numpy(), ignored.numpy()

@@ -116,7 +116,7 @@ def pixel_f1(maps: Maps, masks: Masks, threshold: float) -> float | None:
     return mask_f1(maps >= threshold, masks)
 
 
-def reliability(maps: Maps, masks: Masks, bins: int = 10) -> Curve:
+def reliability(maps: Maps, masks: Masks, ignored: Masks | None = None, bins: int = 10) -> Curve:
     """Points (mean value, share that is defective) of the pixels by their value, for equal steps of it.
 
     A calibrated map has both alike. Normal and defective images weigh the same in all, however many there are
@@ -129,6 +129,8 @@ def reliability(maps: Maps, masks: Masks, bins: int = 10) -> Curve:
     points = []
     weights = 1 / np.where(anomalous, max(1, anomalous.sum()), max(1, (~anomalous).sum()))
     steps = np.clip((maps * bins).astype(int), 0, bins - 1)
+    if ignored is not None:
+        steps[ignored] = bins
     for step in range(bins):
         where = steps == step
         per_image = weights @ where.sum(axis=(1, 2))
@@ -195,14 +197,17 @@ def verdict_rates(verdicts: Int[np.ndarray, " n"], anomalous: Labels) -> dict[st
     }
 
 
-def summary(maps: Maps, masks: Masks, scores: Scores, decided: Decided | None) -> dict[str, float | None]:
+def summary(
+    maps: Maps, masks: Masks, scores: Scores, decided: Decided | None, *, ignored: Masks | None = None
+) -> dict[str, float | None]:
     """Every metric of a test set; those of masks and verdicts where something was `decided`.
 
     An image is anomalous when its mask has any pixel.
     """
     anomalous: Labels = np.any(masks, axis=(1, 2))
     marked, verdicts = (None, None) if decided is None else (decided.masks, decided.verdicts)
-    return in_order({**pixel_metrics(maps, masks, marked), **image_metrics(scores, anomalous, verdicts)})
+    pixels = pixel_metrics(maps, masks, marked, ignored=ignored)
+    return in_order({**pixels, **image_metrics(scores, anomalous, verdicts)})
 
 
 def in_order(metrics: dict[str, float | None]) -> dict[str, float | None]:
@@ -211,9 +216,16 @@ def in_order(metrics: dict[str, float | None]) -> dict[str, float | None]:
     return {name: value for name, value in metrics.items() if name not in decisions} | decisions
 
 
-def pixel_metrics(maps: Maps, masks: Masks, marked: Masks | None) -> dict[str, float | None]:
-    """Those of pixels: how maps rank them, and what was marked of them, if anything was decided."""
-    ranking = rank_pixels(maps, masks)
+def pixel_metrics(
+    maps: Maps, masks: Masks, marked: Masks | None, *, ignored: Masks | None = None
+) -> dict[str, float | None]:
+    """Those of pixels: how maps rank them, and what was marked of them, if anything was decided.
+
+    Pixels that are `ignored` take part in nothing; no mask has one of them.
+    """
+    ranking = rank_pixels(maps, masks, ignored)
+    if marked is not None and ignored is not None:
+        marked = marked & ~ignored
     values = (
         None if ranking is None else _auroc(ranking),
         None if ranking is None else _average_precision(ranking),
@@ -235,30 +247,33 @@ def image_metrics(
     }
 
 
-def roc_points(maps: Maps, masks: Masks, at_most: int = 400) -> Curve | None:
+def roc_points(maps: Maps, masks: Masks, ignored: Masks | None = None, at_most: int = 400) -> Curve | None:
     """(false-positive rate, true-positive rate) from (0, 0) to (1, 1), for plotting.
 
     Of a longer curve at most `at_most` points stay, evenly spaced along it, and both ends.
     `None` for one class only.
     """
-    ranking = rank_pixels(maps, masks)
+    ranking = rank_pixels(maps, masks, ignored)
     return None if ranking is None else _thinned(_roc(ranking, _recall(ranking)), at_most)
 
 
-def precision_recall_points(maps: Maps, masks: Masks, at_most: int = 400) -> Curve | None:
+def precision_recall_points(
+    maps: Maps, masks: Masks, ignored: Masks | None = None, at_most: int = 400
+) -> Curve | None:
     """(recall, precision) from (0, 1) to (1, share of anomalous pixels), thinned like `roc_points`."""
-    ranking = rank_pixels(maps, masks)
+    ranking = rank_pixels(maps, masks, ignored)
     return None if ranking is None else _thinned(_precision_recall(ranking), at_most)
 
 
-def rank_pixels(maps: Maps, masks: Masks) -> Ranking | None:
-    """The pixels of all images in one ranking; `None` for one class only.
+def rank_pixels(maps: Maps, masks: Masks, ignored: Masks | None = None) -> Ranking | None:
+    """The pixels of all images that are not `ignored` in one ranking; `None` for one class only.
 
     Raises:
         ValueError: a map holds NaN or infinity; the message names the image's index.
     """
     _refuse_broken(maps)
-    return _rank(maps[masks], maps[~masks], _shares(masks))
+    normal = ~masks if ignored is None else ~(masks | ignored)
+    return _rank(maps[masks], maps[normal], _shares(masks))
 
 
 def rank_images(scores: Scores, anomalous: Labels) -> Ranking | None:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from flawtrace.detector import VERDICTS
-from flawtrace.measures.evaluation import Case, Evaluation, decided
+from flawtrace.measures.evaluation import Case, Evaluation, decided, stacked
 from flawtrace.measures.metrics import PIXEL_METRICS
 from flawtrace.measures.replicates import draws, replicates
 
@@ -151,14 +150,12 @@ def _replicated(cases: Sequence[Case]) -> dict[str, list[float]]:
 
 
 def _columns(cases: Sequence[Case]) -> dict[str, list[float]]:
-    maps, masks = (torch.stack(part).numpy() for part in zip(*map(_planes, cases), strict=True))
+    maps, known, ignored = stacked(cases)
+    unknown = np.array([not case.outlined for case in cases])
+    masks = known | unknown[:, None, None]  # all of an image that shows a defect nobody knows where
     scores = np.array([case.score for case in cases])
     names = [str(case.sample.image) for case in cases]
     anomalous = np.any(masks, axis=(1, 2))
     weights = draws("compare", anomalous, DRAWS, names)
-    return replicates(maps, masks, scores, decided([case.prediction for case in cases]), weights)
-
-
-def _planes(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
-    """Map and mask; all of an image that shows a defect nobody knows where."""
-    return case.anomaly_map, case.mask if case.outlined else torch.ones_like(case.mask)
+    verdicts = decided([case.prediction for case in cases])
+    return replicates(maps, masks, scores, verdicts, weights, ignored=ignored)

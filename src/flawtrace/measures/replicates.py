@@ -83,7 +83,13 @@ def _first(visits: Float[np.ndarray, "r m visits"]) -> Int[np.ndarray, "r m"]:
 
 
 def replicates(
-    maps: Maps, masks: Masks, scores: Scores, decided: Decided | None, weights: Weights
+    maps: Maps,
+    masks: Masks,
+    scores: Scores,
+    decided: Decided | None,
+    weights: Weights,
+    *,
+    ignored: Masks | None = None,
 ) -> dict[str, list[float]]:
     """Each metric on each resample, under the names of `metrics.summary`.
 
@@ -98,9 +104,10 @@ def replicates(
     _refuse_one_sided(weights, anomalous)
     columns = _image_metrics(scores, anomalous, weights)
     if masks.any() and not masks.all():
-        columns |= _curve_metrics(_turns(maps, masks), weights)
+        counted = np.True_ if ignored is None else ~ignored
+        columns |= _curve_metrics(_turns(maps, masks, counted & ~masks), weights)
         if decided is not None:
-            columns |= {"pixel_f1": _mask_f1(decided.masks, masks, weights)}
+            columns |= {"pixel_f1": _mask_f1(decided.masks & counted, masks, weights)}
     if decided is not None:
         columns |= _rates(decided, anomalous, weights)
     return {name: [round(float(value), DIGITS) for value in column] for name, column in columns.items()}
@@ -172,20 +179,20 @@ def _resampled(turns: Turns, row: PerImage) -> Ranking:
     )
 
 
-def _turns(maps: Maps, masks: Masks) -> Turns:
+def _turns(maps: Maps, masks: Masks, normal: Masks) -> Turns:
     metrics._refuse_broken(maps)
     anomalous, shares = maps[masks], metrics._shares(masks)
     thresholds = _thresholds(anomalous, shares)
     ends = np.cumsum(masks.sum(axis=(1, 2)))[:-1]
     of_images = zip(np.split(anomalous, ends), np.split(shares, ends), strict=True)
     entered = [_entered(values, weights, thresholds) for values, weights in of_images]
-    normal = [np.sort(image[~mask]) for image, mask in zip(maps, masks, strict=True)]
+    ranked = [np.sort(image[where]) for image, where in zip(maps, normal, strict=True)]
     return Turns(
         thresholds=np.repeat(thresholds, 2),
         true=np.stack([counts for counts, _ in entered]),
-        false=np.stack([_let_in(values, thresholds) for values in normal]),
+        false=np.stack([_let_in(values, thresholds) for values in ranked]),
         shares=np.stack([sums for _, sums in entered]),
-        num_normal=np.array([len(values) for values in normal]),
+        num_normal=np.array([len(values) for values in ranked]),
     )
 
 

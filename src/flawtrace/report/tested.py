@@ -163,7 +163,7 @@ def operating_point(evaluation: Evaluation) -> OperatingPoint:
     """What the stored thresholds do to the test pixels; precision is 1 where nothing is marked."""
     true = predicted = defective = total = 0
     for case in evaluation.cases:
-        marked = case.prediction.mask
+        marked = case.marked
         true += int((marked & case.mask).sum())
         predicted += int(marked.sum())
         defective += int(case.mask.sum())

@@ -119,7 +119,7 @@ def _row(case: Case) -> dict[str, Any]:
     }
     if case.f1 is None:
         return row
-    marked, mask = case.prediction.mask, case.mask
+    marked, mask = case.marked, case.mask
     right = float((marked & mask).sum())
     return row | {
         "defective_share": round(float(mask.float().mean()), 6),
