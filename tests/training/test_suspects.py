@@ -64,12 +64,15 @@ def suspected(normal: torch.Tensor, labelled: torch.Tensor, masks: torch.Tensor)
     views = reader.views(material.labelled, material.labelled_pictures)
     examples = Examples(views, masks, material.labelled_coverage)
     none = torch.zeros(0, dtype=torch.long)
+    blank = torch.zeros(len(normal), SIDE, SIDE).bool()
+    shown = reader.views(material.canvases[: len(normal)], normal.half())
+    seen = Examples(shown, blank, covered(blank, SIDE // 2))
     nobody = examples[:0]
-    exam = Exam(examples, nobody, [0, 1, 0], nobody, nobody, none, none, none, none.bool(), none)
+    exam = Exam(examples, seen, [0, 1, 0], nobody, nobody, none, none, none, none.bool(), none)
     samples = [Sample(Path(f"{index}.png")) for index in range(5)]
     marked = [Sample(Path(f"{index}.png"), Path(f"{index}_mask.png"), "spot") for index in range(3)]
     split = Split(tuple(samples), tuple(marked), ())
-    return suspects(Witnesses([Bright(), Bright()], reader, Calibration(), 0.5), exam, material, split)
+    return suspects(Witnesses([Bright(), Bright()], reader, Calibration(), 0.5), exam, split)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def conclude(
     facts, material = detector.facts, prepared.material
     members = [cast(Predictor, member) for member in detector.members]
     witnesses = Witnesses(members, detector.reader, detector.calibration, detector.thresholds.outline)
-    found = suspects(witnesses, exam, material, split)
+    found = suspects(witnesses, exam, split)
     write_suspects(found, run)
     summary = {
         "detector": str(run / DETECTOR_NAME),

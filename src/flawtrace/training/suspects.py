@@ -1,7 +1,7 @@
 """Training images whose label is doubtful: defects among the normal ones, masks that lie elsewhere."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,10 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from flawtrace.data import Sample, Split
-from flawtrace.ground.devices import rows_together
 from flawtrace.ground.files import write_bytes
 from flawtrace.ground.run_files import PICTURES_NAME
 from flawtrace.ground.shapes import AnomalyMap, ErrorMaps, Image, Mask, Masks, PerImage
-from flawtrace.method import Material, Predictor, Reader
+from flawtrace.method import Predictor, Reader
 from flawtrace.training.exam import Exam
 from flawtrace.training.fitting import Examples, predict
 
@@ -49,11 +48,12 @@ class Witnesses:
     calibration: nn.Module
     threshold: float
 
-    def votes(self, material: Material, rows: Int[Tensor, " b"]) -> ErrorMaps:
-        """What all members together say of some training images."""
-        views = self.reader.views(material.canvases[rows], material.pictures[rows])
-        with torch.no_grad():
-            maps = [member.eval().probabilities(views) for member in self.members]
+    @torch.no_grad()
+    def votes(self, examples: Examples) -> ErrorMaps:
+        """What all members together say of some images, as a detector sees them: with the whole memory."""
+        canvases = examples.views.canvases
+        views = replace(examples.views, distances=self.reader.distances(self.reader.memory, canvases))
+        maps = [member.eval().probabilities(views) for member in self.members]
         return self._calibrated(torch.stack(maps).mean(dim=0))
 
     def alone(self, member: int, examples: Examples) -> ErrorMaps:
@@ -71,7 +71,7 @@ class Witnesses:
         return excess
 
 
-def suspects(witnesses: Witnesses, exam: Exam, material: Material, split: Split) -> list[Suspect]:
+def suspects(witnesses: Witnesses, exam: Exam, split: Split) -> list[Suspect]:
     """Normal images that show as much as a labelled defect, then labels that show it beside their mask.
 
     As much: no less than a tenth of the labelled images in which anything is marked. A labelled image is
@@ -88,8 +88,8 @@ def suspects(witnesses: Witnesses, exam: Exam, material: Material, split: Split)
     masks = torch.cat([some.masks for some in examples]).cpu()
     rows = [row for fold in folds for row in fold]
     return [
-        *_normal(witnesses, least, material, split),
-        *_labelled(witnesses, least, (rows, maps, masks), material, split),
+        *_normal(witnesses, least, exam.normal, split),
+        *_labelled(witnesses, least, (rows, maps, masks), exam.labelled, split),
     ]
 
 
@@ -113,13 +113,12 @@ def write_suspects(found: Sequence[Suspect], run: Path) -> None:
     write_bytes(run / PICTURES_NAME, safetensors.torch.save(tensors))
 
 
-def _normal(witnesses: Witnesses, least: float, material: Material, split: Split) -> Iterator[Suspect]:
-    rows = rows_together(material.num_normal, material.canvases.device)
-    amounts = torch.cat([witnesses.marked(witnesses.votes(material, some)) for some in rows])
+def _normal(witnesses: Witnesses, least: float, normal: Examples, split: Split) -> Iterator[Suspect]:
+    amounts = torch.cat([witnesses.marked(witnesses.votes(normal[some])) for some in normal.batches])
     for row in worst(amounts, least):
-        (anomaly_map,) = witnesses.votes(material, row[None])
+        (anomaly_map,) = witnesses.votes(normal[row[None]])
         nowhere = torch.zeros_like(anomaly_map).bool()
-        picture = material.pictures[row].float().cpu()
+        picture = normal.views.pictures[row].float().cpu()
         yield _suspect(split.normal[int(row)], picture, anomaly_map, nowhere)
 
 
@@ -127,13 +126,13 @@ def _labelled(
     witnesses: Witnesses,
     least: float,
     judged: tuple[list[int], ErrorMaps, Masks],
-    material: Material,
+    labelled: Examples,
     split: Split,
 ) -> Iterator[Suspect]:
     rows, maps, masks = judged
     inside, beside = (witnesses.marked(maps.where(where, 0.0)) for where in (masks, ~masks))
     for place in worst(beside.where(inside == 0, 0.0), least):
-        picture = material.labelled_pictures[rows[int(place)]].float().cpu()
+        picture = labelled.views.pictures[rows[int(place)]].float().cpu()
         yield _suspect(split.labelled[rows[int(place)]], picture, maps[place], masks[place])
 
 
