@@ -16,7 +16,7 @@ from flawtrace.cli.flags import Count, Device, Flag, Json, Recursive
 from flawtrace.cli.progress import counting
 from flawtrace.cli.stopping import kept_of_results, stoppable
 from flawtrace.ground.groups import InputKind, RuntimeChoice
-from flawtrace.ground.wording import counted
+from flawtrace.ground.wording import counted, in_a_line
 
 if TYPE_CHECKING:
     from flawtrace.verbs import Gathered, Row
@@ -103,12 +103,13 @@ def _print_json_row(row: "Row") -> None:
 
 def _print_row(row: "Row") -> None:
     if row.error:
-        err_console.print(f"[red]ERROR [/]         {escape(row.image)}: {escape(row.error)}")
+        err_console.print(f"[red]ERROR [/]         {escape(in_a_line(row.image))}: {escape(row.error)}")
         return
     style = {"DEFECT": "bold red", "UNSURE": "bold yellow"}.get(row.verdict, "green")
     regions = f"  {counted(len(row.regions), 'region')}" if row.regions else ""
     doubt = f"  [yellow]{escape(row.doubt)}[/]" if row.doubt else ""
-    out_console.print(f"[{style}]{row.verdict:<6}[/] {row.score:.4f}  {escape(row.image)}{regions}{doubt}")
+    name = escape(in_a_line(row.image))
+    out_console.print(f"[{style}]{row.verdict:<6}[/] {row.score:.4f}  {name}{regions}{doubt}")
 
 
 def export(

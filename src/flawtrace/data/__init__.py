@@ -12,6 +12,7 @@ from flawtrace.data.errors import (
     MissingFolderError,
     NoImagesError,
     VanishedDefectError,
+    WideMasksWarning,
 )
 from flawtrace.data.folders import Reading, read_category, read_folder, with_hint
 from flawtrace.data.inspection import Inspection, inspect
@@ -34,6 +35,7 @@ __all__ = [
     "Split",
     "Trial",
     "VanishedDefectError",
+    "WideMasksWarning",
     "draw_available",
     "draw_keeping",
     "draw_split",
