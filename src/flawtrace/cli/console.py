@@ -78,7 +78,8 @@ def _held_out(summary: Mapping[str, Any]) -> str:
         return "Labels:   none with a mask; the detector learnt from made-up defects"
     f1 = scores.get("pixel_f1", scores["pixel_f1_max"])
     left, used = len(summary.get("left_for_testing", [])), len(summary["labelled_files"])
-    print_plain(f"Labels:   {used} of {counted(used + left, 'image')} with a mask were used")
+    verb = "was" if used == 1 else "were"
+    print_plain(f"Labels:   {used} of {counted(used + left, 'image')} with a mask {verb} used")
     return f"On held-out labels: pixel F1 {f1:.3f} at threshold {summary['threshold']:.3f}"
 
 

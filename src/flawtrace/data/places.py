@@ -117,6 +117,13 @@ def places(root: Path, named: Named) -> Places:
     return _plain(root, named)
 
 
+def holds_product(folder: Path) -> bool:
+    """Whether the folder itself holds the images of a product, by the names in it."""
+    train = _one(folder, {"train"}, "normal")
+    names = {path.name.lower() for part in (folder, train) if part for path in visible(part) if path.is_dir()}
+    return bool(NORMAL & names) or any(True for _ in _pairs(folder))
+
+
 def visible(folder: Path) -> list[Path]:
     """Files and folders in natural order, hidden ones left out; none if there is no such folder."""
     entries = folder.iterdir() if folder.is_dir() else iter(())
