@@ -7,7 +7,7 @@ from cyclopts import App, Parameter
 
 import flawtrace
 from flawtrace.cli.checks import check_folder, check_there
-from flawtrace.cli.console import print_json, print_plain
+from flawtrace.cli.console import by_kind, print_json, print_plain
 from flawtrace.cli.flags import Flag, Json, Out, named
 from flawtrace.cli.progress import counting
 from flawtrace.ground.wording import counted
@@ -132,6 +132,6 @@ def _print(done: "Imported") -> None:
     print_plain(f"Defects:  {listed}" + (f"; {done.unmasked} without a mask" if done.unmasked else ""))
     for note in done.notes:
         print_plain(f"Note:     {note}")
-    for problem in done.skipped:
+    for problem in by_kind(done.skipped, done.kinds_of_skipped, "--json"):
         print_plain(f"Skipped:  {problem}")
     print_plain(f"Next:     flawtrace inspect {done.out}")
