@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from flawtrace import verbs
 from flawtrace.comparison import bench
@@ -235,6 +237,13 @@ def test_categories_are_found_below_the_named_folders(parts: Path, tmp_path: Pat
     with pytest.raises(SameNameError, match="bricks"):
         make_dataset(tmp_path / "bricks", side=64, num_normal=2, num_test_normal=1, num_per_type=1)
         bench.find_categories([parts, tmp_path])
+
+
+def test_a_category_is_found_by_any_of_the_layouts(tmp_path: Path) -> None:
+    for name in ("a/OK/0.png", "b/train/images/0.png", "b/train/masks/0.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((32, 32), np.uint8)).save(tmp_path / name)
+    assert [c.root.name for c in bench.find_categories([tmp_path])] == ["a", "b"]
 
 
 def test_a_category_with_one_type_is_told_and_the_rest_runs(

@@ -118,6 +118,20 @@ def test_bad_labels_can_be_left_out_and_are_listed(source: Path, tmp_path: Path)
         verbs.import_labels(source, tmp_path / "out", skip_bad=True, unlabelled_are_normal=True)
 
 
+def test_many_bad_labels_of_one_kind_take_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [{"id": n, "file_name": f"gone{n}.png", "height": 9, "width": 9} for n in range(50)]
+    Pillow.fromarray(np.full((9, 9), 90, np.uint8)).save(tmp_path / "a.png")
+    document = {"images": images, "annotations": [], "categories": []}
+    (tmp_path / "coco.json").write_text(json.dumps(document))
+    with pytest.raises(SystemExit):
+        main(["labels", "import", str(tmp_path), "-o", str(tmp_path.parent / "sorted"), "--skip-bad"])
+    printed = capsys.readouterr().out
+    assert printed.count("Skipped:") == 1
+    assert "49 more problems of this kind (--json lists them)" in printed
+
+
 def test_a_missing_image_is_named(source: Path, tmp_path: Path) -> None:
     (source / "a.png").unlink()
     with pytest.raises(MissingPictureError, match=r"a\.png(.|\n)*--images"):

@@ -84,6 +84,23 @@ def test_labels_are_drawn_from_the_part_for_training_alone(tmp_path: Path) -> No
     assert sum(sample.anomalous for sample in split.test) == 1 + 3
 
 
+@pytest.mark.parametrize(
+    ("naming", "ignored"),
+    [(IN_FOLDERS[0], "train/ignored"), (IN_FOLDERS[1], "ignored/train"), (IN_FOLDERS[2], "train/ignored")],
+)
+def test_pixels_to_ignore_belong_to_their_image(naming: Naming, ignored: str, tmp_path: Path) -> None:
+    product(tmp_path, naming, ("train",))
+    for name in ("train0", "train1"):
+        drawing(tmp_path / ignored / f"{name}.png", marked=True)
+    found = read_category(tmp_path)
+    with_ignored = [sample for sample in found.samples if sample.ignored]
+    assert {(sample.image.stem, sample.anomalous) for sample in with_ignored} == {
+        ("train0", False),
+        ("train1", True),
+    }
+    assert survey(tmp_path).ignored == ()
+
+
 def test_sub_folders_are_types_of_defects(tmp_path: Path) -> None:
     for kind, marked in (("dent", True), ("good", False)):
         photograph(tmp_path / f"train/images/{kind}/0.png")

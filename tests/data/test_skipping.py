@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from flawtrace import verbs
 from flawtrace.cli.console import print_inspection
-from flawtrace.data import LeftOutWarning, inspect
+from flawtrace.data import LeftOutWarning, WideMasksWarning, inspect
+from flawtrace.data.errors import InvertedMasksError
 from flawtrace.data.folders import read_category, read_folder
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.pictures.errors import UnreadableImageError
@@ -115,3 +118,30 @@ def test_hundreds_of_odd_files_take_a_few_lines(tmp_path: Path, capsys: pytest.C
     assert out.count("\n") < 30
     assert "99 more broken links" in out
     assert "99 more problems of this kind" in out
+
+
+def inverted(mask: Path) -> None:
+    Image.fromarray(255 - np.asarray(Image.open(mask).convert("L"))).save(mask)
+
+
+def test_masks_that_are_all_inverted_stop_training_and_one_is_told(
+    tmp_path: Path, tiny: dict[str, object]
+) -> None:
+    root = make_dataset(tmp_path / "parts", side=64, num_normal=9, num_test_normal=3, num_per_type=3)
+    first, *others = sorted((root / "ground_truth").rglob("*.png"))
+    inverted(first)
+    with pytest.warns(WideMasksWarning, match=f"{first.name}: the mask covers more than half"):
+        verbs.train(root, tmp_path / "run", settings=tiny)
+    for mask in others:
+        inverted(mask)
+    with pytest.raises(InvertedMasksError, match="All 9 masks"):
+        verbs.train(root, tmp_path / "other", settings=tiny)
+    assert "inverted" in inspect(root).problems[0]
+
+
+def test_hidden_files_are_not_counted(tmp_path: Path) -> None:
+    root = make_dataset(tmp_path / "parts", side=64, num_normal=9, num_test_normal=3, num_per_type=3)
+    (root / ".DS_Store").write_text("x")
+    (root / ".git").mkdir()
+    (root / ".git/config").write_text("x")
+    assert read_folder(root).unused == ()

@@ -135,3 +135,11 @@ def test_suggestions_differ_and_leave_out_what_is_known(run: Path, category: Pat
     assert all(one.reason for one in found)
     everything = verbs.suggest(run, category / "test", 100, recursive=True)
     assert len(everything) == 15 - 6
+
+
+def test_a_name_that_is_too_long_is_told_so(run: Path, photos: Path, tmp_path: Path) -> None:
+    long = photos / f"{'x' * 240}.png"
+    shutil.copy(photos / "000.png", long)
+    rows = {Path(row.image).name: row for row in verbs.predict(run, photos, tmp_path / "found")}
+    assert rows["000.png"].error is None
+    assert "Expected a shorter name" in str(rows[long.name].error)

@@ -71,8 +71,8 @@ def benchmark(
     device
         Device for flawtrace's own methods.
     spoil
-        Also ask flawtrace's own methods about test images that are shifted, turned, lit, blurred or
-        compressed, as on another day. It takes about a minute per cell; cells that have a row are not asked.
+        Also test flawtrace's own methods on test images that were shifted, rotated, brightened, blurred or
+        compressed, as on another day. Takes about a minute per cell; cells that have a row are skipped.
     json
         Print one JSON document with all rows.
     """

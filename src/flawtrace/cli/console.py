@@ -78,7 +78,8 @@ def _held_out(summary: Mapping[str, Any]) -> str:
         return "Labels:   none with a mask; the detector learnt from made-up defects"
     f1 = scores.get("pixel_f1", scores["pixel_f1_max"])
     left, used = len(summary.get("left_for_testing", [])), len(summary["labelled_files"])
-    print_plain(f"Labels:   {used} of {counted(used + left, 'image')} with a mask were used")
+    verb = "was" if used == 1 else "were"
+    print_plain(f"Labels:   {used} of {counted(used + left, 'image')} with a mask {verb} used")
     return f"On held-out labels: pixel F1 {f1:.3f} at threshold {summary['threshold']:.3f}"
 
 
@@ -102,6 +103,7 @@ def print_inspection(inspection: "Inspection", every: bool = False) -> None:
     if inspection.pose:
         table.add_row("part", inspection.pose)
     out_console.print(table)
+    grouped = by_kind(inspection.problems, inspection.kinds_of_problems)
     for label, style, lines in (
         (
             "not used",
@@ -110,7 +112,7 @@ def print_inspection(inspection: "Inspection", every: bool = False) -> None:
         ),
         ("left out", "yellow", inspection.left_out if every else _shortened(inspection.left_out)),
         ("warning", "yellow", inspection.warnings),
-        ("problem", "bold red", inspection.problems if every else _by_kind(inspection)),
+        ("problem", "bold red", inspection.problems if every else grouped),
     ):
         for line in lines:
             out_console.print(f"[{style}]{label}:[/]", end=" ")
@@ -155,18 +157,20 @@ def _by_type(files: Sequence[str], kinds: Sequence[str]) -> list[str]:
     ]
 
 
-def _by_kind(inspection: "Inspection") -> list[str]:
-    """One problem of each kind, and how many there are like it."""
-    kinds: dict[str, list[str]] = {}
-    for kind, text in zip(inspection.kinds_of_problems, inspection.problems, strict=True):
-        kinds.setdefault(kind, []).append(text)
+def by_kind(problems: Sequence[str], kinds: Sequence[str], more_with: str = "--all") -> list[str]:
+    """One problem of each kind, and how many there are like it, which a flag lists.
+
+    >>> by_kind(["No mask a.", "No mask b."], ["mask", "mask"])
+    ['No mask a.\\n1 more problem of this kind (--all lists it).']
+    """
+    of_kind: dict[str, list[str]] = {}
+    for kind, text in zip(kinds, problems, strict=True):
+        of_kind.setdefault(kind, []).append(text)
     lines = []
-    for some in kinds.values():
-        more = len(some) - 1
-        like = (
-            f"\n{counted(more, 'more problem')} of this kind (--all lists {'it' if more == 1 else 'them'})."
-        )
-        lines.append(some[0] + (like if more else ""))
+    for first, *others in of_kind.values():
+        them = "it" if len(others) == 1 else "them"
+        like = f"\n{counted(len(others), 'more problem')} of this kind ({more_with} lists {them})."
+        lines.append(first + (like if others else ""))
     return lines
 
 

@@ -28,8 +28,8 @@ def decide(
 ) -> None:
     """Show what other thresholds would do, and store one, without training again.
 
-    Without a limit, a threshold or images, nothing is changed. Rates are measured on images that training
-    held out: defect images, and normal images scored by predictors that had not seen them.
+    Changes nothing unless a limit, a threshold or images are given. Rates are measured on images that
+    training held out: defect images, and normal images scored by predictors that had not seen them.
 
     **Examples**
 
@@ -43,13 +43,13 @@ def decide(
     run
         Folder that `flawtrace train` wrote, a detector file, or an exported one.
     max_false_alarms
-        Store the threshold with the fewest errors among those that keep to this share of false alarms.
+        Store the threshold with the fewest errors among those with at most this share of false alarms.
     max_misses
         The same for the share of defect images that are not called DEFECT.
     threshold
         Store this score, from 0 to 1, as the one from which an image is DEFECT.
     images
-        Folder of normal images of another day, to use instead of the held-out normal images.
+        Folder of normal images taken on another day, to use instead of the held-out normal images.
     plot
         Write the trade-off as a picture, an SVG file.
     device

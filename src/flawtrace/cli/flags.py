@@ -24,6 +24,9 @@ Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False)
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 
 
+Recursive = Annotated[bool, Parameter(name=["--recursive", "-r"], negative="", show_default=False)]
+
+
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
 

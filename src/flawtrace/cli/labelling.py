@@ -7,7 +7,7 @@ from cyclopts import App, Parameter
 
 import flawtrace
 from flawtrace.cli.checks import check_folder, check_there
-from flawtrace.cli.console import print_json, print_plain
+from flawtrace.cli.console import by_kind, print_json, print_plain
 from flawtrace.cli.flags import Flag, Json, Out, named
 from flawtrace.cli.progress import counting
 from flawtrace.ground.wording import counted
@@ -35,8 +35,8 @@ def import_(
 ) -> None:
     """Make a folder that `flawtrace train` reads from labels of another program.
 
-    The format is told by the content. What is odd about labels is listed; labels that do not fit their images
-    stop the import before anything is written.
+    The format is recognised from the content. Anything unusual about the labels is listed; labels that do not
+    fit their images stop the import before anything is written.
 
     **Examples**
 
@@ -49,17 +49,18 @@ def import_(
     source
         A file of labels, or a folder with labels and images.
     out
-        Folder to write: normal/, defects/TYPE/, masks/TYPE/, ignored/TYPE/. What is there is never replaced.
+        Folder to write: normal/, defects/TYPE/, masks/TYPE/, ignored/TYPE/. Existing files are never
+        replaced.
     images
         Folder of the images, searched with all folders below it. [default: the folder of SOURCE]
     format
-        coco, labelme, label-studio, cvat, voc, yolo or masks. [default: what the content tells]
+        coco, labelme, label-studio, cvat, voc, yolo or masks. [default: recognised from the content]
     unlabelled_are_normal
         Take images that no label mentions as images of good parts.
     skip_bad
         Leave out images whose labels cannot be used, and list them, instead of stopping.
     line_width
-        Width in pixels of lines and points, which no program says.
+        Width in pixels of lines and points; labelling programs do not store it.
     json
         Print one JSON document.
     """
@@ -102,7 +103,7 @@ def export(
     folder
         A folder that `flawtrace train` reads.
     out
-        Folder for labels and images. What is there is never replaced.
+        Folder for labels and images. Existing files are never replaced.
     format
         coco, labelme, label-studio, cvat, voc or yolo.
     normal
@@ -131,6 +132,6 @@ def _print(done: "Imported") -> None:
     print_plain(f"Defects:  {listed}" + (f"; {done.unmasked} without a mask" if done.unmasked else ""))
     for note in done.notes:
         print_plain(f"Note:     {note}")
-    for problem in done.skipped:
+    for problem in by_kind(done.skipped, done.kinds_of_skipped, "--json"):
         print_plain(f"Skipped:  {problem}")
     print_plain(f"Next:     flawtrace inspect {done.out}")

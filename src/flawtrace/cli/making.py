@@ -55,7 +55,7 @@ def inspect(
     masks
         Folder of their masks, in FOLDER or anywhere.
     skip_bad
-        Say what is left if files that cannot be used are left out, as `train --skip-bad` does.
+        Leave out files that cannot be used, as `train --skip-bad` does, and report on the rest.
     all
         List every file that is not used, and every problem, instead of one of each kind.
     json
@@ -118,7 +118,7 @@ def train(
         How many images of each defect type are used as labels; 0 learns from normal images alone.
         [default: 5]
     tile_side
-        Cut images into overlapping tiles of so many pixels, to see small defects at a larger scale.
+        Cut images into overlapping tiles of this many pixels, to see small defects at a larger scale.
     max_false_alarms
         Share of normal images, from 0 to 1, that may be called DEFECT. [default: no limit]
     max_misses
@@ -143,7 +143,7 @@ def train(
     masks
         Folder of their masks, in FOLDER or anywhere.
     region
-        The region of interest, outside of which nothing counts: a mask, or polygons (JSON).
+        The region of interest: a mask, or polygons (JSON). Nothing outside of it counts.
         [default: region.png or region.json in FOLDER]
     device
         Device to compute on.

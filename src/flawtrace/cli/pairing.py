@@ -1,8 +1,9 @@
 """The command that compares two detectors."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from cyclopts import Parameter
 from rich.table import Table
 
 import flawtrace
@@ -26,7 +27,7 @@ def compare(
     folder: Path,
     /,
     *,
-    out: Path | None = None,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     normal: NamedFolder = None,
     defects: NamedFolder = None,
     masks: NamedFolder = None,
@@ -51,7 +52,7 @@ def compare(
     after
         The one that may replace it.
     folder
-        The product's images, with masks.
+        The product's images, with or without masks.
     out
         File of the page. [default: AFTER/comparison.html]
     normal

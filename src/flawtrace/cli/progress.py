@@ -90,8 +90,9 @@ def labels_in_words(split: "Split") -> str:
     if not all_there:
         return "Labels: none; the detector learns from normal images and made-up defects."
     listed = "; ".join(f"{name} {', '.join(images)}" for name, images in drawn.items())
-    return f"Labels: {used} of {counted(all_there, 'image')} with a mask are used" + (
-        listed and f": {listed}"
+    return (
+        f"Labels: {used} of {counted(all_there, 'image')} with a mask {'is' if used == 1 else 'are'} used"
+        + (listed and f": {listed}")
     )
 
 

@@ -26,8 +26,8 @@ def refit(
 ) -> None:
     """Fit a detector again to new labels, corrected masks or more normal images, in about a minute.
 
-    Features, autoencoder and policy stay as they are; predictors and thresholds are made anew. Says when a
-    whole training is due.
+    Features, autoencoder and policy stay as they are; predictors and thresholds are computed again. Tells you
+    when a full training is advisable.
 
     **Examples**
 
@@ -43,7 +43,7 @@ def refit(
     out
         Folder for the new run.
     labels
-        Use at most so many images of each defect type as labels; those in use come first, the others are left
+        Use at most this many images of each defect type as labels, first those in use; the others are left
         for `evaluate`. [default: all]
     normal
         Folder of the normal images, in FOLDER or anywhere.

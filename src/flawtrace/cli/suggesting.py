@@ -11,7 +11,7 @@ import flawtrace
 from flawtrace.cli.checks import check_run
 from flawtrace.cli.console import out_console, print_json, print_plain
 from flawtrace.cli.errors import MissingImagesError
-from flawtrace.cli.flags import Count, Device, Json
+from flawtrace.cli.flags import Count, Device, Json, Recursive
 from flawtrace.cli.progress import counting
 from flawtrace.cli.stopping import NOTHING_KEPT, stoppable
 
@@ -22,11 +22,11 @@ def suggest(
     *images: Path,
     count: Annotated[Count, Parameter(name=["--count", "-n"])] = 10,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    recursive: Annotated[bool, Parameter(name=["--recursive", "-r"], negative="")] = False,
+    recursive: Recursive = False,
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
-    """Say which images to label next: those that the detector doubts, each of another kind.
+    """Say which images to label next: those that the detector doubts, and that differ from each other.
 
     **Examples**
 

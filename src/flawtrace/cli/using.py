@@ -12,11 +12,11 @@ import flawtrace
 from flawtrace.cli.checks import check_run
 from flawtrace.cli.console import err_console, out_console, print_json, print_timing
 from flawtrace.cli.errors import MissingImagesError
-from flawtrace.cli.flags import Count, Device, Flag, Json
+from flawtrace.cli.flags import Count, Device, Flag, Json, Recursive
 from flawtrace.cli.progress import counting
 from flawtrace.cli.stopping import kept_of_results, stoppable
 from flawtrace.ground.groups import InputKind, RuntimeChoice
-from flawtrace.ground.wording import counted
+from flawtrace.ground.wording import counted, in_a_line
 
 if TYPE_CHECKING:
     from flawtrace.verbs import Gathered, Row
@@ -30,7 +30,7 @@ def predict(
     *images: Path,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     device: Device = "cpu",
-    recursive: Annotated[bool, Parameter(name=["--recursive", "-r"], negative="")] = False,
+    recursive: Recursive = False,
     min_area: int = 0,
     runtime: RuntimeChoice = "auto",
     threshold: float | None = None,
@@ -42,8 +42,8 @@ def predict(
     With --out, writes maps/NAME.tiff (probability of a defect per pixel), masks/NAME.png and
     overlays/NAME.png for each image, and predictions.csv for all of them. An image that cannot be read is
     reported, and the others are still processed. An image unlike the training images (in size, exposure or
-    contrast, or because it is blank) is UNSURE, whatever its map shows. Stopped, or called again after more
-    images have come, the same command goes on with what is missing. overlays/index.html shows all of them.
+    contrast, or because it is blank) is UNSURE, whatever its map shows. After a stop, or with new images, the
+    same command processes only what is missing. overlays/index.html shows all overlays.
 
     **Examples**
 
@@ -65,7 +65,7 @@ def predict(
     recursive
         Look into sub-folders too; results keep their names.
     min_area
-        Leave out regions of fewer pixels.
+        Ignore regions with fewer pixels than this.
     device
         Device to compute on.
     runtime
@@ -103,12 +103,13 @@ def _print_json_row(row: "Row") -> None:
 
 def _print_row(row: "Row") -> None:
     if row.error:
-        err_console.print(f"[red]ERROR [/]         {escape(row.image)}: {escape(row.error)}")
+        err_console.print(f"[red]ERROR [/]         {escape(in_a_line(row.image))}: {escape(row.error)}")
         return
     style = {"DEFECT": "bold red", "UNSURE": "bold yellow"}.get(row.verdict, "green")
     regions = f"  {counted(len(row.regions), 'region')}" if row.regions else ""
     doubt = f"  [yellow]{escape(row.doubt)}[/]" if row.doubt else ""
-    out_console.print(f"[{style}]{row.verdict:<6}[/] {row.score:.4f}  {escape(row.image)}{regions}{doubt}")
+    name = escape(in_a_line(row.image))
+    out_console.print(f"[{style}]{row.verdict:<6}[/] {row.score:.4f}  {name}{regions}{doubt}")
 
 
 def export(
@@ -122,9 +123,9 @@ def export(
     """Export a detector as one ONNX file that turns raw images of any size into map, mask and score.
 
     The exported detector is first compared with the original on real images, in every runtime that is
-    installed; if they disagree, nothing is written. The file says itself what it takes and gives. From then
-    on `predict` and `bench` run it in place of the run in whose folder it lies: it is faster. Needs the
-    extra `export` (pip install 'flawtrace[export]').
+    installed; if they disagree, nothing is written. The file describes its own inputs and outputs. As long as
+    it lies in the run's folder, `predict` and `bench` use it instead of the run, because it is faster. Needs
+    the extra `export` (pip install 'flawtrace[export]').
 
     **Examples**
 

@@ -28,7 +28,7 @@ from flawtrace.comparison.errors import (
     WorkerLostError,
 )
 from flawtrace.comparison.methods import Method
-from flawtrace.data import Category, MissingFolderError, Trial, read_category, trials
+from flawtrace.data import Category, MissingFolderError, Trial, holds_product, read_category, trials
 from flawtrace.ground.errors import DamagedFileError, FlawtraceError
 from flawtrace.ground.files import append_json, read_jsonl
 from flawtrace.ground.groups import ProtocolName
@@ -105,7 +105,7 @@ def find_categories(roots: Iterable[Path]) -> list[Category]:
     for root in roots:
         if not root.is_dir():
             raise MissingFolderError(root)
-        found = [folder for folder in _folders(root, DEPTH) if _is_category(folder)]
+        found = [folder for folder in _folders(root, DEPTH) if holds_product(folder)]
         if not found:
             raise NoCategoryError(root)
         for folder in found:
@@ -279,10 +279,6 @@ def _finished(done: dict[tuple[str, str], Row], trial: Trial, method: Method, ro
 
 def _folders(root: Path, depth: int) -> Iterator[Path]:
     yield root
-    if depth and not _is_category(root):
+    if depth and not holds_product(root):
         for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != "."):
             yield from _folders(folder, depth - 1)
-
-
-def _is_category(folder: Path) -> bool:
-    return (folder / "train/good").is_dir() or (folder / "normal").is_dir()

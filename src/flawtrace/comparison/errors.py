@@ -34,7 +34,8 @@ class NoCategoryError(DataError):
     def __init__(self, root: Path) -> None:
         super().__init__(
             f"No category was found in {root}.\n"
-            "Expected a folder that contains train/good or normal, or a folder of such folders.\n"
+            "Expected a folder that contains train/good, normal, or images and masks in pairs, "
+            "or a folder of such folders.\n"
             "Give the folder of a category, or the folder above it."
         )
 

@@ -12,10 +12,11 @@ from flawtrace.data.errors import (
     MissingFolderError,
     NoImagesError,
     VanishedDefectError,
+    WideMasksWarning,
 )
 from flawtrace.data.folders import Reading, read_category, read_folder, with_hint
 from flawtrace.data.inspection import Inspection, inspect
-from flawtrace.data.places import Named, images_in, is_image, kind_of, kinds, visible
+from flawtrace.data.places import Named, holds_product, images_in, is_image, kind_of, kinds, visible
 from flawtrace.data.protocols import Trial, trials, write_split
 from flawtrace.data.samples import Category, Sample, Split, evenly
 from flawtrace.data.splits import draw_available, draw_keeping, draw_split, scarce
@@ -34,11 +35,13 @@ __all__ = [
     "Split",
     "Trial",
     "VanishedDefectError",
+    "WideMasksWarning",
     "draw_available",
     "draw_keeping",
     "draw_split",
     "evenly",
     "formats",
+    "holds_product",
     "images_in",
     "inspect",
     "is_image",

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean, pvariance
 
 from flawtrace.data.facts import SampleFacts
+from flawtrace.data.folders import WIDE
 from flawtrace.data.places import below
 from flawtrace.data.samples import Category
 from flawtrace.ground.config import Config
@@ -44,7 +45,7 @@ def warnings_about(
     if plain := [fact.sample.image for fact in facts if fact.blank]:
         yield f"Blank images (a single colour): {_names(category, plain)}."
     yield from _tiny(category, facts)
-    if wide := [fact.sample.mask for fact in facts if fact.mask_share > 0.5]:
+    if wide := [fact.sample.mask for fact in facts if fact.mask_share > WIDE]:
         yield f"Masks that cover more than half of the image (inverted?): {_names(category, wide)}."
 
 

@@ -10,6 +10,14 @@ ROLES = {"normal": "normal images", "defects": "images of defects", "masks": "ma
 SKIP_BAD = "`--skip-bad` leaves out such files."
 
 
+class WideMasksWarning(UserWarning):
+    """Some masks cover most of their images."""
+
+    def __init__(self, masks: tuple[Path, ...]) -> None:
+        more = f" and {len(masks) - 1} more" if len(masks) > 1 else ""
+        super().__init__(f"{masks[0]}{more}: the mask covers more than half of the image. Is it inverted?")
+
+
 class DataError(FlawtraceError):
     """Something about a folder of images."""
 
@@ -113,6 +121,17 @@ class UnlikeMasksError(DataError):
             f"{first} and {second}, two masks of {image}, differ in size.\n"
             "Expected all masks of an image at its own size.\n"
             "Draw them at the size of the image, or remove the wrong one."
+        )
+
+
+class InvertedMasksError(DataError):
+    def __init__(self, masks: list[Path]) -> None:
+        super().__init__(
+            f"All {len(masks)} masks cover more than half of their images, such as {masks[0]}: "
+            "they seem to be inverted.\n"
+            "Expected a value other than 0 where the defect is, and 0 everywhere else.\n"
+            "Invert the masks. If a defect does cover the whole image, remove its mask: images of defects "
+            "without one are used as well."
         )
 
 

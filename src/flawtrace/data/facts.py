@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from flawtrace.data.folders import mask_problem
-from flawtrace.data.masks import mask_of
+from flawtrace.data.folders import mask_facts
 from flawtrace.data.samples import Sample
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.pictures.decoding import Pixels, decode
@@ -35,7 +34,7 @@ def facts_of(sample: Sample) -> SampleFacts:
     except FlawtraceError as error:
         return SampleFacts(sample, problem=error)
     size = (pixels.shape[0], pixels.shape[1])
-    problem, share = _mask_facts(sample, size)
+    problem, share = mask_facts(sample, size)
     image = as_image(pixels)
     return SampleFacts(
         sample,
@@ -59,14 +58,3 @@ def kind(pixels: Pixels) -> str:
     """
     depth = {"b": "1-bit", "f": "float"}.get(pixels.dtype.kind, f"{pixels.dtype.itemsize * 8}-bit")
     return f"{depth} {'grey' if pixels.ndim == 2 else 'colour'}"
-
-
-def _mask_facts(sample: Sample, size: tuple[int, int]) -> tuple[FlawtraceError | None, float]:
-    """The problem of the mask, and the share of the image that it covers."""
-    if sample.mask is None:
-        return None, 0.0
-    try:
-        problem = mask_problem(sample, size)
-        return problem, 0.0 if problem else float(mask_of(sample).float().mean())
-    except FlawtraceError as error:
-        return error, 0.0

@@ -1,21 +1,21 @@
 """Folders to samples: which images are normal, which show what defect, and where its mask is."""
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from flawtrace.data.errors import (
     SKIP_BAD,
     EmptyMaskError,
+    InvertedMasksError,
     MaskSizeError,
     MisplacedMasksError,
     NoNormalImagesError,
-    UnlikeMasksError,
 )
 from flawtrace.data.masks import mask_of
 from flawtrace.data.paired import Sorted, in_pairs
 from flawtrace.data.pairing import Problem, paired
-from flawtrace.data.places import Named, Places, beside, images_in, places
+from flawtrace.data.places import Named, Places, below, beside, images_in, places
 from flawtrace.data.samples import Category, Sample, kept_back, natural
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.wording import counted
@@ -23,6 +23,9 @@ from flawtrace.pictures.decoding import decode
 from flawtrace.pictures.errors import ImageError
 from flawtrace.pictures.images import image_size
 from flawtrace.pictures.region import NAMES as REGIONS
+
+WIDE = 0.5
+"""Share of an image from which on its mask may be inverted."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,9 @@ class Reading:
     left_out: tuple[Path, ...]
     """Files that cannot be read or used."""
     unused: tuple[Path, ...]
-    """Files that are no image of the layout, and broken links."""
+    """Files that are no image of the layout, and broken links; hidden ones left out."""
+    wide: tuple[Path, ...] = ()
+    """Masks that cover most of their images."""
 
 
 def read_category(root: Path, named: Named = Named()) -> Category:  # noqa: B008 (it is frozen)
@@ -56,7 +61,7 @@ def read_category(root: Path, named: Named = Named()) -> Category:  # noqa: B008
         FlawtraceError: the first problem by name; its message says how many more there are.
     """
     found = survey(root, named)
-    if problems := [*found.problems, *_sample_problems(found.category, thorough=False)]:
+    if problems := [*found.problems, *_checked(found.category, thorough=False)[0]]:
         raise _first(problems, root)
     return found.category
 
@@ -76,7 +81,8 @@ def read_folder(
         FlawtraceError: as `read_category`; with `skip_bad`, what concerns the folder as a whole.
     """
     found = survey(root, named)
-    problems = [*found.problems, *_sample_problems(found.category, thorough=skip_bad)]
+    of_samples, wide = _checked(found.category, thorough=skip_bad)
+    problems = [*found.problems, *of_samples]
     if for_testing:
         problems = [problem for problem in problems if not isinstance(problem.error, NoNormalImagesError)]
     bad = {problem.file for problem in problems if problem.file} if skip_bad else set()
@@ -86,7 +92,8 @@ def read_folder(
     if serious := [problem for problem in problems if problem.file not in bad]:
         error = _first(serious, root)
         raise with_hint(error) if all(problem.file for problem in serious) else error
-    return Reading(category, tuple(sorted(bad)), found.ignored)
+    shown = (path for path in found.ignored if not any(part[0] == "." for part in below(root, path).parts))
+    return Reading(category, tuple(sorted(bad)), tuple(shown), wide)
 
 
 def with_hint(error: FlawtraceError) -> FlawtraceError:
@@ -134,42 +141,46 @@ def _by_folder(root: Path, where: Places) -> Sorted:
     return Sorted(category, tuple(problems), ())
 
 
-def _sample_problems(category: Category, thorough: bool) -> Iterator[Problem]:
-    """Of headers and masks; of all pixels, if it is to be `thorough`."""
+def _checked(category: Category, thorough: bool) -> tuple[list[Problem], tuple[Path, ...]]:
+    """What headers and masks tell, or all pixels, if it is to be `thorough`: problems, and wide masks."""
+    problems: list[Problem] = []
+    shares: dict[Path, float] = {}
     for sample in (*category.samples, *(category.unmasked if thorough else ())):
         try:
             if thorough:
                 decode(sample.image)
-            error = sample_problem(sample)
+            error, share = mask_facts(sample, image_size(sample.image))
         except ImageError as found:
-            error = found
+            error, share = found, 0.0
         if error:
-            yield Problem(sample.image, error)
+            problems.append(Problem(sample.image, error))
+        elif sample.mask:
+            shares[sample.mask] = share
+    if inverted := inverted_masks(shares):
+        problems.append(Problem(None, inverted))
+    return problems, tuple(mask for mask, share in shares.items() if share > WIDE)
 
 
-def sample_problem(sample: Sample) -> FlawtraceError | None:
-    """What is wrong with the content of a sample, as far as headers and masks tell."""
-    try:
-        size = image_size(sample.image)
-        return mask_problem(sample, size)
-    except FlawtraceError as error:
-        return error
+def inverted_masks(shares: Mapping[Path, float]) -> InvertedMasksError | None:
+    """What is wrong where all masks, of which there are several, cover most of their images."""
+    wide = [mask for mask, share in shares.items() if share > WIDE]
+    return InvertedMasksError(wide) if len(wide) == len(shares) > 1 else None
 
 
-def mask_problem(sample: Sample, size: tuple[int, int]) -> FlawtraceError | None:
-    """What is wrong with the mask of an image of `size` (height, width), if it has one."""
+def mask_facts(sample: Sample, size: tuple[int, int]) -> tuple[FlawtraceError | None, float]:
+    """What is wrong with the mask of an image of `size` (height, width), and the share that it covers."""
     if sample.mask is None:
-        return None
+        return None, 0.0
     try:
         mask = mask_of(sample)
-    except UnlikeMasksError as error:
-        return error
+    except FlawtraceError as error:
+        return error, 0.0
     found = (mask.shape[0], mask.shape[1])
     if found != size:
-        return MaskSizeError(sample.mask, found, sample.image, size)
+        return MaskSizeError(sample.mask, found, sample.image, size), 0.0
     if not mask.any():
-        return EmptyMaskError(sample.mask, sample.image)
-    return None
+        return EmptyMaskError(sample.mask, sample.image), 0.0
+    return None, float(mask.float().mean())
 
 
 def _first(problems: Sequence[Problem], root: Path) -> FlawtraceError:

@@ -13,7 +13,7 @@ from flawtrace.data import formats
 from flawtrace.data.advice import WHOLE, warnings_about
 from flawtrace.data.errors import DataError, NoNormalImagesError
 from flawtrace.data.facts import SampleFacts, facts_of
-from flawtrace.data.folders import Survey, survey, usable
+from flawtrace.data.folders import Survey, inverted_masks, survey, usable
 from flawtrace.data.pairing import Problem
 from flawtrace.data.places import Named, Pairs, below, kind_of
 from flawtrace.data.samples import Category, Layout, natural
@@ -134,6 +134,9 @@ def _inspection(root: Path, found: Survey, facts: list[SampleFacts], skip_bad: b
     category = usable(found.category, bad)
     if bad and found.category.normal and not category.normal:
         problems.append(Problem(None, NoNormalImagesError(found.places.normal)))
+    shares = {f.sample.mask: f.mask_share for f in facts if f.sample.mask and not f.problem}
+    if inverted := inverted_masks(shares):
+        problems.append(Problem(None, inverted))
     kept = {*category.samples, *category.unmasked}
     facts = [fact for fact in facts if fact.sample in kept]
     sizes = Counter(fact.size for fact in facts if fact.size is not None)

@@ -23,7 +23,7 @@ class Sorted:
 
 @dataclass(frozen=True)
 class _Part:
-    normal: list[Path]
+    normal: list[Sample]
     anomalous: list[Sample]
     problems: list[Problem]
     empty: list[Path]
@@ -39,12 +39,15 @@ def in_pairs(root: Path, pairs: Iterable[Pairs]) -> Sorted:
         part = testing if each.for_testing else training
         for place in _types(each):
             _sort(place, part)
-    kept = testing.normal or (kept_back(training.normal) if not testing.anomalous else [])
+    kept = testing.normal
+    if not kept and not testing.anomalous:
+        names = set(kept_back([sample.image for sample in training.normal]))
+        kept = [sample for sample in training.normal if sample.image in names]
     category = Category(
         root,
         "pairs",
-        tuple(Sample(image) for image in training.normal if image not in set(kept)),
-        tuple(Sample(image) for image in kept),
+        tuple(sample for sample in training.normal if sample not in set(kept)),
+        tuple(kept),
         tuple(training.anomalous),
         test_anomalous=tuple(testing.anomalous),
     )
@@ -54,11 +57,10 @@ def in_pairs(root: Path, pairs: Iterable[Pairs]) -> Sorted:
 
 def _types(pairs: Pairs) -> Iterator[TypePlaces]:
     """Images that lie in the folder itself, then those of its sub-folders, which are types."""
-    nowhere = pairs.images / "ignored"
-    yield TypePlaces(NO_TYPE, pairs.images, pairs.masks, nowhere)
-    names = {path.name for path in visible(pairs.images) if path.is_dir() and images_in(path)}
-    for name in sorted(names, key=natural):
-        yield TypePlaces(name, pairs.images / name, pairs.masks / name, nowhere)
+    yield TypePlaces(NO_TYPE, pairs.images, pairs.masks, pairs.ignored)
+    folders = [path for path in visible(pairs.images) if path.is_dir() and path != pairs.ignored]
+    for name in sorted((path.name for path in folders if images_in(path)), key=natural):
+        yield TypePlaces(name, pairs.images / name, pairs.masks / name, pairs.ignored / name)
 
 
 def _sort(place: TypePlaces, part: _Part) -> None:
@@ -67,13 +69,13 @@ def _sort(place: TypePlaces, part: _Part) -> None:
     part.problems.extend(found.problems)
     for sample in found.samples:
         if _is_empty(sample):
-            part.normal.append(sample.image)
+            part.normal.append(Sample(sample.image, ignored=sample.ignored))
             part.empty.extend(sample.files - {sample.image})
         else:
             part.anomalous.append(sample)
     for sample in found.unmasked:
         if place.name.lower() in NORMAL:
-            part.normal.append(sample.image)
+            part.normal.append(Sample(sample.image, ignored=sample.ignored))
         else:
             part.problems.append(Problem(sample.image, UnlabelledError(sample.image, place.masks)))
 

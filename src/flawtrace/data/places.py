@@ -71,6 +71,7 @@ class Pairs:
 
     images: Path
     masks: Path
+    ignored: Path
     for_testing: bool = False
 
 
@@ -115,6 +116,13 @@ def places(root: Path, named: Named) -> Places:
     if not is_sorted and (pairs := tuple(_pairs(root))):
         return _paired(root, pairs)
     return _plain(root, named)
+
+
+def holds_product(folder: Path) -> bool:
+    """Whether the folder itself holds the images of a product, by the names in it."""
+    train = _one(folder, {"train"}, "normal")
+    names = {path.name.lower() for part in (folder, train) if part for path in visible(part) if path.is_dir()}
+    return bool(NORMAL & names) or any(True for _ in _pairs(folder))
 
 
 def visible(folder: Path) -> list[Path]:
@@ -203,13 +211,14 @@ def _pairs(root: Path) -> Iterator[Pairs]:
             return
         inside = [path for path in visible(images) if path.is_dir() and path.name.lower() in PARTS]
         for part in inside or [images]:
-            yield Pairs(part, masks / part.relative_to(images), bool(inside) and _for_testing(part))
+            below_images, testing = part.relative_to(images), bool(inside) and _for_testing(part)
+            yield Pairs(part, masks / below_images, root / "ignored" / below_images, testing)
     for part in parts or [root]:
         images, masks = _one(part, IMAGES, "images"), _one(part, MASKS, "masks")
         if images and masks and _holds_images(masks) and parts:
-            yield Pairs(images, masks, _for_testing(part))
+            yield Pairs(images, masks, part / "ignored", _for_testing(part))
         elif beside(images_in(part))[1]:
-            yield Pairs(part, part, bool(parts) and _for_testing(part))
+            yield Pairs(part, part, part / "ignored", bool(parts) and _for_testing(part))
 
 
 def _for_testing(part: Path) -> bool:

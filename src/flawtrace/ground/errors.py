@@ -3,6 +3,7 @@
 Only the command line catches `FlawtraceError`; it prints the message and exits with 1.
 """
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,15 @@ def _remade(kind: type[FlawtraceError], args: tuple[Any, ...]) -> FlawtraceError
 
 class OutputError(FlawtraceError):
     def __init__(self, path: Path, cause: OSError) -> None:
-        super().__init__(
-            f"Cannot write {path}: {cause.strerror or cause}.\n"
-            "Expected a folder with free space and write permission.\n"
-            "Free some space, or choose another output folder with -o."
+        expected, way_out = (
+            ("a shorter name", "Rename the image, or choose an output folder with a shorter path with -o")
+            if cause.errno == errno.ENAMETOOLONG
+            else (
+                "a folder with free space and write permission",
+                "Free some space, or choose another output folder with -o",
+            )
         )
+        super().__init__(f"Cannot write {path}: {cause.strerror or cause}.\nExpected {expected}.\n{way_out}.")
 
 
 class SettingsError(FlawtraceError):

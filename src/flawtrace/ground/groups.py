@@ -42,9 +42,9 @@ class VariationConfig(Settings):
     """What normal images vary in; None is measured on them when training begins."""
 
     ways: tuple[Annotated[int, Field(ge=0, le=7)], ...] | None = None
-    """Ways round in which a part is seen: 0 as it is, 1 to 3 by quarter turns, 4 to 7 the same mirrored."""
+    """Orientations in which a part is seen: 0 as it is, 1 to 3 by quarter turns, 4 to 7 the same mirrored."""
     angle: Annotated[float, Field(ge=0, le=180)] | None = None
-    """Degrees by which copies of labelled images are turned at most, either way."""
+    """Largest angle, in degrees, by which copies of labelled images are rotated, either way."""
     shift: UnitInterval | None = None
     """Share of the side by which copies are shifted at most."""
     scale: Annotated[float, Field(ge=0, lt=1)] | None = None
@@ -56,8 +56,8 @@ class VariationConfig(Settings):
     border: Border = "continued"
     """What comes into a copy from outside the image: the image mirrored at its border, or black."""
     other_days: UnitInterval = 0.5
-    """Share of the normal images, and of the copies, that are learnt from as another day's camera might take
-    them: moved and lit a little, and blurred, compressed or noisy."""
+    """Share of the normal images, and of the copies, that are altered as if taken on another day: slightly
+    moved and brightened or darkened, and blurred, compressed or noisy."""
 
     @model_validator(mode="after")
     def ways_go_together(self) -> "VariationConfig":

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flawtrace.data import LeftOutWarning, Named, Reading, read_folder, with_hint
+from flawtrace.data import LeftOutWarning, Named, Reading, WideMasksWarning, read_folder, with_hint
 from flawtrace.pictures.errors import ImageError
 
 
@@ -14,10 +14,13 @@ def read(folder: Path | str, named: Named, skip_bad: bool, *, for_testing: bool 
 
     Warns:
         LeftOutWarning: with `skip_bad`, files cannot be read or used and were left out.
+        WideMasksWarning: some masks cover most of their images.
     """
     found = read_folder(Path(folder), named, skip_bad=skip_bad, for_testing=for_testing)
     if found.left_out:
         warnings.warn(LeftOutWarning(Path(folder), list(found.left_out)), stacklevel=3)
+    if found.wide:
+        warnings.warn(WideMasksWarning(found.wide), stacklevel=3)
     return found
 
 

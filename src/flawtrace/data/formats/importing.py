@@ -59,6 +59,8 @@ class Imported:
     """What a person should know."""
     skipped: tuple[str, ...]
     """What was wrong with images that were left out."""
+    kinds_of_skipped: tuple[str, ...]
+    """Alike for problems that are alike."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values only."""
@@ -104,7 +106,8 @@ def import_plain(
         defects=dict(sorted(types.items())),
         unmasked=sum(one.defect_type is not None and not one.masked for one in results),
         notes=(*grouped(results), *notes),
-        skipped=tuple(str(problem) for problem in problems),
+        skipped=tuple(map(str, problems)),
+        kinds_of_skipped=tuple(type(problem).__name__ for problem in problems),
     )
 
 
