@@ -1,12 +1,11 @@
 """What refits are worth: labels are added to a detector that began without any.
 
-    flawtrace benchmark DATA... -o bench/ --protocol five-per-type --seeds 42-44 \\
-        --methods benchmarks/peers/peers.toml --method unlabelled --rows benchmarks/results/unlabelled.jsonl
-    python benchmarks/refits.py DATA... --runs bench/runs -o benchmarks/results/refits.jsonl
+    python benchmarks/refits.py DATA... --runs refits/ -o benchmarks/results/refits.jsonl
 
-The detector of each trial is refitted to the first 1, 2, 5 and 10 of its labels, and to all of them, in an
-order by chance, and judged on the trial's test images. With all labels that is what a whole training learns
-from as well; the rows of one (`--whole`) are what it is compared with. A finished row is never made again.
+A detector is trained on the normal images of each trial alone. It is refitted to the first 1, 2, 5 and 10 of
+the trial's labels, in an order by chance, and to all of them, and each time judged on the trial's test images.
+With all labels that is what a whole training learns from as well; the rows of one (`--whole`) are what it is
+compared with. A finished row is never made again, a training that was stopped goes on.
 """
 
 import argparse
@@ -34,31 +33,37 @@ from flawtrace.detector import Detector
 from flawtrace.detector.facts import commit
 from flawtrace.ground.files import read_jsonl
 from flawtrace.ground.learner import derive
+from flawtrace.ground.presets import load_config
 from flawtrace.measures import decided
 from flawtrace.measures.metrics import summary
 from flawtrace.training.refitting import refit
-from flawtrace.training.run import Trained
+from flawtrace.training.run import Trained, train
 
 COUNTS = (1, 2, 5, 10)
 SHOWN = ("pixel_f1_max", "pixel_f1", "pixel_aupro", "image_auroc", "false_alarm_rate", "miss_rate")
 
 
 def counts_of(split: Split) -> list[int]:
-    """How many labels are given; all of them come first."""
+    """How many labels are given: none, all, then few."""
     most = len(split.labelled)
-    return [most, *(count for count in COUNTS if count < most)]
+    return [0, most, *(count for count in COUNTS if count < most)]
+
+
+def _last(events: Iterator[Any]) -> Detector:
+    *_, trained = events
+    assert isinstance(trained, Trained)
+    return trained.detector
 
 
 def measure(split: Split, start: Detector, count: int, seed: int) -> Row:
-    """Refit to the first `count` labels, in an order by chance, and look at the test images."""
+    """Refit to the first `count` labels, if any, in an order by chance, and look at the test images."""
     order = np.random.default_rng(derive(seed, 14)).permutation(len(split.labelled))
     some = replace(split, labelled=tuple(split.labelled[row] for row in sorted(order[:count])))
     with tempfile.TemporaryDirectory() as folder:
         started, on_processor = time.monotonic(), time.process_time()
-        *_, trained = refit(some, start, Path(folder) / "run")
+        detector = _last(refit(some, start, Path(folder) / "run")) if count else start
         seconds = time.monotonic() - started, time.process_time() - on_processor
-    assert isinstance(trained, Trained)
-    predictions, _ = looked(trained.detector, split.test)
+    predictions, _ = looked(detector, split.test)
     maps = torch.stack([found.anomaly_map for found in predictions]).numpy()
     masks = torch.stack([mask_at(sample, (SIDE, SIDE)) for sample in split.test]).numpy()
     scores = np.array([found.score for found in predictions])
@@ -66,25 +71,26 @@ def measure(split: Split, start: Detector, count: int, seed: int) -> Row:
         "num_labelled": count,
         "of_labels": len(split.labelled),
         "metrics": summary(maps, masks, scores, decided(predictions)),
-        "false_alarms": trained.summary["false_alarms"],
+        "false_alarms": detector.facts.false_alarms,
         "seconds": round(seconds[0], 1),
         "processor_seconds": round(seconds[1], 1),
     }
 
 
 def cells(arguments: argparse.Namespace) -> Iterator[Row]:
-    """The rows that are not in the file yet, of trials whose detector is there."""
+    """The rows that are not in the file yet."""
     done = {(row["trial"], row["num_labelled"]) for row in read_jsonl(arguments.out)}
     for seed in seeds_of(arguments.seeds):
         for category in find_categories(arguments.data):
             (trial,) = trials(category, "five-per-type", [seed])
-            start = arguments.runs / trial.name / arguments.method
-            if not (start / "summary.json").exists():
-                continue
-            for count in counts_of(trial.split):
-                if (trial.name, count) not in done:
-                    found = measure(trial.split, Detector.load(start), count, seed)
-                    yield trial.facts | found | {"threads": torch.get_num_threads(), "commit": commit()}
+            left = [count for count in counts_of(trial.split) if (trial.name, count) not in done]
+            if left:
+                unlabelled = replace(trial.split, labelled=())
+                config = load_config(settings={"seed": seed})
+                start = _last(train(unlabelled, config, arguments.runs / trial.name, resume=True))
+            for count in left:
+                found = measure(trial.split, start, count, seed)
+                yield trial.facts | found | {"threads": torch.get_num_threads(), "commit": commit()}
 
 
 def table(whole: dict[str, Row]) -> Any:
@@ -118,8 +124,7 @@ def _differences(rows: Sequence[Row], whole: dict[str, Row]) -> Iterator[str]:
 
 def main() -> None:
     parser = arguments_of(__doc__)
-    parser.add_argument("--runs", type=Path, required=True, help="of the benchmark, from which refits begin")
-    parser.add_argument("--method", default="unlabelled", help="whose runs these are")
+    parser.add_argument("--runs", type=Path, required=True, help="folder of the trainings without labels")
     parser.add_argument("--whole", type=Path, default=Path(__file__).parent / "results/verdict.jsonl")
     arguments = parser.parse_args()
     rows = {row["trial"]: row for row in read_jsonl(arguments.whole) if row["method"] == "flawtrace"}
