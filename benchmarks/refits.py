@@ -3,7 +3,7 @@
     python benchmarks/refits.py DATA... --runs refits/ -o benchmarks/results/refits.jsonl
 
 A detector is trained on the normal images of each trial alone. It is refitted to the first 1, 2, 5 and 10 of
-the trial's labels, in an order by chance, and to all of them, and each time judged on the trial's test images.
+the trial's labels, in an order by chance, and to all of them, and each time judged on its test images.
 With all labels that is what a whole training learns from as well; the rows of one (`--whole`) are what it is
 compared with. A finished row is never made again, a training that was stopped goes on.
 """
