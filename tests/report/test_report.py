@@ -26,6 +26,7 @@ from flawtrace.measures.metrics import (
     summary,
 )
 from flawtrace.pictures.images import write_picture
+from flawtrace.report import tested
 from flawtrace.report.page import write_report
 from flawtrace.report.plots import OperatingPoint
 from flawtrace.report.tested import operating_point, standing
@@ -112,7 +113,8 @@ def case(name: str, defect_type: str | None, height: float) -> Case:
     f1 = pixel_f1(anomaly_map[None].numpy(), mask[None].numpy(), THRESHOLD)
     write_picture(Path("images") / name, torch.full((SIDE, SIDE, 3), 127, dtype=torch.uint8))
     found = decided(torch.zeros(3, SIDE, SIDE), anomaly_map, height, numbers, {})
-    return Case(Sample(Path("images") / name, None, defect_type), mask, found, f1)
+    drawn = Path("masks") / name if defect_type else None
+    return Case(Sample(Path("images") / name, drawn, defect_type), mask, found, f1)
 
 
 def evaluation_of(*cases: Case) -> Evaluation:
@@ -213,11 +215,35 @@ def test_a_table_says_what_became_of_good_parts_and_of_each_type(report: Path) -
     assert "all defects 2 1 0 1 1 escaped 1 to 99" in text
 
 
-def test_every_wrong_verdict_is_shown_and_what_is_too_much_is_counted(run: Path) -> None:
+def test_every_wrong_verdict_is_shown_and_what_is_too_much_is_counted(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first ones with all their pictures, then small ones."""
+    monkeypatch.setattr(tested, "SHOWN_SMALL", 4)
     missed = [case(f"missed{number}.png", "hole", 0.3) for number in range(30)]
-    text = Page(write_report(run, evaluation_of(*missed, case("quiet.png", None, 0.2)))).text
-    assert sum(f"missed{number}.png" in text for number in range(30)) == 24
-    assert "And 6 more." in text
+    path = write_report(run, evaluation_of(*missed, case("quiet.png", None, 0.2)))
+    assert sum(f"missed{number}.png" in Page(path).text for number in range(30)) == 24 + 4
+    assert path.read_text().count('alt="truth of missed') == 24
+    assert "And 2 more; evaluation.csv has a row for each." in Page(path).text
+
+
+def test_labelled_images_are_shown_by_type_as_far_as_they_are_still_there(run: Path, tmp_path: Path) -> None:
+    write_picture(tmp_path / "there.png", torch.full((SIDE, SIDE, 3), 127, dtype=torch.uint8))
+    files = [str(tmp_path / "there.png"), str(tmp_path / "gone.png")]
+    summary = {**SUMMARY, "labelled_files": files, "defect_types": ["hole", "bent"]}
+    (run / "training.json").write_text(json.dumps(summary))
+    path = write_report(run)
+    assert path.read_text().count('alt="there.png"') == 1
+    assert 'alt="gone.png"' not in path.read_text()
+    assert "gone.png" in Page(path).text
+
+
+def test_a_good_part_has_no_column_for_the_truth(run: Path) -> None:
+    rejected = case("rejected.png", None, 0.9)
+    text = write_report(run, evaluation_of(case("found.png", "hole", 0.9), rejected)).read_text()
+    assert text.count('alt="prediction for rejected.png"') == 1
+    assert "truth of rejected.png" not in text
+    assert "truth of found.png" in text
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,14 @@ PICTURE_SIDE = 256
 """Pixels along a picture at most: enough for print, and a report stays small enough for a mail."""
 
 
-def picture(image: Image) -> str:
-    """A JPEG of at most PICTURE_SIDE pixels along its longer side."""
+SMALL_SIDE = 128
+"""Of pictures of which a page has hundreds."""
+
+
+def picture(image: Image, side: int = PICTURE_SIDE) -> str:
+    """A JPEG of at most `side` pixels along its longer side."""
     canvas = Pillow.fromarray(as_picture(image).cpu().numpy())
-    canvas.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+    canvas.thumbnail((side, side))
     buffer = io.BytesIO()
     canvas.save(buffer, "JPEG", quality=88, subsampling=0)
     return data_uri("image/jpeg", buffer.getvalue())

@@ -11,11 +11,14 @@ from flawtrace.detector import STEPS, Choice, Errors, announced_text
 from flawtrace.measures import Case, Evaluation
 from flawtrace.pictures.images import fit, read_image
 from flawtrace.report import pictures, plots
-from flawtrace.report.pictures import row_of_pictures
+from flawtrace.report.pictures import SMALL_SIDE, outlined, picture, row_of_pictures
 from flawtrace.report.plots import OperatingPoint
+from flawtrace.report.style import DEFECTIVE, PREDICTED
 
 SHOWN_WRONG = 24
-"""Images at most of each kind of wrong or doubtful verdict."""
+"""Images at most of each kind of wrong or doubtful verdict with all their pictures."""
+SHOWN_SMALL = 400
+"""Further ones at most as one small picture each."""
 SHOWN_NORMAL = 3
 FEW, MANY = 0.05, 0.15
 """Rates of errors up to which a detector does well, and beyond which it should not be used as it is.
@@ -117,7 +120,7 @@ def standing(evaluation: Evaluation, decidable: bool = True) -> Standing:
             )
     elif _rate(misses) > FEW:
         advice = (
-            "Label more images of the types that are marked below and train again. "
+            "Label more images of the types that are marked below: flawtrace refit RUN PARTS -o NEW. "
             f"{other}--max-misses 0.02, if more parts may be looked at by a person."
         )
     elif _rate(unsure) > MANY:
@@ -163,6 +166,8 @@ def operating_point(evaluation: Evaluation) -> OperatingPoint:
     """What the stored thresholds do to the test pixels; precision is 1 where nothing is marked."""
     true = predicted = defective = total = 0
     for case in evaluation.cases:
+        if not case.outlined:
+            continue
         marked = case.marked
         true += int((marked & case.mask).sum())
         predicted += int(marked.sum())
@@ -185,9 +190,9 @@ def _groups(cases: Sequence[Case]) -> list[dict[str, Any]]:
         "UNSURE": [case for case in left if _says(case, "UNSURE")],
     }
     seen = {id(case) for group in groups.values() for case in group}
-    outlined = sorted((c for c in cases if c.f1 is not None and id(c) not in seen), key=lambda c: c.f1 or 0.0)
-    for kind in sorted({str(case.sample.defect_type) for case in outlined}):
-        of_type = [case for case in outlined if str(case.sample.defect_type) == kind]
+    found = sorted((c for c in cases if c.f1 is not None and id(c) not in seen), key=lambda c: c.f1 or 0.0)
+    for kind in sorted({str(case.sample.defect_type) for case in found}):
+        of_type = [case for case in found if str(case.sample.defect_type) == kind]
         shown = [of_type[-1], of_type[0]] if len(of_type) > 1 else of_type
         groups[f"{kind}: best and worst outline"] = shown
     quiet = [case for case in left if not case.sample.anomalous and id(case) not in seen]
@@ -196,7 +201,9 @@ def _groups(cases: Sequence[Case]) -> list[dict[str, Any]]:
         {
             "name": name,
             "cases": [_shown(case) for case in group[:SHOWN_WRONG]],
-            "more": max(0, len(group) - SHOWN_WRONG),
+            "defects": any(case.sample.anomalous for case in group[:SHOWN_WRONG]),
+            "small": [_small(case) for case in group[SHOWN_WRONG:][:SHOWN_SMALL]],
+            "more": max(0, len(group) - SHOWN_WRONG - SHOWN_SMALL),
         }
         for name, group in groups.items()
         if group
@@ -220,4 +227,17 @@ def _shown(case: Case) -> dict[str, Any]:
         "doubt": case.prediction.doubt,
         "aspect": round(whole.shape[2] / whole.shape[1], 4),
         **row_of_pictures(image, case.mask, case.anomaly_map, case.prediction.mask),
+    }
+
+
+def _small(case: Case) -> dict[str, Any]:
+    """One picture with both outlines."""
+    whole = read_image(case.sample.image)
+    image = outlined(fit(whole, *case.mask.shape), case.mask, DEFECTIVE)
+    return {
+        "name": case.sample.image.name,
+        "type": case.sample.defect_type,
+        "score": case.score,
+        "aspect": round(whole.shape[2] / whole.shape[1], 4),
+        "picture": picture(outlined(image, case.prediction.mask, PREDICTED), SMALL_SIDE),
     }

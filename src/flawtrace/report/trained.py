@@ -12,12 +12,23 @@ from torch import Tensor
 from flawtrace.detector import alarm_text
 from flawtrace.ground.errors import DamagedFileError
 from flawtrace.ground.files import read_json, read_jsonl
-from flawtrace.ground.run_files import LOG_NAME, PICTURES_NAME, SETTINGS_NAME, SUMMARY_NAME, VISITS_NAME
+from flawtrace.ground.run_files import (
+    IMAGES_NAME,
+    LOG_NAME,
+    PICTURES_NAME,
+    SETTINGS_NAME,
+    SUMMARY_NAME,
+    VISITS_NAME,
+)
+from flawtrace.pictures.errors import ImageError
+from flawtrace.pictures.images import read_image
 from flawtrace.pictures.variation import in_words
 from flawtrace.report import pictures, plots
 from flawtrace.report.pictures import row_of_pictures
 
 SHOWN_LABELLED = 5
+OF_A_DATA_SET = ("train", "test", "normal", "defects")
+"""Folders that lie directly in a data set's."""
 MOST_RELATIVE = 2.0
 """Top of the colour scale of the visit maps of quarters: twice as often as the average cell."""
 
@@ -27,10 +38,11 @@ def trained_part(run: Path) -> dict[str, Any]:
     settings, summary = read_json(run / SETTINGS_NAME), read_json(run / SUMMARY_NAME)
     labelled = summary.get("labelled", [])
     return {
-        "product": _product(summary.get("labelled_files", [])),
+        "product": _product(summary.get("labelled_files") or _normal_files(run)),
         "facts": dict(_facts(settings, summary)),
         "versions": summary.get("versions", {}),
         "labelled": labelled,
+        "thumbnails": _thumbnails(summary),
         "labels": _labels(summary),
         "decidable": settings.get("score") == "evidence",
         "validation": summary.get("validation", {}),
@@ -76,14 +88,38 @@ def _labels(summary: Mapping[str, Any]) -> Counter[str]:
     return Counter() if tiles else Counter(map(str, summary.get("defect_types", [])))
 
 
+def _normal_files(run: Path) -> list[str]:
+    """The normal images that a run was started with, if it says."""
+    known = read_json(run / IMAGES_NAME) if (run / IMAGES_NAME).exists() else {}
+    return [entry["image"] for entry in known.get("normal", [])[:1]]
+
+
+def _thumbnails(summary: Mapping[str, Any]) -> dict[str, list[tuple[str, str | None]]]:
+    """Name and small picture of the labelled images of each type; no picture where the file is gone."""
+    if summary.get("seen_as") == "tile":
+        return {}
+    found: dict[str, list[tuple[str, str | None]]] = {}
+    known = zip(summary.get("labelled_files", []), summary.get("defect_types", []), strict=False)
+    for file, kind in sorted(known, key=lambda pair: str(pair[1])):
+        found.setdefault(str(kind), []).append((Path(file).name, _thumbnail(Path(file))))
+    return found
+
+
+def _thumbnail(file: Path) -> str | None:
+    try:
+        return pictures.picture(read_image(file), pictures.SMALL_SIDE)
+    except ImageError:
+        return None
+
+
 def _product(files: Sequence[str]) -> str | None:
-    """The folder of the data set, by where its labelled images lie.
+    """The folder of the data set, by where images of it lie.
 
     >>> _product(["/data/bottle/test/crack/001.png"]), _product(["/somewhere/else.png"])
     ('bottle', None)
     """
     parts = Path(files[0]).parts if files else ()
-    places = [place for place, name in enumerate(parts) if place and name in ("test", "defects")]
+    places = [place for place, name in enumerate(parts) if place and name in OF_A_DATA_SET]
     return parts[places[-1] - 1] if places else None
 
 
