@@ -17,7 +17,7 @@ CRASH = Path(__file__).parents[2] / "fuzz/crash.py"
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="it forks, and mounts a small file system")
 def test_work_that_is_killed_or_has_no_room_goes_on_to_the_same_end() -> None:
-    command = [sys.executable, CRASH, "--kills", "6", "--full", "6", "--seed", "1"]
+    command = [sys.executable, CRASH, "--kills", "4", "--full", "3", "--seed", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(", 0 failures") == 3
