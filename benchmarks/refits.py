@@ -3,7 +3,8 @@
     python benchmarks/refits.py DATA... --runs refits/ -o benchmarks/results/refits.jsonl
 
 A detector is trained on the normal images of each trial alone. It is refitted to the first 1, 2, 5 and 10 of
-the trial's labels, in an order by chance, and to all of them, and each time judged on its test images.
+the trial's labels, in an order by chance, to the 5 of them that it would suggest itself, and to all of them,
+and each time judged on its test images.
 With all labels that is what a whole training learns from as well; the rows of one (`--whole`) are what it is
 compared with. A finished row is never made again, a training that was stopped goes on.
 """
@@ -13,7 +14,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -29,24 +30,46 @@ from flawtrace.comparison.desk import SIDE
 from flawtrace.data.pieces import mask_at
 from flawtrace.data.protocols import trials
 from flawtrace.data.samples import Split
-from flawtrace.detector import Detector
+from flawtrace.detector import Detector, suggested
+from flawtrace.detector import looked as of_suggestion
 from flawtrace.detector.facts import commit
 from flawtrace.ground.files import read_jsonl
 from flawtrace.ground.learner import derive
 from flawtrace.ground.presets import load_config
 from flawtrace.measures import decided
 from flawtrace.measures.metrics import summary
+from flawtrace.pictures.images import read_image
 from flawtrace.training.refitting import refit
 from flawtrace.training.run import Trained, train
 
 COUNTS = (1, 2, 5, 10)
+SUGGESTED = 5
 SHOWN = ("pixel_f1_max", "pixel_f1", "pixel_aupro", "image_auroc", "false_alarm_rate", "miss_rate")
 
 
-def counts_of(split: Split) -> list[int]:
-    """How many labels are given: none, all, then few."""
+@dataclass(frozen=True)
+class Choice:
+    """So many labels, chosen by chance or as the detector suggests."""
+
+    count: int
+    by: str
+
+
+def choices_of(split: Split) -> list[Choice]:
+    """None, all, then few, and those that the detector suggests."""
     most = len(split.labelled)
-    return [0, most, *(count for count in COUNTS if count < most)]
+    by_chance = [Choice(count, "chance") for count in (0, most, *COUNTS) if count <= most]
+    suggestions = [Choice(SUGGESTED, "suggest")] if most > SUGGESTED else []
+    return list(dict.fromkeys(by_chance + suggestions))
+
+
+def chosen(split: Split, start: Detector, choice: Choice, seed: int) -> list[int]:
+    """Which labels are given."""
+    if choice.by == "suggest":
+        seen = [of_suggestion(start, read_image(sample.image)) for sample in split.labelled]
+        return [one.index for one in suggested(seen, [], choice.count)]
+    order = np.random.default_rng(derive(seed, 14)).permutation(len(split.labelled))
+    return [int(row) for row in order[: choice.count]]
 
 
 def _last(events: Iterator[Any]) -> Detector:
@@ -55,10 +78,10 @@ def _last(events: Iterator[Any]) -> Detector:
     return trained.detector
 
 
-def measure(split: Split, start: Detector, count: int, seed: int) -> Row:
-    """Refit to the first `count` labels, if any, in an order by chance, and look at the test images."""
-    order = np.random.default_rng(derive(seed, 14)).permutation(len(split.labelled))
-    some = replace(split, labelled=tuple(split.labelled[row] for row in sorted(order[:count])))
+def measure(split: Split, start: Detector, choice: Choice, seed: int) -> Row:
+    """Refit to some labels, if any, and look at the test images."""
+    rows, count = sorted(chosen(split, start, choice, seed)), choice.count
+    some = replace(split, labelled=tuple(split.labelled[row] for row in rows))
     with tempfile.TemporaryDirectory() as folder:
         started, on_processor = time.monotonic(), time.process_time()
         detector = _last(refit(some, start, Path(folder) / "run")) if count else start
@@ -69,6 +92,7 @@ def measure(split: Split, start: Detector, count: int, seed: int) -> Row:
     scores = np.array([found.score for found in predictions])
     return {
         "num_labelled": count,
+        "chosen_by": choice.by,
         "of_labels": len(split.labelled),
         "metrics": summary(maps, masks, scores, decided(predictions)),
         "false_alarms": detector.facts.false_alarms,
@@ -79,17 +103,19 @@ def measure(split: Split, start: Detector, count: int, seed: int) -> Row:
 
 def cells(arguments: argparse.Namespace) -> Iterator[Row]:
     """The rows that are not in the file yet."""
-    done = {(row["trial"], row["num_labelled"]) for row in read_jsonl(arguments.out)}
+    done = {
+        (row["trial"], Choice(row["num_labelled"], row["chosen_by"])) for row in read_jsonl(arguments.out)
+    }
     for seed in seeds_of(arguments.seeds):
         for category in find_categories(arguments.data):
             (trial,) = trials(category, "five-per-type", [seed])
-            left = [count for count in counts_of(trial.split) if (trial.name, count) not in done]
+            left = [choice for choice in choices_of(trial.split) if (trial.name, choice) not in done]
             if left:
                 unlabelled = replace(trial.split, labelled=())
                 config = load_config(settings={"seed": seed})
                 start = _last(train(unlabelled, config, arguments.runs / trial.name, resume=True))
-            for count in left:
-                found = measure(trial.split, start, count, seed)
+            for choice in left:
+                found = measure(trial.split, start, choice, seed)
                 yield trial.facts | found | {"threads": torch.get_num_threads(), "commit": commit()}
 
 
@@ -100,7 +126,8 @@ def table(whole: dict[str, Row]) -> Any:
         lines = ["| labels | trials | " + " | ".join(SHOWN) + " |", "|---|---:|" + "---:|" * len(SHOWN)]
         groups: dict[str, list[Row]] = defaultdict(list)
         for row in rows:
-            groups["all" if row["of_labels"] == row["num_labelled"] else str(row["num_labelled"])].append(row)
+            name = "all" if row["of_labels"] == row["num_labelled"] else str(row["num_labelled"])
+            groups[f"{name}, suggested" if row["chosen_by"] == "suggest" else name].append(row)
         for name, found in groups.items():
             means = [fmean(row["metrics"][metric] for row in found) for metric in SHOWN]
             lines.append(f"| {name} | {len(found)} | " + " | ".join(f"{mean:.3f}" for mean in means) + " |")
@@ -128,7 +155,7 @@ def main() -> None:
     parser.add_argument("--whole", type=Path, default=Path(__file__).parent / "results/verdict.jsonl")
     arguments = parser.parse_args()
     rows = {row["trial"]: row for row in read_jsonl(arguments.whole) if row["method"] == "flawtrace"}
-    run(cells, table(rows), arguments, ("trial", "num_labelled", "seconds"))
+    run(cells, table(rows), arguments, ("trial", "num_labelled", "chosen_by", "seconds"))
 
 
 if __name__ == "__main__":
