@@ -3,8 +3,8 @@
     python benchmarks/refits.py DATA... --runs refits/ -o benchmarks/results/refits.jsonl
 
 A detector is trained on the normal images of each trial alone. It is refitted to the first 1, 2, 5 and 10 of
-the trial's labels, in an order by chance, to the 5 of them that it would suggest itself, and to all of them,
-and each time judged on its test images.
+the trial's labels, in an order by chance, to the 5 of them that it would suggest itself, to 5 without their
+masks, and to all of them, and each time judged on the trial's test images.
 With all labels that is what a whole training learns from as well; the rows of one (`--whole`) are what it is
 compared with. A finished row is never made again, a training that was stopped goes on.
 """
@@ -43,13 +43,14 @@ from flawtrace.training.refitting import refit
 from flawtrace.training.run import Trained, train
 
 COUNTS = (1, 2, 5, 10)
-SUGGESTED = 5
+SUGGESTED = UNMASKED = 5
+NAMES = {"chance": "", "suggest": ", suggested", "unmasked": ", without masks"}
 SHOWN = ("pixel_f1_max", "pixel_f1", "pixel_aupro", "image_auroc", "false_alarm_rate", "miss_rate")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """So many labels, chosen by chance or as the detector suggests."""
+    """So many labels, chosen by chance or as the detector suggests, or by chance and without their masks."""
 
     count: int
     by: str
@@ -60,7 +61,7 @@ def choices_of(split: Split) -> list[Choice]:
     most = len(split.labelled)
     by_chance = [Choice(count, "chance") for count in (0, most, *COUNTS) if count <= most]
     suggestions = [Choice(SUGGESTED, "suggest")] if most > SUGGESTED else []
-    return list(dict.fromkeys(by_chance + suggestions))
+    return list(dict.fromkeys([*by_chance, *suggestions, Choice(min(UNMASKED, most), "unmasked")]))
 
 
 def chosen(split: Split, start: Detector, choice: Choice, seed: int) -> list[int]:
@@ -81,7 +82,10 @@ def _last(events: Iterator[Any]) -> Detector:
 def measure(split: Split, start: Detector, choice: Choice, seed: int) -> Row:
     """Refit to some labels, if any, and look at the test images."""
     rows, count = sorted(chosen(split, start, choice, seed)), choice.count
-    some = replace(split, labelled=tuple(split.labelled[row] for row in rows))
+    given = tuple(split.labelled[row] for row in rows)
+    some = replace(split, labelled=given)
+    if choice.by == "unmasked":
+        some = replace(split, labelled=(), unmasked=tuple(replace(sample, mask=None) for sample in given))
     with tempfile.TemporaryDirectory() as folder:
         started, on_processor = time.monotonic(), time.process_time()
         detector = _last(refit(some, start, Path(folder) / "run")) if count else start
@@ -127,7 +131,7 @@ def table(whole: dict[str, Row]) -> Any:
         groups: dict[str, list[Row]] = defaultdict(list)
         for row in rows:
             name = "all" if row["of_labels"] == row["num_labelled"] else str(row["num_labelled"])
-            groups[f"{name}, suggested" if row["chosen_by"] == "suggest" else name].append(row)
+            groups[name + NAMES[row["chosen_by"]]].append(row)
         for name, found in groups.items():
             means = [fmean(row["metrics"][metric] for row in found) for metric in SHOWN]
             lines.append(f"| {name} | {len(found)} | " + " | ".join(f"{mean:.3f}" for mean in means) + " |")

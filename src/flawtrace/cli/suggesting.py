@@ -4,12 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.markup import escape
-from rich.table import Table
 
 import flawtrace
 from flawtrace.cli.checks import check_run
-from flawtrace.cli.console import out_console, print_json, print_plain
+from flawtrace.cli.console import print_json, print_plain
 from flawtrace.cli.errors import MissingImagesError
 from flawtrace.cli.flags import Count, Device, Json, Recursive
 from flawtrace.cli.progress import counting
@@ -60,10 +58,8 @@ def suggest(
     if json:
         print_json([proposal.to_json() for proposal in proposals])
         return
-    table = Table("", "image", "why", box=None)
     for number, proposal in enumerate(proposals, start=1):
-        table.add_row(str(number), escape(proposal.image), proposal.reason)
-    out_console.print(table)
+        print_plain(f"{number:>3}  {proposal.image}\n     {proposal.reason}")
     if not proposals:
         print_plain("Nothing to suggest: the detector was trained on all of these images.")
     if out:

@@ -94,6 +94,11 @@ class Comparison:
         """What became worse by more than the choice of images explains."""
         return tuple(change for change in self.changes if change.worse)
 
+    @property
+    def better(self) -> tuple[Change, ...]:
+        """What became better, likewise."""
+        return tuple(change for change in self.changes if change.better)
+
     def to_json(self) -> dict[str, Any]:
         """Everything but the pictures."""
         return {

@@ -32,6 +32,7 @@ def write_comparison(comparison: Comparison, names: tuple[str, str], path: Path)
     """
     page = template("comparison.html.jinja").render(
         names=names,
+        meanings=MEANINGS,
         comparison=comparison,
         rows=[(MEANINGS[change.name], change, word_for(change)) for change in comparison.changes],
         changed=[_shown(pair) for pair in comparison.changed],

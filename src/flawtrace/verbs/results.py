@@ -159,7 +159,10 @@ def _region(said: dict[str, Any]) -> Region:
 def _shown(row: Row) -> Shown:
     note = row.doubt or row.error or ""
     picture = f"{row.name}.png" if row.name else None
-    return Shown(Path(row.image).name, row.verdict, row.score, note.split("\n")[0], picture)
+    inside = Path(row.name).parent if row.name else Path()
+    return Shown(
+        (inside / Path(row.image).name).as_posix(), row.verdict, row.score, note.split("\n")[0], picture
+    )
 
 
 def _flat(row: Row) -> dict[str, Any]:

@@ -30,7 +30,9 @@ class Proposal:
     def reason(self) -> str:
         """In words."""
         why = {"UNSURE": "the detector is unsure", "DEFECT": "looks defective", "OK": "taken for normal"}
-        unlike = "" if self.distance is None else f"; {self.distance:.1f} times as unlike the others as usual"
+        unlike = (
+            "" if self.distance is None else f"; {self.distance:.1f} times the usual distance from the others"
+        )
         return f"{why[self.verdict]} (score {self.score:.2f}){unlike}"
 
     def to_json(self) -> dict[str, Any]:
