@@ -366,6 +366,16 @@ def test_without_a_test_it_is_never_called_ready(alarms: int, colour: str) -> No
     assert found.steps[0].command == "flawtrace evaluate RUN PARTS"
 
 
+def test_without_labels_the_report_says_that_nothing_is_known_of_defects(run: Path) -> None:
+    unlabelled = {"labelled": [], "defect_types": [], "misses": {"alarms": 0, "images": 0}}
+    (run / "training.json").write_text(json.dumps(SUMMARY | unlabelled | {"validation": {}}))
+    page = Page(write_report(run))
+    assert "trained on 12 normal images and no label" in page.text
+    assert "How many defects it finds is not known: there was no label." in page.text
+    assert "none; it learnt from made-up defects" in page.text
+    assert not {"labels", "validation", "glossary"} & set(page.sections)
+
+
 def test_without_normal_images_missed_defects_still_count() -> None:
     found = standing(evaluation_of(*(case("bad.png", "hole", 0.3) for _ in range(9))))
     assert (found.colour, found.word) == ("poor", "Not to be used as it is.")

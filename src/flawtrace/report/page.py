@@ -1,7 +1,7 @@
 """One file to show: what was trained, how well it does, where it fails, and how it learnt.
 
-The page holds all its pictures and needs no network; pictures in full size lie in a folder beside it, which it
-can do without. Its text lives in `templates/report.html.jinja`.
+The page holds its pictures and needs no network; those in full size lie in a folder beside it, which it can
+do without. Its text lives in `templates/report.html.jinja`.
 """
 
 from pathlib import Path

@@ -117,7 +117,8 @@ def untested(summary: Mapping[str, Any], run: str = "RUN") -> Standing:
         "poor" if poor else "fair",
         "Not tested yet, and doubtful." if poor else "Not tested yet.",
         tuple(count for count in counts if count.of),
-        "Counted on training images, each judged by a predictor that had not seen it. This is no test.",
+        "Counted on training images, each judged by a predictor that had not seen it. This is no test."
+        + ("" if misses.images else " How many defects it finds is not known: there was no label."),
         (test,),
     )
 

@@ -68,7 +68,8 @@ def _facts(settings: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[
     if "defect_types" in summary:
         types = Counter(map(str, summary["defect_types"]))
         listed = ", ".join(f"{name} {count}" for name, count in types.items())
-        yield f"Labelled defect {seen_as}s", f"{types.total()} ({listed})" + _of_images(summary)
+        some = f"{types.total()} ({listed})" + _of_images(summary)
+        yield f"Labelled defect {seen_as}s", some if types else "none; it learnt from made-up defects"
     if "preset" in settings:
         yield "Preset", f"{settings['preset']}, reconstructing {settings.get('encoder', 'images')}"
     if (ways := summary.get("variation", {}).get("ways")) is not None:
