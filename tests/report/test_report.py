@@ -25,15 +25,16 @@ from flawtrace.measures.metrics import (
     roc_points,
     summary,
 )
-from flawtrace.pictures.images import write_picture
-from flawtrace.report import tested
+from flawtrace.pictures.images import read_image, write_picture
+from flawtrace.report import cases
 from flawtrace.report.page import write_report
 from flawtrace.report.plots import OperatingPoint
-from flawtrace.report.tested import operating_point, standing
+from flawtrace.report.standing import standing, untested
+from flawtrace.report.tested import operating_point
 
 SIDE = 32
 THRESHOLD = 0.6
-TRAINING_SECTIONS = ["training", "profiles", "visits", "learning"]
+TRAINING_SECTIONS = ["labels", "training", "profiles", "visits", "learning", "glossary"]
 TEST_SECTIONS = ["verdicts", "suspects", "cases", "curves", "outlines"]
 SUMMARY = {
     "seconds": 75.0,
@@ -161,6 +162,9 @@ class Page(HTMLParser):
         self.tags = [""]
         self.sections: list[str] = []
         self.sources: list[str] = []
+        self.links: list[str] = []
+        """Where a click leads: within the page, or to a file beside it."""
+        self.targets: set[str] = set()
         self.words = ""
         self.feed(path.read_text())
 
@@ -168,7 +172,10 @@ class Page(HTMLParser):
         self.tags.append(tag)
         values = dict(attrs)
         self.sections += [str(values["id"])] if tag == "section" else []
-        self.sources += [str(values[name]) for name in ("src", "href") if name in values]
+        self.sources += [str(values["src"])] if "src" in values else []
+        self.links += [str(values["href"])] if tag == "a" else []
+        self.links += re.findall(r"url\('(.+?)'\)", str(values.get("style")))
+        self.targets |= {str(values["id"])} if "id" in values else set()
 
     def handle_data(self, data: str) -> None:
         self.words += f" {data.strip()}" if self.tags[-1] != "style" else ""
@@ -182,11 +189,56 @@ def test_the_file_needs_no_other(report: Path) -> None:
     page = Page(report)
     assert report.name == "report.html"
     assert "http" not in report.read_text()
-    assert "url(" not in report.read_text()
     assert page.sources
-    assert all(source.startswith(("data:image/", "#")) for source in page.sources)
-    assert {source[1:] for source in page.sources if source[0] == "#"} == set(page.sections)
+    assert all(source.startswith("data:image/") for source in page.sources)
+    assert {link[1:] for link in page.links if link[0] == "#"} <= page.targets
     assert not {"script", "link", "iframe"} & set(page.tags)
+
+
+def test_a_click_leads_to_a_picture_in_full_size_beside_the_page(run: Path) -> None:
+    large = torch.full((300, 400, 3), 127, dtype=torch.uint8)
+    evaluation = evaluation_of(case("missed.png", "hole", 0.3), case("quiet.png", None, 0.2))
+    write_picture(Path("images/missed.png"), large)
+    page = Page(write_report(run, evaluation))
+    files = [run / link for link in page.links if link[0] != "#"]
+    sizes = [tuple(read_image(file).shape[1:]) for file in files]
+    assert (300, 400) in sizes
+    assert not any(Path(link).is_absolute() for link in page.links)
+
+
+def test_pictures_go_with_the_last_report_that_shows_them(run: Path) -> None:
+    album = run / "report-pictures"
+    first = write_report(run, evaluation_of(case("missed.png", "hole", 0.3)))
+    kept = set(album.iterdir())
+    first.rename(run / "report-1.html")
+    write_report(run, evaluation_of(case("other.png", "bent", 0.4), case("quiet.png", None, 0.2)))
+    assert kept <= set(album.iterdir())
+    (run / "report-1.html").unlink()
+    write_report(run)
+    assert not album.exists()
+
+
+def test_plots_are_in_the_fonts_and_colours_of_the_page(report: Path) -> None:
+    drawn = re.findall(r"<svg.*?</svg>", report.read_text(), re.DOTALL)
+    assert len(drawn) >= 9
+    for plot in drawn:
+        assert "font-size" in plot
+        assert "Helvetica" not in plot
+        assert "#ffffff" not in plot.lower()
+        assert "var(--ink)" in plot
+
+
+def test_internals_are_folded_away_and_the_glossary_is_last(report: Path) -> None:
+    text = report.read_text()
+    folded = text[text.index("<details") : text.index("</details>")]
+    assert all(f'id="{name}"' in folded for name in ("profiles", "visits", "learning"))
+    assert "<details open" not in text
+    assert text.index('id="glossary"') > text.index("</details>")
+
+
+def test_tables_scroll_in_a_box_of_their_own(report: Path) -> None:
+    text = report.read_text()
+    assert text.count("<table>") == text.count('<div class="scroll">\n<table>') > 0
 
 
 def test_an_evaluated_run_has_every_section_in_order(report: Path) -> None:
@@ -195,36 +247,59 @@ def test_an_evaluated_run_has_every_section_in_order(report: Path) -> None:
 
 def test_without_an_evaluation_the_scores_are_called_validation(run: Path) -> None:
     page = Page(write_report(run))
-    assert page.sections == ["suspects", *TRAINING_SECTIONS]
+    assert page.sections == ["suspects", "validation", *TRAINING_SECTIONS]
+    assert "Not tested yet." in page.text
+    assert "flawtrace evaluate bottle PARTS" in page.text
     assert "Validation scores, not a test" in page.text
     assert "0.710 Validation pixel F1_max" in page.text
 
 
 def test_the_header_counts_what_the_stored_threshold_finds(report: Path) -> None:
     text = Page(report).text
-    assert "Not to be used as it is. Defects found: 1 of 2 , missed 1. Good parts rejected: 1 of 2 ." in text
+    assert (
+        "✕ Not to be used as it is. 1 of 2 defects found 1 of 2 good parts rejected 0 of 4 left UNSURE"
+        in text
+    )
     assert "Of 100 good parts like these, about 50 would be rejected (1 to 99 %)." in text
     assert "Training estimated 1 to 132 per 1,000. So many would occur by chance in at most 25 %" in text
 
 
 def test_a_table_says_what_became_of_good_parts_and_of_each_type(report: Path) -> None:
     text = Page(report).text
-    assert "good parts 2 1 0 1 1 rejected 1 to 99" in text
-    assert "hole weak 1 1 1 0 0 1 escaped" in text
-    assert "scratch 1 1 0 0 1 0 escaped" in text
-    assert "all defects 2 1 0 1 1 escaped 1 to 99" in text
+    assert "good parts – 1 0 1 1 of 2 rejected 1 to 99" in text
+    assert "hole weak 1 0 of 1 1 0 0 1 of 1 escaped" in text
+    assert "scratch 1 1 of 1 0 0 1 0 of 1 escaped" in text
+    assert "all defects 1 of 2 1 0 1 1 of 2 escaped 1 to 99" in text
 
 
-def test_every_wrong_verdict_is_shown_and_what_is_too_much_is_counted(
+def test_every_wrong_verdict_is_shown_and_a_page_of_many_takes_them_from_beside_it(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first ones with all their pictures, then small ones."""
-    monkeypatch.setattr(tested, "SHOWN_SMALL", 4)
+    monkeypatch.setattr(cases, "EMBEDDED", 4)
     missed = [case(f"missed{number}.png", "hole", 0.3) for number in range(30)]
-    path = write_report(run, evaluation_of(*missed, case("quiet.png", None, 0.2)))
-    assert sum(f"missed{number}.png" in Page(path).text for number in range(30)) == 24 + 4
-    assert path.read_text().count('alt="truth of missed') == 24
-    assert "And 2 more; evaluation.csv has a row for each." in Page(path).text
+    rejected = [case(f"rejected{number}.png", None, 0.9) for number in range(7)]
+    path = write_report(run, evaluation_of(*missed, *rejected))
+    page = Page(path)
+    assert all(one.sample.image.name in page.text for one in [*missed, *rejected])
+    assert path.read_text().count('alt="truth of missed') == cases.SHOWN_ROWS
+    beside = [source for source in page.sources if not source.startswith("data:")]
+    assert len(beside) == 37 - 2 * cases.SHOWN_ROWS - 4
+    assert all((run / source).is_file() for source in beside)
+
+
+def test_pictures_that_are_shown_together_are_no_neighbours(run: Path) -> None:
+    """Files side by side are often shots of one part."""
+    missed = [case(f"{number}.png", "hole", 0.01 * number) for number in range(20)]
+    (group,) = cases.grouped(missed)
+    assert [one.sample.image.name for one in group.parts[0].rows] == ["0.png", "4.png", "8.png"]
+    assert group.count == 20
+
+
+def test_misses_come_by_type(run: Path) -> None:
+    missed = [case(f"{kind}{n}.png", kind, 0.3) for n in range(2) for kind in ("hole", "bent")]
+    (group,) = cases.grouped(missed)
+    assert [part.kind for part in group.parts] == ["bent", "hole"]
 
 
 def test_labelled_images_are_shown_by_type_as_far_as_they_are_still_there(run: Path, tmp_path: Path) -> None:
@@ -262,7 +337,7 @@ def test_a_box_says_whether_it_can_be_used_and_what_is_next(
     bad = [case("bad.png", "hole", 0.3 if number < misses else 0.9) for number in range(20)]
     found = standing(evaluation_of(*good, *bad))
     assert found.colour == colour
-    assert advice in found.advice
+    assert any(advice in f"{step.why} {step.command}" for step in found.steps)
 
 
 def test_a_detector_that_is_always_unsure_is_not_called_ready() -> None:
@@ -270,7 +345,35 @@ def test_a_detector_that_is_always_unsure_is_not_called_ready() -> None:
     doubtful = [replace(one, prediction=replace(one.prediction, verdict="UNSURE")) for one in cases]
     found = standing(evaluation_of(*doubtful))
     assert found.colour == "fair"
-    assert "UNSURE" in found.advice
+    assert "UNSURE" in found.steps[0].why
+
+
+def test_commands_name_the_run_as_a_shell_wants_it() -> None:
+    good = evaluation_of(case("bad.png", "hole", 0.9), case("good.png", None, 0.2))
+    assert standing(good, run="my run").steps[0].command == "flawtrace predict 'my run' IMAGES"
+
+
+@pytest.mark.parametrize(("alarms", "colour"), [(0, "fair"), (5, "poor")])
+def test_without_a_test_it_is_never_called_ready(alarms: int, colour: str) -> None:
+    summary = {
+        "misses": {"alarms": 1, "images": 20},
+        "validation": {"found": 0.9},
+        "false_alarms": {"alarms": alarms, "images": 10},
+    }
+    found = untested(summary)
+    assert found.colour == colour
+    assert [(count.number, count.of) for count in found.counts] == [(18, 20), (alarms, 10)]
+    assert found.steps[0].command == "flawtrace evaluate RUN PARTS"
+
+
+def test_without_labels_the_report_says_that_nothing_is_known_of_defects(run: Path) -> None:
+    unlabelled = {"labelled": [], "defect_types": [], "misses": {"alarms": 0, "images": 0}}
+    (run / "training.json").write_text(json.dumps(SUMMARY | unlabelled | {"validation": {}}))
+    page = Page(write_report(run))
+    assert "trained on 12 normal images and no label" in page.text
+    assert "How many defects it finds is not known: there was no label." in page.text
+    assert "none; it learnt from made-up defects" in page.text
+    assert not {"labels", "validation", "glossary"} & set(page.sections)
 
 
 def test_without_normal_images_missed_defects_still_count() -> None:
@@ -287,9 +390,10 @@ def test_what_cannot_be_decided_anew_is_not_advised(run: Path) -> None:
 
 def test_cases_say_what_went_wrong(report: Path) -> None:
     text = Page(report).text
-    assert "missed.png hole score 0.300 F1 0.000 OK" in text
-    assert "alarm.png normal score 0.800 false alarm" in text
-    assert "quiet.png normal score 0.200 OK" in text
+    assert "hole Image Truth Anomaly map Prediction missed.png OK 0.300 missed" in text
+    assert "alarm.png DEFECT 0.800 false alarm" in text
+    assert "quiet.png OK 0.200" in text
+    assert "found.png DEFECT 0.900 F1 of the outline" in text
 
 
 def test_an_image_is_shown_once_however_few_there_are(run: Path) -> None:
@@ -323,7 +427,7 @@ def test_a_name_that_utf8_cannot_hold_does_no_harm(run: Path) -> None:
 @pytest.mark.parametrize(("file", "section"), [("visits.safetensors", "visits"), ("log.jsonl", "learning")])
 def test_what_was_not_stored_is_left_out(run: Path, file: str, section: str) -> None:
     (run / file).unlink()
-    expected = ["suspects", *(name for name in TRAINING_SECTIONS if name != section)]
+    expected = ["suspects", "validation", *(name for name in TRAINING_SECTIONS if name != section)]
     assert Page(write_report(run)).sections == expected
 
 

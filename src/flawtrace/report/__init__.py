@@ -10,6 +10,7 @@ from flawtrace.report.diagnosis import examined
 from flawtrace.report.gallery import Shown, gallery
 from flawtrace.report.page import REPORT_NAME, can_report, write_report
 from flawtrace.report.pages import template
+from flawtrace.report.pictures import captioned
 from flawtrace.report.sheet import contact_sheet
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "REPORT_NAME",
     "Shown",
     "can_report",
+    "captioned",
     "contact_sheet",
     "examined",
     "gallery",

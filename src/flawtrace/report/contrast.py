@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from flawtrace.ground.files import write_text
-from flawtrace.measures import Change, Comparison, Pair
+from flawtrace.measures import Change, Comparison, Evaluation, Pair
 from flawtrace.pictures.images import fit, read_image
 from flawtrace.report import style
 from flawtrace.report.pages import template
 from flawtrace.report.pictures import outlined, picture
+from flawtrace.report.standing import verdicts
 from flawtrace.report.style import DEFECTIVE, PREDICTED
 
 COMPARISON_NAME = "comparison.html"
@@ -32,8 +33,10 @@ def write_comparison(comparison: Comparison, names: tuple[str, str], path: Path)
     """
     page = template("comparison.html.jinja").render(
         names=names,
-        meanings=MEANINGS,
         comparison=comparison,
+        better=comparison.better,
+        found=[_found(side) for side in (comparison.before, comparison.after)],
+        meanings=MEANINGS,
         rows=[(MEANINGS[change.name], change, word_for(change)) for change in comparison.changes],
         changed=[_shown(pair) for pair in comparison.changed],
         colours={name: getattr(style, name) for name in ("NORMAL", "DEFECTIVE", "PREDICTED", "INK")},
@@ -48,6 +51,11 @@ def word_for(change: Change) -> str:
     'worse'
     """
     return "better" if change.better else "worse" if change.worse else "no clear difference"
+
+
+def _found(evaluation: Evaluation) -> int:
+    """Defects that were called DEFECT."""
+    return verdicts([case for case in evaluation.cases if case.sample.anomalous])["DEFECT"]
 
 
 def _shown(pair: Pair) -> dict[str, Any]:

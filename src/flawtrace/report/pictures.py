@@ -5,16 +5,23 @@ import io
 import matplotlib
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
-from flawtrace.ground.shapes import AnomalyMap, Image, Mask
+from flawtrace.ground.shapes import AnomalyMap, Image, Mask, Picture
 from flawtrace.pictures.images import as_picture, outline
 from flawtrace.report.style import DEFECTIVE, INK, PREDICTED, data_uri
 
 PICTURE_SIDE = 256
 """Pixels along a picture at most: enough for print, and a report stays small enough for a mail."""
+
+
+LEAST_STRIP = 20
+"""Pixels of height of a caption at least."""
+VERDICTS = {"OK": "#0B6A4B", "UNSURE": "#7A5200", "DEFECT": "#A6261E"}
+"""Grounds for white text."""
 
 
 SMALL_SIDE = 128
@@ -36,6 +43,19 @@ def outlined(image: Image, region: Mask, colour: str) -> Image:
     for line, paint in [(outline(region, width + 1), INK), (outline(region, width), colour)]:
         image = torch.where(line, torch.tensor(_rgb(paint))[:, None, None], image)
     return image
+
+
+def captioned(shown: Picture, verdict: str, score: float) -> UInt8[Tensor, "_ w 3"]:
+    """The picture with a strip below it that says verdict and score; no pixel moves."""
+    height, width = shown.shape[:2]
+    strip = Pillow.new("RGB", (width, max(LEAST_STRIP, min(height, width) // 20)), VERDICTS[verdict])
+    text, size = f"{verdict}  {score:.3f}", 0.7 * strip.height
+    font = ImageFont.load_default(size)
+    if (needed := font.getlength(text)) > 0.94 * width:
+        font = ImageFont.load_default(size * 0.94 * width / needed)
+    place = (0.03 * width, strip.height / 2)
+    ImageDraw.Draw(strip).text(place, text, fill="white", font=font, anchor="lm")
+    return torch.cat([shown, torch.from_numpy(np.array(strip))])
 
 
 def heat(anomaly_map: AnomalyMap) -> Image:

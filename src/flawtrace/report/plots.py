@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -20,9 +21,9 @@ from flawtrace.report.style import (
     INK,
     NORMAL,
     PREDICTOR,
+    inline,
     new_axes,
     styled,
-    svg,
     svg_file,
 )
 
@@ -86,17 +87,17 @@ LEARNING: dict[str, tuple[str, tuple[Line, ...]]] = {
 
 
 @styled
-def precision_recall(curve: Curve, point: OperatingPoint) -> str:
+def precision_recall(curve: Curve, point: OperatingPoint) -> Markup:
     axes = new_axes(4.7, 3.2)
     axes.plot(curve[:, 0], curve[:, 1], color=INK)
     _mark(axes, point.recall, point.precision)
     axes.set(xlabel="recall", ylabel="precision", xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
     axes.legend(loc="lower left")
-    return svg(axes)
+    return inline(axes)
 
 
 @styled
-def reliability(curve: Curve, outline: float) -> str:
+def reliability(curve: Curve, outline: float) -> Markup:
     axes = new_axes(4.7, 3.2)
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=":", label="as it should be")
     axes.plot(curve[:, 0], curve[:, 1], color=INK, marker="o", markersize=4, label="test images")
@@ -104,11 +105,11 @@ def reliability(curve: Curve, outline: float) -> str:
     axes.set(xlabel="value of the map", ylabel="share that is defective")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
     axes.legend(loc="upper left")
-    return svg(axes)
+    return inline(axes)
 
 
 @styled
-def roc(curve: Curve, point: OperatingPoint) -> str:
+def roc(curve: Curve, point: OperatingPoint) -> Markup:
     axes = new_axes(4.7, 3.2)
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=":", label="guessing")
     axes.plot(curve[:, 0], curve[:, 1], color=INK)
@@ -116,11 +117,11 @@ def roc(curve: Curve, point: OperatingPoint) -> str:
     axes.set(xlabel="false-positive rate", ylabel="recall (true-positive rate)")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
     axes.legend(loc="lower right")
-    return svg(axes)
+    return inline(axes)
 
 
 @styled
-def score_histogram(normal: list[float], anomalous: list[float], thresholds: Thresholds) -> str:
+def score_histogram(normal: list[float], anomalous: list[float], thresholds: Thresholds) -> Markup:
     axes = new_axes(9.6, 2.9)
     bins = np.linspace(min(0.0, *normal, *anomalous), max(1.0, *normal, *anomalous), 41)
     for scores, colour, name, hatch in [
@@ -135,13 +136,13 @@ def score_histogram(normal: list[float], anomalous: list[float], thresholds: Thr
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="score of the image", ylabel="images")
     _legend_above(axes, 4)
-    return svg(axes)
+    return inline(axes)
 
 
 @styled
-def trade_off(normal: Scores, anomalous: Scores, defect: float, unsure: float) -> str:
+def trade_off(normal: Scores, anomalous: Scores, defect: float, unsure: float) -> Markup:
     """False alarms and misses over the score from which an image is DEFECT, for a page."""
-    return svg(_trade_off(normal, anomalous, defect, unsure))
+    return inline(_trade_off(normal, anomalous, defect, unsure))
 
 
 @styled
@@ -176,7 +177,7 @@ def _thresholds(axes: Axes, defect: float, unsure: float) -> None:
 
 
 @styled
-def loss_profiles(profiles: Mapping[str, Any]) -> str:
+def loss_profiles(profiles: Mapping[str, Any]) -> Markup:
     """Bands between the outer of the stored quantiles, and the middle one as a line."""
     axes = new_axes(9.6, 3.2)
     updates = profiles["updates"]
@@ -191,11 +192,11 @@ def loss_profiles(profiles: Mapping[str, Any]) -> str:
     axes.set(xlabel="autoencoder update (log scale)", ylabel="reconstruction error")
     axes.set_ylim(bottom=0)
     axes.legend(loc="best")
-    return svg(axes)
+    return inline(axes)
 
 
 @styled
-def learning_curve(rows: Sequence[Mapping[str, Any]], lines: Sequence[Line], ylabel: str) -> str:
+def learning_curve(rows: Sequence[Mapping[str, Any]], lines: Sequence[Line], ylabel: str) -> Markup:
     """Columns of the log's cycles; a cycle without a value leaves a gap."""
     axes = new_axes(4.7, 2.7)
     cycles, marker = [row["cycle"] + 1 for row in rows], "o" if len(rows) < 30 else None
@@ -208,7 +209,7 @@ def learning_curve(rows: Sequence[Mapping[str, Any]], lines: Sequence[Line], yla
     axes.set(xlabel="cycle", ylabel=ylabel)
     if len(lines) > 1:
         _legend_above(axes, len(lines))
-    return svg(axes)
+    return inline(axes)
 
 
 def _legend_above(axes: Axes, columns: int) -> None:

@@ -6,11 +6,13 @@ normal, vermillion defective, green the predictor, purple exploration.
 
 import base64
 import io
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -26,6 +28,28 @@ CLONE, COVER, INK, FAINT = "#E69F00", "#56B4E9", "#222B33", "#8A949C"
 
 
 PREDICTED = "#{:02X}{:02X}{:02X}".format(*OUTLINE.tolist())
+
+
+ON_A_PAGE = {
+    INK: "ink",
+    FAINT: "faint",
+    NORMAL: "normal",
+    DEFECTIVE: "defective",
+    EXPLORATION: "exploration",
+    "#E4E8EB": "grid",
+    "#FFFFFF": "paper",
+}
+"""Colours of plots that a page sets, by the names of its variables."""
+
+
+NOT_ON_A_PAGE = (
+    re.compile(r"<metadata>.*?</metadata>", re.DOTALL),
+    re.compile(r"<style.*?</style>", re.DOTALL),
+    re.compile(r' xmlns(:\w+)?="[^"]*"'),
+    re.compile(r' (width|height)="[\d.]+pt"'),
+    re.compile(r" font-family: [^;\"]*;?"),
+)
+"""What matplotlib writes into a file, and a page has or must not have."""
 
 
 STYLE: dict[str, Any] = {
@@ -74,6 +98,20 @@ def new_axes(width: float, height: float) -> Axes:
 def svg(axes: Axes) -> str:
     """The figure of `axes` as an address that holds it."""
     return data_uri("image/svg+xml", svg_file(axes))
+
+
+def inline(axes: Axes) -> Markup:
+    """The figure of `axes` as a part of a page, in the page's font and in its colours, light or dark."""
+    drawn = svg_file(axes).decode()
+    drawn = drawn[drawn.index("<svg") :].replace("xlink:href", "href")
+    for superfluous in NOT_ON_A_PAGE:
+        drawn = superfluous.sub("", drawn)
+    drawn = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", drawn)
+    used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', drawn))
+    drawn = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", drawn)
+    for colour, name in ON_A_PAGE.items():
+        drawn = drawn.replace(colour.lower(), f"var(--{name})")
+    return Markup(drawn)
 
 
 def svg_file(axes: Axes) -> bytes:

@@ -20,11 +20,13 @@ from flawtrace.ground.run_files import (
     SUMMARY_NAME,
     VISITS_NAME,
 )
+from flawtrace.ground.wording import counted
 from flawtrace.pictures.errors import ImageError
 from flawtrace.pictures.images import read_image
 from flawtrace.pictures.variation import in_words
 from flawtrace.report import pictures, plots
 from flawtrace.report.pictures import row_of_pictures
+from flawtrace.report.standing import untested
 
 SHOWN_LABELLED = 5
 OF_A_DATA_SET = ("train", "test", "normal", "defects")
@@ -39,8 +41,10 @@ def trained_part(run: Path) -> dict[str, Any]:
     labelled = summary.get("labelled", [])
     return {
         "product": _product(summary.get("labelled_files") or _normal_files(run)),
+        "data": _data(summary),
         "facts": dict(_facts(settings, summary)),
         "versions": summary.get("versions", {}),
+        "untested": untested(summary, run.resolve().name),
         "labelled": labelled,
         "thumbnails": _thumbnails(summary),
         "labels": _labels(summary),
@@ -64,7 +68,8 @@ def _facts(settings: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[
     if "defect_types" in summary:
         types = Counter(map(str, summary["defect_types"]))
         listed = ", ".join(f"{name} {count}" for name, count in types.items())
-        yield f"Labelled defect {seen_as}s", f"{types.total()} ({listed})" + _of_images(summary)
+        some = f"{types.total()} ({listed})" + _of_images(summary)
+        yield f"Labelled defect {seen_as}s", some if types else "none; it learnt from made-up defects"
     if "preset" in settings:
         yield "Preset", f"{settings['preset']}, reconstructing {settings.get('encoder', 'images')}"
     if (ways := summary.get("variation", {}).get("ways")) is not None:
@@ -82,6 +87,21 @@ def _facts(settings: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[
     yield from _costs(summary)
 
 
+def _data(summary: Mapping[str, Any]) -> str:
+    """What the detector learnt from, in a few words.
+
+    >>> _data({"num_normal": 12, "defect_types": ["hole", "hole", "bent"]})
+    '12 normal images and 3 labelled ones of 2 types of defects'
+    """
+    what, types = summary.get("seen_as", "image"), Counter(map(str, summary.get("defect_types", [])))
+    if "num_normal" not in summary:
+        return ""
+    normal = counted(summary["num_normal"], f"normal {what}")
+    if not types:
+        return f"{normal} and no label"
+    return f"{normal} and {types.total()} labelled ones of {counted(len(types), 'type')} of defects"
+
+
 def _labels(summary: Mapping[str, Any]) -> Counter[str]:
     """Labelled images of each type; of tiles nobody counts them."""
     tiles = summary.get("seen_as") == "tile"
@@ -94,22 +114,24 @@ def _normal_files(run: Path) -> list[str]:
     return [entry["image"] for entry in known.get("normal", [])[:1]]
 
 
-def _thumbnails(summary: Mapping[str, Any]) -> dict[str, list[tuple[str, str | None]]]:
-    """Name and small picture of the labelled images of each type; no picture where the file is gone."""
+def _thumbnails(summary: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The labelled images of each type; no picture where the file is gone."""
     if summary.get("seen_as") == "tile":
         return {}
-    found: dict[str, list[tuple[str, str | None]]] = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     known = zip(summary.get("labelled_files", []), summary.get("defect_types", []), strict=False)
     for file, kind in sorted(known, key=lambda pair: str(pair[1])):
-        found.setdefault(str(kind), []).append((Path(file).name, _thumbnail(Path(file))))
+        found.setdefault(str(kind), []).append({"name": Path(file).name} | _thumbnail(Path(file)))
     return found
 
 
-def _thumbnail(file: Path) -> str | None:
+def _thumbnail(file: Path) -> dict[str, Any]:
     try:
-        return pictures.picture(read_image(file), pictures.SMALL_SIDE)
+        image = read_image(file)
     except ImageError:
-        return None
+        return {"picture": None, "aspect": 1}
+    aspect = round(image.shape[2] / image.shape[1], 4)
+    return {"picture": pictures.picture(image, pictures.SMALL_SIDE), "aspect": aspect}
 
 
 def _product(files: Sequence[str]) -> str | None:
@@ -178,7 +200,7 @@ def _suspects(path: Path, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "name": suspect["name"],
-            "path": str(Path(suspect.get("file", "")).parent),
+            "path": suspect.get("file", ""),
             "type": suspect["type"],
             "score": suspect["score"],
             **row_of_pictures(picture.float() / 255, mask, anomaly_map.float(), anomaly_map >= threshold),

@@ -15,7 +15,7 @@ from flawtrace.ground.groups import RuntimeName
 from flawtrace.ground.shapes import Image
 from flawtrace.ground.wording import counted
 from flawtrace.pictures.images import overlay, write_map, write_mask, write_picture
-from flawtrace.report import Shown, gallery
+from flawtrace.report import Shown, captioned, gallery
 
 MANIFEST_NAME = "predict.json"
 """Says that `predict` made the folder, and with which detector."""
@@ -80,7 +80,7 @@ class Results:
             ForeignFolderError: the folder holds what `predict` did not write.
             OtherPredictionsError: it holds predictions of another detector.
         """
-        self._folder = folder
+        self._folder, self._made_by = folder, made_by
         manifest = folder / MANIFEST_NAME
         if manifest.exists():
             if read_json(manifest) != made_by:
@@ -106,7 +106,8 @@ class Results:
         maps, masks, overlays = (self._folder / place for place in PLACES)
         write_map(maps / f"{name}.tiff", found.anomaly_map)
         write_mask(masks / f"{name}.png", found.mask)
-        write_picture(overlays / f"{name}.png", overlay(image, found.anomaly_map, outline, found.mask))
+        painted = overlay(image, found.anomaly_map, outline, found.mask)
+        write_picture(overlays / f"{name}.png", captioned(painted, found.verdict, found.score))
 
     def write_table(self, rows: Sequence[Row]) -> None:
         """The rows of one call as a table, in which regions are counted, and as a page of overlays."""
@@ -116,7 +117,8 @@ class Results:
         writer.writerows({**_flat(row), "regions": len(row.regions)} for row in rows)
         write_text(self._folder / TABLE_NAME, text.getvalue().encode("utf-8", "backslashreplace").decode())
         title = self._folder.resolve().name
-        write_text(self._folder / "overlays" / GALLERY_NAME, gallery(title, [_shown(row) for row in rows]))
+        page = gallery(title, [_shown(row) for row in rows], self._made_by["thresholds"])
+        write_text(self._folder / "overlays" / GALLERY_NAME, page)
 
 
 def identity(detector: AnyDetector, min_area: int) -> dict[str, Any]:
@@ -159,10 +161,8 @@ def _region(said: dict[str, Any]) -> Region:
 def _shown(row: Row) -> Shown:
     note = row.doubt or row.error or ""
     picture = f"{row.name}.png" if row.name else None
-    inside = Path(row.name).parent if row.name else Path()
-    return Shown(
-        (inside / Path(row.image).name).as_posix(), row.verdict, row.score, note.split("\n")[0], picture
-    )
+    name = f"{row.name}{Path(row.image).suffix}" if row.name else Path(row.image).name
+    return Shown(name, row.verdict, row.score, note.split("\n")[0], picture, len(row.regions))
 
 
 def _flat(row: Row) -> dict[str, Any]:
