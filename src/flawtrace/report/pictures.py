@@ -48,14 +48,12 @@ def outlined(image: Image, region: Mask, colour: str) -> Image:
 def captioned(shown: Picture, verdict: str, score: float) -> UInt8[Tensor, "_ w 3"]:
     """The picture with a strip below it that says verdict and score; no pixel moves."""
     height, width = shown.shape[:2]
-    strip = Pillow.new("RGB", (width, max(LEAST_STRIP, min(height, width) // 20)), VERDICTS[verdict])
-    text, size = f"{verdict}  {score:.3f}", 0.7 * strip.height
-    font = ImageFont.load_default(size)
-    if (needed := font.getlength(text)) > 0.94 * width:
-        font = ImageFont.load_default(size * 0.94 * width / needed)
-    place = (0.03 * width, strip.height / 2)
-    ImageDraw.Draw(strip).text(place, text, fill="white", font=font, anchor="lm")
-    return torch.cat([shown, torch.from_numpy(np.array(strip))])
+    tall = max(LEAST_STRIP, min(height, width) // 20)
+    text, font = f"{verdict}  {score:.3f}", ImageFont.load_default(0.7 * tall)
+    needed = round(font.getlength(text)) + tall
+    strip = Pillow.new("RGB", (max(width, needed), tall), VERDICTS[verdict])
+    ImageDraw.Draw(strip).text((tall / 2, tall / 2), text, fill="white", font=font, anchor="lm")
+    return torch.cat([shown, torch.from_numpy(np.array(strip.resize((width, tall))))])
 
 
 def heat(anomaly_map: AnomalyMap) -> Image:
