@@ -143,3 +143,23 @@ def test_a_name_that_is_too_long_is_told_so(run: Path, photos: Path, tmp_path: P
     rows = {Path(row.image).name: row for row in verbs.predict(run, photos, tmp_path / "found")}
     assert rows["000.png"].error is None
     assert "Expected a shorter name" in str(rows[long.name].error)
+
+
+def test_files_of_one_name_in_two_calls_both_keep_their_results(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    (first,) = verbs.predict(run, photos / "000.png", out)
+    written = (out / "maps/000.tiff").read_bytes()
+    (second,) = verbs.predict(run, photos / "sub/000.png", out)
+    assert (first.name, second.name) == ("000", "000-2")
+    assert (out / "maps/000.tiff").read_bytes() == written != (out / "maps/000-2.tiff").read_bytes()
+    table = (out / "predictions.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in table[1:]] == [second.image, first.image]
+    assert (out / "overlays/index.html").read_text().count("<figure>") == 2
+
+
+def test_its_own_pictures_are_no_images_to_look_at(run: Path, photos: Path) -> None:
+    first = verbs.predict(run, photos, photos, recursive=True)
+    assert verbs.predict(run, photos, photos, recursive=True) == first
+    assert len(first) == 2

@@ -1,7 +1,7 @@
 """Which image files are meant by files and folders, what was passed over, and what results are called."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -33,17 +33,20 @@ class Gathered:
         return words + hint or None
 
 
-def gathered(paths: object, recursive: bool = False) -> Gathered:
+def gathered(paths: object, recursive: bool = False, without: Collection[Path] = ()) -> Gathered:
     """The image files that a path or several mean; of folders all that lie in them, with `recursive` below.
+
+    Folders `without` which it should do are not looked into.
 
     Raises:
         NoImagesError: a folder has no image.
         NotAFileError: something is not a path.
     """
     skipped: Counter[str] = Counter()
+    others = {folder.resolve() for folder in without}
     found: list[tuple[Path, Path]] = []
     for path in _paths(paths):
-        inside = list(_images(path, recursive, skipped)) if path.is_dir() else [path]
+        inside = list(_images(path, recursive, skipped, others)) if path.is_dir() else [path]
         if not inside:
             raise NoImagesError(path)
         root = path if path.is_dir() else path.parent
@@ -59,11 +62,13 @@ def _paths(given: object) -> Iterator[Path]:
         yield Path(path)
 
 
-def _images(folder: Path, recursive: bool, skipped: Counter[str]) -> Iterator[Path]:
+def _images(folder: Path, recursive: bool, skipped: Counter[str], others: Collection[Path]) -> Iterator[Path]:
     for path in visible(folder):
         if path.is_dir():
+            if path.resolve() in others:
+                continue
             if recursive:
-                yield from _images(path, recursive, skipped)
+                yield from _images(path, recursive, skipped, others)
             else:
                 skipped[SUB_FOLDER] += 1
         elif is_image(path):

@@ -34,7 +34,8 @@ def predict(
 
     With `out`, every image leaves a float map (TIFF), a mask and an overlay (PNG) there, and all rows
     together `predictions.csv`; no other process may write into `out` meanwhile. Called again with the same
-    `out`, it looks only at images that are new or have changed. An image that cannot be read, or whose
+    `out`, it looks only at images that are new or have changed; rows of others stay
+    below those of this call. An image that cannot be read, or whose
     results cannot be written for its name's sake, gives a row that says why; the others go on.
 
     Folders are looked into one level deep, or with `recursive` all the way down. Regions of fewer than
@@ -52,7 +53,7 @@ def predict(
         ForeignFolderError, OtherPredictionsError: `out` holds what this call must not touch.
     """
     ready(device)  # before anything is read
-    found = gathered(images, recursive)
+    found = gathered(images, recursive, [Path(out) / place for place in PLACES] if out else [])
     if gathering:
         gathering(found)
     detector = any_detector(run, device, runtime, threshold)
@@ -63,7 +64,8 @@ def predict(
             for file, name in zip(found.files, found.names, strict=True):
                 row = results.done(file) if results else None
                 if row is None:
-                    row = _look(detector, file, name, results, min_area)
+                    free = results.free(file, name) if results else name
+                    row = _look(detector, file, free, results, min_area)
                     if results:
                         results.add(file, row)
                 rows.append(row)

@@ -88,18 +88,27 @@ class Results:
         else:
             _refuse_foreign(folder)
             write_json(manifest, made_by)
-        self._done = {row["key"]: row for row in read_jsonl(folder / ROWS_NAME) if "key" in row}
+        kept = [said for said in read_jsonl(folder / ROWS_NAME) if "key" in said]
+        self._done = {said["key"]: _row(said) for said in kept}
+        self._latest = {_place(row.image): row for row in self._done.values()}
+        """Of each file that this call or an earlier one has looked at."""
 
     def done(self, file: Path) -> Row | None:
         """The row of a file that was looked at before, and has not changed since."""
         row = self._done.get(_key(file))
-        if row is None or row["verdict"] == "ERROR":
-            return None
-        known = {field.name: row[field.name] for field in fields(Row) if field.name in row}
-        return Row(**{**known, "regions": tuple(_region(one) for one in row["regions"])})
+        return None if row is None or row.verdict == "ERROR" else row
+
+    def free(self, file: Path, name: str) -> str:
+        """The name, with a number behind it where results of another file have it already."""
+        others = {row.name for place, row in self._latest.items() if place != _place(file)}
+        number, found = 2, name
+        while found in others:
+            number, found = number + 1, f"{name}-{number}"
+        return found
 
     def add(self, file: Path, row: Row) -> None:
         append_json(self._folder / ROWS_NAME, {"key": _key(file), **row.to_json()})
+        self._latest[_place(file)] = row
 
     def write(self, name: str, image: Image, found: Prediction, outline: float) -> None:
         """Map, mask and overlay of one image."""
@@ -110,7 +119,11 @@ class Results:
         write_picture(overlays / f"{name}.png", captioned(painted, found.verdict, found.score))
 
     def write_table(self, rows: Sequence[Row]) -> None:
-        """The rows of one call as a table, in which regions are counted, and as a page of overlays."""
+        """The rows of one call, then those of other files from earlier calls, as a table, in which regions
+        are counted, and as a page of overlays.
+        """
+        now = {_place(row.image) for row in rows}
+        rows = [*rows, *(row for place, row in self._latest.items() if place not in now)]
         text = io.StringIO()
         writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
         writer.writeheader()
@@ -141,6 +154,16 @@ def _refuse_foreign(folder: Path) -> None:
             )
     if named := sorted(path.name for path in folder.iterdir() if path.name.lower() in OF_DATA):
         raise ForeignFolderError(folder, f"looks like a data set: it holds {', '.join(named)}")
+
+
+def _row(said: dict[str, Any]) -> Row:
+    known = {field.name: said[field.name] for field in fields(Row) if field.name in said}
+    return Row(**{**known, "regions": tuple(_region(one) for one in said["regions"])})
+
+
+def _place(image: Path | str) -> str:
+    """Where a file lies, whatever way it was named."""
+    return str(Path(image).resolve())
 
 
 def _key(file: Path) -> str:
