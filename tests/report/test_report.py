@@ -296,6 +296,19 @@ def test_pictures_that_are_shown_together_are_no_neighbours(run: Path) -> None:
     assert group.count == 20
 
 
+def test_shots_that_look_alike_are_not_shown_together(run: Path) -> None:
+    """Under another light, and far from each other in the folder."""
+    missed = [case(f"{number}.png", "hole", 0.01 * number) for number in range(20)]
+    rng = torch.Generator().manual_seed(0)
+    for number in range(20):
+        picture = torch.randint(0, 200, (SIDE, SIDE, 3), generator=rng, dtype=torch.uint8)
+        write_picture(Path(f"images/{number}.png"), picture)
+    first = (read_image(Path("images/0.png")) * 255).permute(1, 2, 0).round().to(torch.uint8)
+    write_picture(Path("images/4.png"), first + 20)
+    (group,) = cases.grouped(missed)
+    assert [one.sample.image.name for one in group.parts[0].rows] == ["0.png", "5.png", "9.png"]
+
+
 def test_misses_come_by_type(run: Path) -> None:
     missed = [case(f"{kind}{n}.png", kind, 0.3) for n in range(2) for kind in ("hole", "bent")]
     (group,) = cases.grouped(missed)

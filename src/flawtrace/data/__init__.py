@@ -18,7 +18,7 @@ from flawtrace.data.folders import Reading, read_category, read_folder, with_hin
 from flawtrace.data.inspection import Inspection, inspect
 from flawtrace.data.places import Named, holds_product, images_in, is_image, kind_of, kinds, visible
 from flawtrace.data.protocols import Trial, trials, write_split
-from flawtrace.data.samples import Category, Sample, Split, evenly
+from flawtrace.data.samples import Category, Sample, Split, evenly, natural
 from flawtrace.data.splits import draw_available, draw_keeping, draw_split, scarce
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "is_image",
     "kind_of",
     "kinds",
+    "natural",
     "pieces",
     "read_category",
     "read_folder",

@@ -4,7 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flawtrace.data.samples import natural
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from flawtrace.data import natural
 from flawtrace.ground.shapes import Image
 from flawtrace.measures import Case
 from flawtrace.pictures.images import fit, fit_mask, read_image
@@ -16,8 +20,14 @@ SHOWN_ROWS = 3
 """Images of each kind at most with all their pictures; the others of a wrong verdict are small."""
 APART = 4
 """Places in the folder between images that are shown together: neighbours are often shots of one part."""
+ALIKE = 0.5
+"""Two images are shots of one part, too, if they differ by less than this share of the usual."""
+LOOKED_AT = 6
+"""Images among which one is chosen, so that few have to be read."""
 EMBEDDED = 300
 """Small pictures that the page holds itself; further ones it takes from the album."""
+TINY = 16
+"""Pixels along an image that is compared with others."""
 FULL_SIDE = 2048
 """Pixels along a picture in full size at most."""
 
@@ -77,15 +87,30 @@ def grouped(cases: Sequence[Case], places: dict[int, int] | None = None) -> list
 
 
 def apart(ranked: Sequence[Case], places: dict[int, int], count: int) -> list[Case]:
-    """The first `count` cases that do not lie side by side in their folder, as far as there are so many."""
-    chosen: list[Case] = []
+    """The first `count` cases that are no shots of one part, as far as there are so many.
+
+    Such shots lie side by side in their folder, or look alike.
+    """
+    looked_at = ranked[: LOOKED_AT * count]
     gap = min(APART, max(1, len(ranked) // count))
-    for case in ranked:
-        if all(abs(places[id(case)] - places[id(other)]) >= gap for other in chosen):
-            chosen.append(case)
-        if len(chosen) == count:
-            break
-    return chosen
+    differences = _differences(looked_at)
+    others = differences[~torch.eye(len(differences), dtype=torch.bool)]
+    least = ALIKE * float(others.median()) if len(others) else 0.0
+    chosen: list[int] = []
+    for row, case in enumerate(looked_at):
+        near = (abs(places[id(case)] - places[id(looked_at[other])]) < gap for other in chosen)
+        if not any(near) and all(differences[row, other] >= least for other in chosen):
+            chosen.append(row)
+    return [looked_at[row] for row in chosen[:count]]
+
+
+def _differences(cases: Sequence[Case]) -> Float[Tensor, "n n"]:
+    """Between the images of cases, each small and grey, whatever its light."""
+    if not cases:
+        return torch.zeros(1, 1)
+    small = torch.stack([fit(read_image(case.sample.image), TINY).mean(dim=0).flatten() for case in cases])
+    small = small - small.mean(dim=1, keepdim=True)
+    return torch.cdist(small, small)
 
 
 def _whole(cases: Sequence[Case], places: dict[int, int], highest: bool) -> Iterator[Part]:

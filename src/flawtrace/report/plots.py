@@ -104,7 +104,7 @@ def reliability(curve: Curve, outline: float) -> Markup:
     axes.axvline(outline, color=FAINT, linestyle="--", label=f"outline from {outline:.3f}")
     axes.set(xlabel="value of the map", ylabel="share that is defective")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")
     return inline(axes)
 
 
