@@ -50,7 +50,7 @@ def captioned(shown: Picture, verdict: str, score: float) -> UInt8[Tensor, "_ w 
     height, width = shown.shape[:2]
     tall = max(LEAST_STRIP, min(height, width) // 20)
     text, font = f"{verdict}  {score:.3f}", ImageFont.load_default(0.7 * tall)
-    needed = round(font.getlength(text)) + tall
+    needed = round(font.getlength(text)) + 2 * tall
     strip = Pillow.new("RGB", (max(width, needed), tall), VERDICTS[verdict])
     ImageDraw.Draw(strip).text((tall / 2, tall / 2), text, fill="white", font=font, anchor="lm")
     return torch.cat([shown, torch.from_numpy(np.array(strip.resize((width, tall))))])
