@@ -24,7 +24,7 @@ def refit(
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
-    """Fit a detector again to new labels, corrected masks or more normal images, in about a minute.
+    """Fit a detector again to new labels, corrected masks or more normal images, in a few minutes.
 
     Features, autoencoder and policy stay as they are; predictors and thresholds are computed again. Tells you
     when a full training is advisable.

@@ -7,7 +7,7 @@ from typing import Any
 
 from flawtrace.data.errors import NoTypeToLeaveOutError
 from flawtrace.data.samples import Category, Sample, Split
-from flawtrace.data.splits import draw_split, in_turn
+from flawtrace.data.splits import divided, draw_split, in_turn
 from flawtrace.ground.errors import DamagedFileError
 from flawtrace.ground.files import read_json, write_json
 from flawtrace.ground.groups import ProtocolName
@@ -150,9 +150,7 @@ def _without(split: Split, category: Category, left_out: str) -> Split:
 
 
 def _split(category: Category, labelled: set[Sample]) -> Split:
-    chosen = tuple(sample for sample in category.anomalous if sample in labelled)
-    rest = tuple(sample for sample in category.anomalous if sample not in labelled)
-    return Split(category.normal, chosen, category.test_normal + category.test_anomalous + rest)
+    return replace(divided(category, labelled), unmasked=())
 
 
 def _several_types(category: Category) -> tuple[str, ...]:

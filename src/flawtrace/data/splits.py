@@ -28,11 +28,15 @@ def draw_available(category: Category, labels: int, seed: int) -> Split:
     """Like `draw_split`, but of a type that has fewer images than `labels` all of them."""
     types = category.defect_types
     drawn = {sample for name, samples in types.items() for sample in _draw(name, samples, labels, seed)}
+    return divided(category, drawn)
+
+
+def divided(category: Category, drawn: Collection[Sample]) -> Split:
+    """With these as labels, and all other images of defects for testing."""
     labelled = tuple(sample for sample in category.anomalous if sample in drawn)
     rest = tuple(sample for sample in category.anomalous if sample not in drawn)
-    return Split(
-        category.normal, labelled, category.test_normal + category.test_anomalous + rest, category.unmasked
-    )
+    test = category.test_normal + category.test_anomalous + rest
+    return Split(category.normal, labelled, test, category.unmasked)
 
 
 def draw_keeping(category: Category, known: Collection[Sample], labels: int | None, seed: int) -> Split:
@@ -41,11 +45,7 @@ def draw_keeping(category: Category, known: Collection[Sample], labels: int | No
     for name, samples in category.defect_types.items():
         by_chance = _draw(name, samples, len(samples), seed)
         drawn.update(sorted(by_chance, key=lambda sample: sample not in known)[:labels])
-    labelled = tuple(sample for sample in category.anomalous if sample in drawn)
-    rest = tuple(sample for sample in category.anomalous if sample not in drawn)
-    return Split(
-        category.normal, labelled, category.test_normal + category.test_anomalous + rest, category.unmasked
-    )
+    return divided(category, drawn)
 
 
 def in_turn(category: Category, seed: int) -> list[Sample]:

@@ -220,9 +220,7 @@ class Detector(nn.Module):
             config, facts = parsed(header, file)
             with seeded(0):
                 detector = cls.untrained(config, facts)
-            if (
-                header["format"] < CALIBRATED
-            ):  # a single threshold needs neither memory nor judge nor calibration
+            if header["format"] < CALIBRATED:  # one threshold needs no memory, judge or calibration
                 detector.calibration = nn.Identity()
                 state = {n: t for n, t in detector.state_dict().items() if n.startswith(LATER)} | state
             detector.load_state_dict(state)

@@ -47,7 +47,6 @@ class Memory(nn.Module):
         There are `side` places along an image, or as many as there are cells, if that is fewer.
         """
         super().__init__()
-        self._made_for = channels, grid, side
         self._grid, self._pooled = grid, max(1, grid // side)
         self._kept = torch.zeros(0, dtype=torch.long)
         side, kept = grid // self._pooled, min(DIMENSIONS, channels)
@@ -74,7 +73,7 @@ class Memory(nn.Module):
 
     def anew(self) -> "Memory":
         """Another one for such canvases, which keeps nothing yet."""
-        return Memory(*self._made_for).to(self.bank.device)
+        return Memory(self.axes.shape[1], self._grid, len(self.place)).to(self.bank.device)
 
     @torch.no_grad()
     def fit(self, canvases: Canvases, numbers: Numbers | None = None) -> None:

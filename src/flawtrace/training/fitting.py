@@ -224,10 +224,8 @@ def joined(batches: Sequence[Batch]) -> Batch:
     masks = torch.cat([batch.masks for batch in batches])
     if all(batch.ignored is None for batch in batches):
         return Batch(Views(*views), masks)
-    all_count = (torch.zeros_like(batch.masks).bool() for batch in batches)
     ignored = [
-        batch.ignored if batch.ignored is not None else none
-        for batch, none in zip(batches, all_count, strict=True)
+        torch.zeros_like(batch.masks).bool() if batch.ignored is None else batch.ignored for batch in batches
     ]
     return Batch(Views(*views), masks, torch.cat(ignored))
 

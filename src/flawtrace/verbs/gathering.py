@@ -36,7 +36,7 @@ class Gathered:
 def gathered(paths: object, recursive: bool = False, without: Collection[Path] = ()) -> Gathered:
     """The image files that a path or several mean; of folders all that lie in them, with `recursive` below.
 
-    Folders `without` which it should do are not looked into.
+    Folders in `without` are not looked into.
 
     Raises:
         NoImagesError: a folder has no image.

@@ -92,6 +92,8 @@ class Results:
         self._done = {said["key"]: _row(said) for said in kept}
         self._latest = {_place(row.image): row for row in self._done.values()}
         """Of each file that this call or an earlier one has looked at."""
+        self._owners = {row.name: place for place, row in self._latest.items() if row.name}
+        """The file whose results have a name."""
 
     def done(self, file: Path) -> Row | None:
         """The row of a file that was looked at before, and has not changed since."""
@@ -100,15 +102,16 @@ class Results:
 
     def free(self, file: Path, name: str) -> str:
         """The name, with a number behind it where results of another file have it already."""
-        others = {row.name for place, row in self._latest.items() if place != _place(file)}
-        number, found = 2, name
-        while found in others:
+        place, number, found = _place(file), 2, name
+        while self._owners.get(found, place) != place:
             number, found = number + 1, f"{name}-{number}"
         return found
 
     def add(self, file: Path, row: Row) -> None:
         append_json(self._folder / ROWS_NAME, {"key": _key(file), **row.to_json()})
         self._latest[_place(file)] = row
+        if row.name:
+            self._owners[row.name] = _place(file)
 
     def write(self, name: str, image: Image, found: Prediction, outline: float) -> None:
         """Map, mask and overlay of one image."""
