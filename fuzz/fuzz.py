@@ -391,6 +391,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.keep:
         arguments.keep.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)  # each thread reserves memory, of which there is not much
     if not arguments.guided:
         signal.signal(signal.SIGALRM, late)
         limited()
