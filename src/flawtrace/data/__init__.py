@@ -16,6 +16,7 @@ from flawtrace.data.errors import (
 )
 from flawtrace.data.folders import Reading, read_category, read_folder, with_hint
 from flawtrace.data.inspection import Inspection, inspect
+from flawtrace.data.masks import mask_of
 from flawtrace.data.places import Named, holds_product, images_in, is_image, kind_of, kinds, visible
 from flawtrace.data.protocols import Trial, trials, write_split
 from flawtrace.data.samples import Category, Sample, Split, evenly, natural
@@ -47,6 +48,7 @@ __all__ = [
     "is_image",
     "kind_of",
     "kinds",
+    "mask_of",
     "natural",
     "pieces",
     "read_category",

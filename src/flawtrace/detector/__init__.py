@@ -8,7 +8,7 @@ often that is wrong on normal images is told in `alarms`, and what keeps a detec
 
 from flawtrace.detector import doubts
 from flawtrace.detector.alarms import Errors, alarm_text, announced_text
-from flawtrace.detector.artefact import Detector
+from flawtrace.detector.artefact import Detector, facts_of
 from flawtrace.detector.calibration import Calibration
 from flawtrace.detector.choosing import (
     EVEN_ODDS,
@@ -71,6 +71,7 @@ __all__ = [
     "evidence",
     "export_onnx",
     "exported_name",
+    "facts_of",
     "fastest",
     "limited",
     "load",

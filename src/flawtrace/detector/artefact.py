@@ -18,7 +18,15 @@ from flawtrace.detector.calibration import Calibration
 from flawtrace.detector.decision import Prediction, Thresholds, decided
 from flawtrace.detector.errors import DamagedDetectorError
 from flawtrace.detector.facts import Facts, parsed
-from flawtrace.detector.file import CALIBRATED, FORMAT, OLDEST, checksum, detector_file, read_file
+from flawtrace.detector.file import (
+    CALIBRATED,
+    FORMAT,
+    OLDEST,
+    checksum,
+    detector_file,
+    read_file,
+    read_header,
+)
 from flawtrace.detector.judge import Judge, evidence
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import ON_PROCESSOR, at_once, batches, sent
@@ -229,6 +237,20 @@ class Detector(nn.Module):
         if not all(tensor.isfinite().all() for tensor in state.values()):
             raise DamagedDetectorError(file, "some weights are not finite numbers")
         return detector
+
+
+def facts_of(path: Path) -> Facts:
+    """What the detector of a run's folder or file knows about its training, without loading its weights.
+
+    Raises:
+        ForeignDetectorError: the file is not a detector of flawtrace.
+        DamagedDetectorError: it was one, and is not whole.
+    """
+    file = detector_file(path)
+    try:
+        return parsed(read_header(file), file)[1]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedDetectorError(file, str(error)) from error
 
 
 class Tiled:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,20 @@ def checksum(state: Mapping[str, Tensor]) -> str:
 
 
 def read_file(file: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """The header and the weights."""
+    with _opened(file) as opened:
+        header = _header(opened.metadata() or {}, file)
+        return header, {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
+
+
+def read_header(file: Path) -> dict[str, Any]:
+    """The header alone, without reading the weights."""
+    with _opened(file) as opened:
+        return _header(opened.metadata() or {}, file)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
     if not file.is_file():
         raise ForeignDetectorError(file, "there is no such file")
     with file.open("rb") as opened_bytes:
@@ -55,18 +70,20 @@ def read_file(file: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
             raise ForeignDetectorError(file, "it is not a safetensors file")
     try:
         with safetensors.safe_open(file, framework="pt") as opened:
-            metadata = opened.metadata() or {}
-            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
+            yield opened
     except (OSError, safetensors.SafetensorError) as error:
         raise DamagedDetectorError(file, str(error)) from error
+
+
+def _header(metadata: Mapping[str, str], file: Path) -> dict[str, Any]:
     if "flawtrace" not in metadata:
         raise ForeignDetectorError(file, "its header does not mention flawtrace")
     try:
-        header = json.loads(metadata["flawtrace"])
+        header: dict[str, Any] = json.loads(metadata["flawtrace"])
     except ValueError as error:
         raise DamagedDetectorError(file, f"its header is not JSON: {error}") from error
     check_format(header, file)
-    return header, state
+    return header
 
 
 def check_format(header: Mapping[str, Any], file: Path) -> None:

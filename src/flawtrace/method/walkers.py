@@ -113,6 +113,10 @@ class Walkers:
         """Note the reconstruction error under each walker's patch."""
         put_boxes(self.errors, self.places.images, self.places.centers, errors)
 
+    def visited(self) -> Float[Tensor, "rows columns"]:
+        """How often patches were taken from each cell, in all images together, on the processor."""
+        return self.visits.sum(dim=0).cpu()
+
     def visits_under(self, places: Places) -> PerWalker:
         """Mean number of visits so far under each patch."""
         return mean_under(self.visits, places.images, places.centers, self.geometry.patch)

@@ -99,12 +99,17 @@ def write_map(path: Path, anomaly_map: AnomalyMap) -> None:
 
 def write_mask(path: Path, mask: Mask) -> None:
     """Grey PNG: 255 is defect, 0 is not."""
-    _write_png(path, mask.to(torch.uint8) * 255)
+    write_bytes(path, mask_file_content(mask))
+
+
+def mask_file_content(mask: Mask) -> bytes:
+    """What `write_mask` writes."""
+    return png(mask.to(torch.uint8) * 255)
 
 
 def write_picture(path: Path, picture: Picture) -> None:
     """RGB PNG."""
-    _write_png(path, picture)
+    write_bytes(path, png(picture))
 
 
 def as_picture(image: Image) -> Picture:
@@ -116,10 +121,24 @@ def _antialiased(images: Images, size: tuple[int, int]) -> Float[Tensor, "b c {s
     return F.interpolate(images, size=size, mode="bilinear", antialias=True).clamp(0, 1)
 
 
-def _write_png(path: Path, values: Tensor) -> None:
+def png(values: Tensor) -> bytes:
+    """The file of bytes (h, w) in grey, (h, w, 3) in colour, or (h, w, 4) with how much of each shows."""
     buffer = io.BytesIO()
     Pillow.fromarray(values.cpu().contiguous().numpy()).save(buffer, "PNG")
-    write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def jpeg(picture: Picture, quality: int = 88) -> bytes:
+    """The file of a picture for people; what is measured comes from the image itself."""
+    buffer = io.BytesIO()
+    Pillow.fromarray(picture.cpu().contiguous().numpy()).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def heat(anomaly_map: AnomalyMap, threshold: float) -> Tensor:
+    """Bytes (h, w, 4): the heat that `overlay` lays over an image, by itself."""
+    colours, weight = _heat(anomaly_map, min(0.0, float(anomaly_map.min())), threshold)
+    return (torch.cat([colours, weight[..., None]], dim=-1) * 255).round().to(torch.uint8)
 
 
 def overlay(image: Image, anomaly_map: AnomalyMap, threshold: float, region: Mask | None = None) -> Picture:
@@ -133,12 +152,10 @@ def overlay(image: Image, anomaly_map: AnomalyMap, threshold: float, region: Mas
     picture = torch.empty(*anomaly_map.shape, 3, dtype=torch.uint8)
     for top in range(0, len(picture), BAND):
         rows = slice(top, top + BAND)
-        strength = ((anomaly_map[rows] - low) / max(threshold - low, 1e-12)).clamp(0, 2)
-        heat = _TABLE[(strength / 2 * 255).long()].permute(2, 0, 1)
-        weight = 0.5 * _smoothstep((strength - 0.5) / 0.7)
-        picture[rows] = as_picture(image[:, rows].lerp(heat, weight))
+        colours, weight = _heat(anomaly_map[rows], low, threshold)
+        picture[rows] = as_picture(image[:, rows].lerp(colours.permute(2, 0, 1), weight))
     marked = anomaly_map >= threshold if region is None else region
-    picture[outline(marked, _line_width(anomaly_map))] = OUTLINE
+    picture[outline(marked, line_width(anomaly_map))] = OUTLINE
     return picture
 
 
@@ -156,12 +173,18 @@ def outline(region: Mask, width: int) -> Mask:
     return torch.where(region, edge, torch.from_numpy(grown))
 
 
+def _heat(values: AnomalyMap, low: float, threshold: float) -> tuple[Tensor, AnomalyMap]:
+    """Colours (h, w, 3) of a map's values, and how much of them shows, both in [0, 1]."""
+    strength = ((values - low) / max(threshold - low, 1e-12)).clamp(0, 2)
+    return _TABLE[(strength / 2 * 255).long()], 0.5 * _smoothstep((strength - 0.5) / 0.7)
+
+
 def _smoothstep(values: AnomalyMap) -> AnomalyMap:
     """0 below 0, 1 above 1, and no visible edge between."""
     values = values.clamp(0, 1)
     return values * values * (3 - 2 * values)
 
 
-def _line_width(anomaly_map: AnomalyMap) -> int:
+def line_width(anomaly_map: AnomalyMap) -> int:
     """One pixel, and one more for each 512 on the shorter side."""
     return 1 + min(anomaly_map.shape) // 512

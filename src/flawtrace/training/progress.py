@@ -1,9 +1,11 @@
 """How far a training run is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from flawtrace.data import Split
 from flawtrace.ground.config import Config
@@ -21,6 +23,8 @@ class Event:
     done: float
     total: float
     values: dict[str, float] = field(default_factory=dict)
+    visits: Callable[[], Tensor] | None = field(default=None, compare=False)
+    """During a cycle: gives how often patches were taken from each cell (rows, columns) in it so far."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,8 @@ class Plan:
         if feedback.prediction_loss is not None:
             losses["prediction"] = feedback.prediction_loss
         phase = f"cycle {study.index + 1}/{self.config.cycles + 1}"
-        return Event(phase, self.loading + self.cycles * share, self.total, losses)
+        done = self.loading + self.cycles * share
+        return Event(phase, done, self.total, losses, study.cycle.walkers.visited)
 
     def fits_event(self, fits: Sequence[Fit]) -> Event:
         """Of members that are fitted side by side."""

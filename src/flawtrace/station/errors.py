@@ -1,0 +1,115 @@
+"""What can go wrong at a station, each with a way out."""
+
+from pathlib import Path
+
+from flawtrace.ground.errors import FlawtraceError
+
+
+class DatabaseError(FlawtraceError):
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            f"Cannot use {url}: {reason}.\n"
+            "Expected the address of a database, such as sqlite:///station.db or postgresql+psycopg://…\n"
+            "Correct --database; PostgreSQL needs `pip install 'flawtrace[postgres]'`."
+        )
+
+
+class NoImageError(FlawtraceError):
+    def __init__(self, image: str) -> None:
+        super().__init__(
+            f"There is no image {image[:64]} here.\nExpected the SHA-256 of an image that was added."
+        )
+
+
+class NoJobError(FlawtraceError):
+    def __init__(self, job: int) -> None:
+        super().__init__(f"There is no job {job}.\nThe page Train lists all jobs.")
+
+
+class NoDetectorYetError(FlawtraceError):
+    def __init__(self, version: int | None = None) -> None:
+        what = "No detector is at work yet" if version is None else f"There is no detector {version}"
+        super().__init__(f"{what}.\nTrain one on the page Train, and promote it on the page Compare.")
+
+
+class StaleMaskError(FlawtraceError):
+    def __init__(self) -> None:
+        super().__init__(
+            "Somebody else has saved another mask of this image since you opened it.\n"
+            "Expected the mask that you began with, so that no stroke is lost.\n"
+            "Keep your strokes on top of the new mask, or take the new mask as it is."
+        )
+
+
+class MaskShapeError(FlawtraceError):
+    def __init__(self, found: tuple[int, int], expected: tuple[int, int]) -> None:
+        super().__init__(
+            f"The mask has {found[1]} x {found[0]} pixels.\n"
+            f"Expected {expected[1]} x {expected[0]}, like the image.\n"
+            "Save the mask at the image's own size."
+        )
+
+
+class BrokenHistoryError(FlawtraceError):
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(
+            f"The history of verdicts was changed: line {line} {reason}.\n"
+            "Expected each line to carry the hash of the one before.\n"
+            "Lines before it can be trusted; restore the database from a backup to get back the others."
+        )
+
+
+class BusyError(FlawtraceError):
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} images wait already.\nSend the image again in a few seconds.")
+
+
+class WorkerEndedError(FlawtraceError):
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"The process that was {what} has ended, most likely because memory ran out.\n"
+            "Try again; a smaller image or a smaller detector needs less memory."
+        )
+
+
+class ForeignWorkspaceError(FlawtraceError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"{folder} is not empty and no workspace.\n"
+            "Expected a new or empty folder, or one that `flawtrace serve` made.\n"
+            "Name another folder; images are added on the page, or copied with `flawtrace serve --add DIR`."
+        )
+
+
+class TooMuchError(FlawtraceError):
+    def __init__(self, what: str, most: str) -> None:
+        super().__init__(f"{what} is too large.\nExpected at most {most}.\nSend less at once.")
+
+
+class NotAnArchiveError(FlawtraceError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The archive cannot be unpacked: {reason}.\nExpected a zip file without a password.\n"
+            "Pack it again, or drop the folder itself."
+        )
+
+
+class NotSeenError(FlawtraceError):
+    def __init__(self, version: int) -> None:
+        super().__init__(f"Detector {version} has not looked at this image.\nLet it look at the image first.")
+
+
+class NotAllowedError(FlawtraceError):
+    def __init__(self) -> None:
+        super().__init__(
+            "That name and password, or token, do not fit.\nTry again, or ask who set up the station."
+        )
+
+
+class OpenToAllError(FlawtraceError):
+    def __init__(self, host: str, token: str) -> None:
+        super().__init__(
+            f"Anybody who can reach {host} could change everything here.\n"
+            "Expected a token, or people with passwords, where the station is not for this machine alone.\n"
+            f"Set FLAWTRACE_TOKEN, for example to {token}, or add a person: flawtrace serve WORKSPACE --add-person NAME"
+        )

@@ -1,0 +1,153 @@
+"""Whole folders and archives of images, with the labels that their folders and masks tell."""
+
+import re
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from flawtrace.data import Sample, holds_product, is_image, mask_of, read_folder, visible
+from flawtrace.ground.errors import FlawtraceError
+from flawtrace.pictures.images import mask_file_content
+from flawtrace.station.errors import NotAnArchiveError, TooMuchError
+from flawtrace.station.store.shelf import add_image, image_row, label
+from flawtrace.station.store.strokes import save_mask, tag
+from flawtrace.station.store.workspace import Workspace
+
+MOST_FILES = 20_000
+MOST_BYTES = 20 * 2**30
+"""Of an archive once it is unpacked."""
+MOST_TIMES = 200
+"""Times that an archive may be larger unpacked: images hardly are."""
+DEEPEST = 6
+LONGEST = 100
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of one file."""
+
+    name: str
+    state: Literal["added", "known", "refused"]
+    message: str = ""
+    hash: str | None = None
+
+
+def take_file(workspace: Workspace, content: bytes, name: str) -> Taken:
+    """Add one image; what is wrong with it is told, not raised."""
+    try:
+        row, new = add_image(workspace, content, name)
+    except FlawtraceError as error:
+        return Taken(name, "refused", told(error, workspace))
+    return Taken(name, "added" if new else "known", hash=row.hash)
+
+
+def take_folder(workspace: Workspace, folder: Path) -> Iterator[Taken]:
+    """Add all images in a folder. Where it holds a product in a layout that `train` reads, images are
+    labelled as there, unless somebody has labelled them here.
+    """
+    folder = _product_in(folder)
+    if not holds_product(folder):
+        yield from (_taken(workspace, file, folder) for file in _images(folder))
+        return
+    try:
+        reading = read_folder(folder, skip_bad=True)
+    except FlawtraceError as error:
+        yield Taken(folder.name, "refused", told(error, folder))
+        yield from (_taken(workspace, file, folder) for file in _images(folder))
+        return
+    category = reading.category
+    for sample in (*category.samples, *category.unmasked):
+        yield _labelled(workspace, sample, folder)
+    for file in reading.left_out:
+        yield Taken(file.relative_to(folder).as_posix(), "refused", "It, or its mask, cannot be used.")
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """The files of a zip archive, in `folder`, under names that cannot lead out of it.
+
+    Raises:
+        NotAnArchiveError: it is damaged, or encrypted.
+        TooMuchError: it holds more than anyone's images would.
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            members = [one for one in opened.infolist() if not one.is_dir() and not _linked(one)]
+            size = sum(one.file_size for one in members)
+            if len(members) > MOST_FILES:
+                raise TooMuchError(f"The archive with {len(members)} files", f"{MOST_FILES} files")
+            if size > MOST_BYTES or size > MOST_TIMES * max(1, archive.stat().st_size):
+                raise TooMuchError("The archive, unpacked,", f"{MOST_TIMES} times its packed size")
+            for member in members:
+                place = folder / safe_path(member.filename)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with opened.open(member) as packed, place.open("wb") as file:
+                    _copied(packed.read, file.write, member.file_size)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        raise NotAnArchiveError(str(error)) from error
+
+
+def safe_path(name: str) -> Path:
+    """What a client calls a file, as a path that stays inside and has nothing in it but plain characters.
+
+    >>> safe_path("../../etc/passwd").as_posix(), safe_path("C:\\\\parts\\\\normal\\\\1.png").as_posix()
+    ('etc/passwd', 'C/parts/normal/1.png')
+    """
+    parts = (re.sub(r"[^\w. -]+", "", part).strip(". ") for part in re.split(r"[/\\]", name))
+    kept = [part[-LONGEST:] for part in parts if part][-DEEPEST:]
+    return Path(*kept) if kept else Path("unnamed")
+
+
+def told(error: FlawtraceError, root: Workspace | Path) -> str:
+    """An error in words, without the folders of this machine."""
+    folder = root.root if isinstance(root, Workspace) else root
+    return re.sub(rf"{re.escape(str(folder))}/\S*?([^/\s]+)", r"\1", str(error)).replace(f"{folder}/", "")
+
+
+def _product_in(folder: Path) -> Path:
+    """The folder itself, or the only one in it, as archives have it."""
+    inside = visible(folder)
+    return _product_in(inside[0]) if len(inside) == 1 and inside[0].is_dir() else folder
+
+
+def _images(folder: Path) -> Iterator[Path]:
+    for path in visible(folder):
+        if path.is_dir():
+            yield from _images(path)
+        elif is_image(path):
+            yield path
+
+
+def _taken(workspace: Workspace, file: Path, folder: Path) -> Taken:
+    return take_file(workspace, file.read_bytes(), file.relative_to(folder).as_posix())
+
+
+def _labelled(workspace: Workspace, sample: Sample, folder: Path) -> Taken:
+    taken = _taken(workspace, sample.image, folder)
+    if taken.hash is None:
+        return taken
+    with workspace.database.writing() as session:
+        row = image_row(session, taken.hash)
+        if row.kind != "unlabelled":
+            return taken
+        label(session, row.hash, "defect" if sample.anomalous else "normal", sample.defect_type)
+    if sample.mask is not None:
+        content = mask_file_content(mask_of(sample))
+        save_mask(workspace, taken.hash, content, tag(row), sample.defect_type)
+    return taken
+
+
+def _linked(member: zipfile.ZipInfo) -> bool:
+    return stat.S_ISLNK(member.external_attr >> 16)
+
+
+def _copied(read: Callable[[int], bytes], write: Callable[[bytes], object], announced: int) -> None:
+    """Copy what an archive holds, and no more than it says that it holds."""
+    left = announced
+    while chunk := read(2**20):
+        left -= len(chunk)
+        if left < 0:
+            raise zipfile.BadZipFile("a file is larger than the archive says")
+        write(chunk)

@@ -1,0 +1,12 @@
+"""How alembic reaches the database: by the connection that `Database` hands over."""
+
+from alembic import context
+
+from flawtrace.station.store.tables import Table
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Table.metadata,
+    transaction_per_migration=False,
+)
+context.run_migrations()

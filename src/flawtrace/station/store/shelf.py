@@ -1,0 +1,163 @@
+"""The images of a station: added by content, and labelled as normal or as showing a defect."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from flawtrace.ground.files import write_bytes
+from flawtrace.pictures.images import read_image
+from flawtrace.station.errors import NoImageError
+from flawtrace.station.store.tables import EntryRow, ImageRow, Kind, now
+from flawtrace.station.store.workspace import Workspace, content_hash
+
+Filter: TypeAlias = Literal["all", "unlabelled", "normal", "defect", "unsure", "overruled"]
+FILTERS: tuple[Filter, ...] = get_args(Filter)
+DEFECT = "defect"
+"""The type of defects that nobody gave one."""
+SUFFIXES = {
+    b"\x89PNG": ".png",
+    b"\xff\xd8\xff": ".jpg",
+    b"BM": ".bmp",
+    b"RIFF": ".webp",
+    b"II": ".tif",
+    b"MM": ".tif",
+}
+"""By how files begin: whatever a client calls a file is never part of a path."""
+LONGEST_NAME = 200
+
+
+@dataclass(frozen=True)
+class Card:
+    """An image with the last line that the history has about it."""
+
+    image: ImageRow
+    entry: EntryRow | None
+
+    @property
+    def overruled(self) -> bool:
+        return self.entry is not None and bool(self.entry.who)
+
+
+def add_image(workspace: Workspace, content: bytes, name: str) -> tuple[ImageRow, bool]:
+    """Add a file, unless it is there already; returns its row, and whether it is new.
+
+    Raises:
+        ImageError: it is no whole picture of a kind and size that a detector takes.
+    """
+    image = content_hash(content)
+    with workspace.database.reading() as session:
+        if (known := session.get(ImageRow, image)) is not None:
+            return known, False
+    suffix = next((end for start, end in SUFFIXES.items() if content.startswith(start)), ".png")
+    row = ImageRow(
+        hash=image,
+        name=name[-LONGEST_NAME:],
+        suffix=suffix,
+        width=0,
+        height=0,
+        kind="unlabelled",
+        added=now(),
+    )
+    file = workspace.image_file(row)
+    write_bytes(file, content)
+    try:
+        _, row.height, row.width = read_image(file).shape
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+    with workspace.database.writing() as session:
+        if (known := session.get(ImageRow, image)) is not None:  # two clients sent it at once
+            session.expunge(known)
+            return known, False
+        session.add(row)
+        session.flush()
+        session.refresh(row)
+        session.expunge(row)
+    return row, True
+
+
+def image_row(session: Session, image: str) -> ImageRow:
+    """The row of an image.
+
+    Raises:
+        NoImageError: it was never added.
+    """
+    if (row := session.get(ImageRow, image)) is None:
+        raise NoImageError(image)
+    return row
+
+
+def label(session: Session, image: str, kind: Kind, defect_type: str | None = None) -> ImageRow:
+    """Say what an image shows, inside `Database.writing`. A normal image keeps no mask."""
+    row = image_row(session, image)
+    row.kind = kind
+    row.defect_type = (defect_type or row.defect_type or DEFECT) if kind == "defect" else None
+    if kind == "normal":
+        row.mask = None
+    return row
+
+
+def cards(session: Session, wanted: Filter = "all", limit: int = 60, start: int = 0) -> list[Card]:
+    """Images that a filter lets through, the newest first."""
+    entry = aliased(EntryRow)
+    rows = session.execute(
+        _with_last(select(ImageRow, entry), entry)
+        .where(*_condition(wanted, entry))
+        .order_by(ImageRow.added.desc(), ImageRow.hash)
+        .limit(limit)
+        .offset(start)
+    )
+    return [Card(image, last) for image, last in rows]
+
+
+def counts(session: Session) -> dict[Filter, int]:
+    """How many images each filter lets through."""
+    entry = aliased(EntryRow)
+    return {
+        wanted: session.execute(
+            _with_last(select(func.count()).select_from(ImageRow), entry).where(*_condition(wanted, entry))
+        ).scalar_one()
+        for wanted in FILTERS
+    }
+
+
+def neighbours(session: Session, image: str, wanted: Filter) -> tuple[str | None, str | None]:
+    """The images before and after one, in the order of `cards`."""
+    here, entry = image_row(session, image), aliased(EntryRow)
+    later = or_(ImageRow.added > here.added, (ImageRow.added == here.added) & (ImageRow.hash < here.hash))
+    earlier = or_(ImageRow.added < here.added, (ImageRow.added == here.added) & (ImageRow.hash > here.hash))
+    query = _with_last(select(ImageRow.hash), entry).where(*_condition(wanted, entry)).limit(1)
+    before = session.scalars(query.where(later).order_by(ImageRow.added, ImageRow.hash.desc()))
+    after = session.scalars(query.where(earlier).order_by(ImageRow.added.desc(), ImageRow.hash))
+    return before.first(), after.first()
+
+
+def labelled(session: Session) -> Sequence[ImageRow]:
+    """All images of which somebody said what they show, in the order in which they came."""
+    query = select(ImageRow).where(ImageRow.kind != "unlabelled").order_by(ImageRow.added, ImageRow.hash)
+    return session.scalars(query).all()
+
+
+def types(session: Session) -> list[str]:
+    """The defect types in use."""
+    query = select(ImageRow.defect_type).where(ImageRow.kind == "defect").distinct()
+    return sorted(str(name) for name in session.scalars(query) if name)
+
+
+def _with_last(
+    query: Select[tuple[object, ...]] | Select[tuple[int]] | Select[tuple[str]], entry: type[EntryRow]
+) -> Select:  # type: ignore[type-arg]
+    """Beside each image, the last line that the history has about it."""
+    last = select(EntryRow.image, func.max(EntryRow.id).label("id")).group_by(EntryRow.image).subquery()
+    return query.outerjoin(last, last.c.image == ImageRow.hash).outerjoin(entry, entry.id == last.c.id)
+
+
+def _condition(wanted: Filter, entry: type[EntryRow]) -> list[ColumnElement[bool]]:
+    if wanted in ("unlabelled", "normal", "defect"):
+        return [ImageRow.kind == wanted]
+    if wanted == "unsure":
+        return [entry.verdict == "UNSURE", entry.who == ""]
+    return [entry.who != ""] if wanted == "overruled" else []

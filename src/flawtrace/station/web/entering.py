@@ -1,0 +1,58 @@
+"""Where people say who they are, at a station that others can reach."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.concurrency import run_in_threadpool
+
+from flawtrace.station.errors import NotAllowedError
+from flawtrace.station.store.people import checked
+from flawtrace.station.web.guard import COOKIE, Rules, User
+from flawtrace.station.web.pages import AtWork, back, page
+
+router = APIRouter(include_in_schema=False)
+A_SHIFT = 12 * 3600
+"""Seconds that a session lasts."""
+
+
+@router.get("/login")
+def ask_who(request: Request) -> HTMLResponse:
+    """Asks for a name and a password, or for the station's token."""
+    rules: Rules = request.app.state.rules
+    return page(request, "login", login=rules.login, token=rules.token is not None)
+
+
+@router.post("/login")
+async def enter(
+    request: Request,
+    station: AtWork,
+    password: Annotated[str, Form(max_length=200)],
+    name: Annotated[str, Form(max_length=64)] = "",
+) -> RedirectResponse:
+    """Begin a session."""
+    rules: Rules = request.app.state.rules
+    user: User | None = None
+    if name and rules.login:
+        role = await run_in_threadpool(checked, station.workspace.database, name, password)
+        user = User(name, role) if role else None
+    elif rules.knows_token(password):
+        user = User("token", "engineer")
+    if user is None:
+        raise NotAllowedError
+    answer = back("/")
+    secure = request.url.scheme == "https"
+    answer.set_cookie(
+        COOKIE, rules.admit(user), max_age=A_SHIFT, httponly=True, samesite="strict", secure=secure
+    )
+    return answer
+
+
+@router.post("/logout")
+def leave(request: Request) -> RedirectResponse:
+    """End a session."""
+    rules: Rules = request.app.state.rules
+    rules.sessions.pop(request.cookies.get(COOKIE, ""), None)
+    answer = back("/login")
+    answer.delete_cookie(COOKIE)
+    return answer

@@ -1,0 +1,155 @@
+"""Who may ask, and what a browser may do with an answer.
+
+A page on another site can make a visitor's browser send requests here, and a name that is made to point to
+this machine can make it read the answers (DNS rebinding). So requests must name this station as their host,
+and what changes anything must come from one of its own pages, as browsers say in `Sec-Fetch-Site` and
+`Origin`, or from a program, which says neither.
+"""
+
+import hmac
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.cookies import SimpleCookie
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flawtrace.station.store.tables import Role
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+OPEN = ("/login", "/static/", "/v2/health/live")
+"""What those may see who have not said who they are."""
+COOKIE = "flawtrace"
+ENGINEER = ("/jobs", "/detectors")
+"""Whatever begins so is changed by engineers alone."""
+
+
+@dataclass(frozen=True)
+class User:
+    name: str
+    role: Role
+
+    @property
+    def engineer(self) -> bool:
+        return self.role == "engineer"
+
+
+ANYONE = User("", "engineer")
+"""Who sits at this machine, where no other can be reached from."""
+
+
+@dataclass
+class Rules:
+    """How a station is reached, and by whom."""
+
+    hosts: Collection[str] = LOCAL
+    """Names under which it may be asked for."""
+    token: str | None = None
+    """What programs and people show who come from elsewhere; None lets everyone in."""
+    login: bool = False
+    """Whether people have names and passwords."""
+    sessions: dict[str, User] = field(default_factory=dict)
+    """People who have shown who they are, by the secret in their cookie; they do so again after a restart."""
+
+    @property
+    def closed(self) -> bool:
+        return self.token is not None or self.login
+
+    def admit(self, user: User) -> str:
+        """The secret of a new session."""
+        secret = secrets.token_urlsafe(32)
+        self.sessions[secret] = user
+        return secret
+
+    def knows_token(self, said: str) -> bool:
+        return self.token is not None and hmac.compare_digest(said.encode(), self.token.encode())
+
+    def user(self, headers: Headers) -> User | None:
+        """Who asks; None if they have not said so."""
+        if not self.closed:
+            return ANYONE
+        scheme, _, said = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self.knows_token(said):
+            return User("token", "engineer")
+        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        return self.sessions.get(cookie.value) if cookie else None
+
+
+class Guard:
+    """Stands before the application: refuses, or lets in and adds the headers that bind a browser."""
+
+    def __init__(self, app: ASGIApp, rules: Rules) -> None:
+        self._app, self._rules = app, rules
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refusal = self._refusal(scope, headers)
+
+        async def bound(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    answer.setdefault(name, value)
+                answer.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await (refusal or self._app)(scope, receive, bound)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        """Why a request is not answered; sets who asks where it is."""
+        if _host(headers.get("host", "")) not in self._rules.hosts:
+            return told("This station is not known under that name.", HTTPStatus.MISDIRECTED_REQUEST)
+        safe = scope["method"] in SAFE
+        if not safe and not _own(headers):
+            return told("This request came from a page of another site.", HTTPStatus.FORBIDDEN)
+        path, user = scope["path"], self._rules.user(headers)
+        scope.setdefault("state", {})["user"] = user
+        if user is None and not path.startswith(OPEN):
+            if safe and "text/html" in headers.get("accept", ""):
+                return RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+            return told("Say who you are: send the station's token.", HTTPStatus.UNAUTHORIZED)
+        if user is not None and not safe and not user.engineer and path.startswith(ENGINEER):
+            return told("Only engineers train, promote and decide.", HTTPStatus.FORBIDDEN)
+        return None
+
+
+def told(message: str, status: HTTPStatus) -> Response:
+    """An answer in words, for people as for programs."""
+    return JSONResponse({"detail": message}, status)
+
+
+def _host(header: str) -> str:
+    """The name in a header `Host`, without its port."""
+    try:
+        return urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _own(headers: Headers) -> bool:
+    """Whether a request comes from a page of this station, or from a program."""
+    if (site := headers.get("sec-fetch-site")) is not None:
+        return site in ("same-origin", "none")
+    if (origin := headers.get("origin")) is not None:
+        return urlsplit(origin).netloc == headers.get("host")
+    return True

@@ -1,0 +1,142 @@
+"""The grid of images: add, filter, label, look at many."""
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from pydantic import BaseModel
+
+from flawtrace.ground.files import write_bytes
+from flawtrace.pictures.images import as_picture, fit, jpeg, read_image
+from flawtrace.station.errors import TooMuchError
+from flawtrace.station.store.intake import Taken, safe_path, take_file, take_folder, unpack
+from flawtrace.station.store.jobs import ask
+from flawtrace.station.store.shelf import Filter, cards, counts, image_row, label, types
+from flawtrace.station.store.tables import Kind
+from flawtrace.station.store.workspace import Workspace
+from flawtrace.station.web.pages import AtWork, page
+
+router = APIRouter(include_in_schema=False)
+ON_A_PAGE = 60
+MOST_BYTES = 250 * 2**20
+"""Of one file: no image that is taken is larger."""
+SIDES = {"small": 320, "large": 1600}
+"""Of previews."""
+FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+"""What is named by its content never changes."""
+ZIP = b"PK\3\4"
+
+
+@router.get("/images")
+def grid(request: Request, station: AtWork, show: Filter = "all", start: int = 0) -> HTMLResponse:
+    """A page of images, the newest first."""
+    with station.workspace.database.reading() as session:
+        shown, there = cards(session, show, ON_A_PAGE, max(0, start)), counts(session)
+        kinds = types(session)
+    return page(
+        request, "images", cards=shown, counts=there, show=show, start=start, step=ON_A_PAGE, types=kinds
+    )
+
+
+@router.post("/images")
+def add(
+    station: AtWork,
+    files: Annotated[list[UploadFile], File()],
+    batch: Annotated[UUID | None, Form()] = None,
+) -> JSONResponse:
+    """Add files; those of a `batch`, a folder, wait until all of it is here. Returns what became of each."""
+    taken: list[Taken] = []
+    for file in files:
+        name = file.filename or "unnamed"
+        content = file.file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise TooMuchError(name, f"{MOST_BYTES // 2**20} MB")
+        if content.startswith(ZIP):
+            taken += _unpacked(station.workspace, content, name)
+        elif batch is not None:
+            write_bytes(_incoming(station.workspace, batch) / safe_path(name), content)
+        else:
+            taken.append(take_file(station.workspace, content, Path(safe_path(name)).name))
+    return JSONResponse([asdict(one) for one in taken])
+
+
+@router.post("/images/batches/{batch}")
+def add_batch(station: AtWork, batch: UUID) -> JSONResponse:
+    """All files of a batch are here: add them, with the labels that their folders tell."""
+    folder = _incoming(station.workspace, batch)
+    taken = list(take_folder(station.workspace, folder))
+    shutil.rmtree(folder, ignore_errors=True)
+    return JSONResponse([asdict(one) for one in taken])
+
+
+class Labels(BaseModel):
+    """What some images show."""
+
+    images: list[str]
+    kind: Kind
+    defect_type: str | None = None
+
+
+@router.post("/images/labels")
+def label_all(station: AtWork, labels: Labels) -> JSONResponse:
+    """Label several images at once."""
+    with station.workspace.database.writing() as session:
+        for image in labels.images:
+            label(session, image, labels.kind, labels.defect_type)
+    return JSONResponse({"labelled": len(labels.images)})
+
+
+class Wanted(BaseModel):
+    """Which images are to be looked at."""
+
+    show: Filter = "all"
+
+
+@router.post("/images/look")
+def look_at_all(station: AtWork, wanted: Wanted) -> JSONResponse:
+    """Let the detector look at all images that a filter lets through, as a job."""
+    with station.workspace.database.writing() as session:
+        return JSONResponse({"job": ask(session, "look", {"show": wanted.show}).id})
+
+
+@router.get("/images/{image}/file")
+def original(station: AtWork, image: str) -> Response:
+    """The file as it was added."""
+    with station.workspace.database.reading() as session:
+        row = image_row(session, image)
+    return FileResponse(station.workspace.image_file(row), filename=f"{row.hash[:12]}{row.suffix}")
+
+
+@router.get("/images/{image}/preview/{size}")
+def preview(station: AtWork, image: str, size: Literal["small", "large", "full"]) -> Response:
+    """A picture that any browser shows, upright and with 8 bits; `full` has all pixels."""
+    with station.workspace.database.reading() as session:
+        row = image_row(session, image)
+    side = SIDES.get(size, max(row.height, row.width))
+    file = station.workspace.preview_file(image, side)
+    if not file.exists():
+        picture = read_image(station.workspace.image_file(row))
+        scale = min(1.0, side / max(row.height, row.width))
+        picture = fit(picture, max(1, round(row.height * scale)), max(1, round(row.width * scale)))
+        write_bytes(file, jpeg(as_picture(picture)))
+    return FileResponse(file, media_type="image/jpeg", headers=FOREVER)
+
+
+def _incoming(workspace: Workspace, batch: UUID) -> Path:
+    return workspace.root / "incoming" / batch.hex
+
+
+def _unpacked(workspace: Workspace, content: bytes, name: str) -> list[Taken]:
+    folder = workspace.root / "incoming" / safe_path(name).stem
+    packed = folder.with_name(f".{folder.name}.zip")
+    write_bytes(packed, content)
+    try:
+        unpack(packed, folder)
+        return list(take_folder(workspace, folder))
+    finally:
+        packed.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,179 @@
+"""One image: what the detector sees in it, what people say, and where the thresholds lie."""
+
+import json
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from pydantic import BaseModel, Field
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from flawtrace.detector import facts_of
+from flawtrace.ground.files import read_json
+from flawtrace.ground.run_files import SUMMARY_NAME
+from flawtrace.pictures.images import OUTLINE, heat, line_width, outline, png
+from flawtrace.station.errors import NoDetectorYetError, NotSeenError
+from flawtrace.station.store.shelf import Filter, image_row, label, neighbours, types
+from flawtrace.station.store.tables import DetectorRow, EntryRow, Kind
+from flawtrace.station.store.versions import at_work, detector_row
+from flawtrace.station.web.pages import AtWork, Who, back, page
+from flawtrace.station.work.looking import decide, profile
+from flawtrace.station.work.station import Station, overrule
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/images/{image}")
+def look(request: Request, station: AtWork, image: str, show: Filter = "all") -> HTMLResponse:
+    """One image, with all that is known of it."""
+    with station.workspace.database.reading() as session:
+        row, detector = image_row(session, image), at_work(session)
+        entries, kinds = _entries(session, image), types(session)
+        before, after = neighbours(session, image, show)
+    entry = entries[0] if entries else None
+    said = next((one for one in entries if not one.who), None)
+    seen = detector is not None and station.workspace.found_file(detector.id, image).exists()
+    return page(
+        request,
+        "look",
+        image=row,
+        entry=entry,
+        said=said,
+        entries=entries,
+        seen=seen,
+        types=kinds,
+        before=before,
+        after=after,
+        show=show,
+        knowledge=_knowledge(station, detector) if detector else None,
+        thresholds=json.loads(said.thresholds) if said else None,
+    )
+
+
+@router.post("/images/{image}/inspect")
+def inspect(station: AtWork, image: str, show: Annotated[Filter, Form()] = "all") -> RedirectResponse:
+    """Look at it with the detector at work."""
+    station.inspect(image)
+    return back(f"/images/{image}?show={show}")
+
+
+@router.post("/images/{image}/overrule")
+def overruled(
+    station: AtWork,
+    user: Who,
+    image: str,
+    verdict: Annotated[Literal["OK", "DEFECT"], Form()],
+    who: Annotated[str, Form(max_length=100)] = "",
+    why: Annotated[str, Form(max_length=500)] = "",
+    show: Annotated[Filter, Form()] = "all",
+) -> RedirectResponse:
+    """Put a person's verdict in the place of the detector's."""
+    with station.workspace.database.writing() as session:
+        entries = _entries(session, image)
+        overrule(
+            session, image, verdict, user.name or who or "inspector", why, entries[0] if entries else None
+        )
+    return back(f"/images/{image}?show={show}")
+
+
+@router.post("/images/{image}/label")
+def label_one(
+    station: AtWork,
+    image: str,
+    kind: Annotated[Kind, Form()],
+    defect_type: Annotated[str | None, Form(max_length=60)] = None,
+    show: Annotated[Filter, Form()] = "all",
+) -> RedirectResponse:
+    """Say what it shows."""
+    with station.workspace.database.writing() as session:
+        label(session, image, kind, defect_type)
+    return back(f"/images/{image}?show={show}")
+
+
+@router.get("/images/{image}/heat/{version}")
+def heat_of(station: AtWork, image: str, version: int) -> Response:
+    """Where a version sees a defect, as colours to lie over the image."""
+    anomaly_map, _, detector = _found(station, image, version)
+    threshold = facts_of(station.run_of(detector)).thresholds.outline
+    return _picture(heat(anomaly_map, threshold))
+
+
+@router.get("/images/{image}/outline/{version}")
+def outline_of(station: AtWork, image: str, version: int) -> Response:
+    """The regions that a version found, as a line to lie over the image."""
+    anomaly_map, mask, _ = _found(station, image, version)
+    line = outline(mask, line_width(anomaly_map))
+    return _picture(torch.cat([OUTLINE.expand(*line.shape, 3), 255 * line[..., None].byte()], dim=-1))
+
+
+@router.get("/images/{image}/predicted/{version}")
+def predicted(station: AtWork, image: str, version: int) -> Response:
+    """The mask that a version found, to begin painting with."""
+    _, mask, _ = _found(station, image, version)
+    return _picture(255 * mask.byte())
+
+
+@router.get("/images/{image}/profile")
+def profile_of(station: AtWork, image: str) -> Response:
+    """The loss profile of each cell: float32, little-endian; the shape is in the header `X-Shape`."""
+    with station.workspace.database.reading() as session:
+        row, detector = image_row(session, image), at_work(session)
+    if detector is None:
+        raise NoDetectorYetError
+    shape, values = station.inspector.ask(
+        profile, station.run_of(detector), station.workspace.image_file(row)
+    )
+    headers = {"X-Shape": ",".join(map(str, shape))}
+    return Response(values, media_type="application/octet-stream", headers=headers)
+
+
+class Threshold(BaseModel):
+    """The score from which an image is DEFECT."""
+
+    threshold: float = Field(ge=0, le=1)
+
+
+@router.post("/detectors/{version}/threshold")
+def set_threshold(station: AtWork, version: int, chosen: Threshold) -> JSONResponse:
+    """Decide anew, without training again; what was exported of the detector follows."""
+    with station.workspace.database.reading() as session:
+        run = station.run_of(detector_row(session, version))
+    station.inspector.ask(decide, run, chosen.threshold)
+    return JSONResponse(vars(facts_of(run).thresholds))
+
+
+def _entries(session: Session, image: str) -> list[EntryRow]:
+    """What the history has about an image, the last line first."""
+    query = select(EntryRow).where(EntryRow.image == image).order_by(EntryRow.id.desc())
+    return list(session.scalars(query))
+
+
+def _knowledge(station: Station, detector: DetectorRow) -> dict[str, Any]:
+    """What the page needs of a detector: its thresholds, held-out scores and usual loss profiles."""
+    facts, summary = facts_of(station.run_of(detector)), station.run_of(detector) / SUMMARY_NAME
+    return {
+        "version": detector.id,
+        "thresholds": vars(facts.thresholds),
+        "held_out": {kind: sorted(facts.held_out.get(kind, [])) for kind in ("normal", "anomalous")},
+        "profiles": read_json(summary).get("profiles", {}) if summary.exists() else {},
+    }
+
+
+def _found(station: Station, image: str, version: int) -> tuple[torch.Tensor, torch.Tensor, DetectorRow]:
+    """Map and mask at the image's size."""
+    with station.workspace.database.reading() as session:
+        row, detector = image_row(session, image), detector_row(session, version)
+    file = station.workspace.found_file(version, image)
+    if not file.exists():
+        raise NotSeenError(version)
+    with np.load(file) as found:
+        anomaly_map = torch.from_numpy(found["map"].astype(np.float32))
+        bits = np.unpackbits(found["mask"], count=row.height * row.width)
+    return anomaly_map, torch.from_numpy(bits.reshape(row.height, row.width).astype(bool)), detector
+
+
+def _picture(values: torch.Tensor) -> Response:
+    return Response(png(values), media_type="image/png")

@@ -1,0 +1,91 @@
+"""The first page: what to do next."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.concurrency import run_in_threadpool
+
+from flawtrace.station.store.jobs import jobs
+from flawtrace.station.store.shelf import counts
+from flawtrace.station.store.versions import at_work, versions
+from flawtrace.station.web.pages import AtWork, back, page
+from flawtrace.station.work.demo import fill
+from flawtrace.station.work.station import Station
+
+router = APIRouter(include_in_schema=False)
+FEW_NORMAL = 20
+"""Normal images below which a detector knows little of how good parts vary."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step on the way to a detector at work."""
+
+    title: str
+    text: str
+    address: str
+    action: str
+    done: bool
+
+
+@router.get("/")
+def start(request: Request, station: AtWork) -> HTMLResponse:
+    """What there is, and the next step."""
+    with station.workspace.database.reading() as session:
+        there, failed = counts(session), list(jobs(session, "failed", limit=1))
+    steps = steps_of(station)
+    following = next((step for step in steps if not step.done), None)
+    return page(request, "start", steps=steps, following=following, counts=there, failed=failed)
+
+
+@router.post("/demo")
+async def demo(station: AtWork) -> RedirectResponse:
+    """Add the images of the demo."""
+    await run_in_threadpool(fill, station.workspace)
+    return back("/images")
+
+
+def steps_of(station: Station) -> list[Step]:
+    """From an empty workspace to a detector that looks at new images."""
+    with station.workspace.database.reading() as session:
+        there, made, working = counts(session), versions(session), at_work(session)
+    normal, defects = there["normal"], there["defect"]
+    return [
+        Step(
+            "Add images",
+            f"Photographs of one product, good parts as well as defective ones: {there['all']} so far.",
+            "/images",
+            "Add images",
+            there["all"] > 0,
+        ),
+        Step(
+            "Say what they show",
+            f"{normal} normal and {defects} defective so far. About {FEW_NORMAL} normal images are enough to "
+            "begin; for a few defective ones, paint where the defect is.",
+            "/images?show=unlabelled",
+            "Label images",
+            normal >= FEW_NORMAL,
+        ),
+        Step(
+            "Train a detector",
+            "It takes a few minutes. You can go on labelling meanwhile.",
+            "/train",
+            "Train",
+            bool(made),
+        ),
+        Step(
+            "Put it to work",
+            "Look at how it does on images that it has not seen, and promote it.",
+            "/compare",
+            "Compare and promote",
+            working is not None,
+        ),
+        Step(
+            "Look at new images",
+            "Every verdict is kept. Overrule those that are wrong: the next detector learns from it.",
+            "/images?show=unsure",
+            "See what is unsure",
+            False,
+        ),
+    ]

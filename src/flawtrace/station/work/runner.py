@@ -1,0 +1,160 @@
+"""Runs the jobs of a station one after the other, each training in a process of its own."""
+
+import logging
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+from flawtrace.ground.errors import FlawtraceError
+from flawtrace.ground.files import read_jsonl
+from flawtrace.pictures.errors import ImageError
+from flawtrace.station.errors import NoDetectorYetError, WorkerEndedError
+from flawtrace.station.store.jobs import becomes, first_waiting, job_row, options_of, put_back
+from flawtrace.station.store.shelf import cards, labelled
+from flawtrace.station.store.tables import JobRow, State
+from flawtrace.station.store.versions import at_work, register
+from flawtrace.station.store.workspace import Workspace
+from flawtrace.station.work.parts import lay_out
+from flawtrace.station.work.teaching import Order, Told, teach
+
+POLL = 0.5
+"""Seconds between two looks at what waits."""
+QUICK: dict[str, Any] = {"cycles": 6, "predictor.steps": 300, "last_updates": 300}
+"""What a quick training changes in `light`, as the demo does: two minutes, and less accurate."""
+MOST_IMAGES = 100_000
+"""That one job looks at."""
+log = logging.getLogger(__name__)
+
+
+class Runner:
+    """A thread that starts the job that waits longest, and sees to its end."""
+
+    def __init__(self, workspace: Workspace, inspect: Callable[[str], object]) -> None:
+        """Jobs that ran when the station ended last time go on first; `inspect` looks at one image."""
+        self._workspace, self._inspect = workspace, inspect
+        self._closing, self._stopping = Event(), Event()
+        with workspace.database.writing() as session:
+            put_back(session)
+        self._thread = Thread(target=self._run, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, job: int) -> None:
+        """Stop a job; a training that has begun can go on later from its last checkpoint."""
+        with self._workspace.database.writing() as session:
+            row = job_row(session, job)
+            if row.state == "waiting":
+                becomes(session, job, "stopped")
+            elif row.state == "running":
+                self._stopping.set()
+
+    def resume(self, job: int) -> None:
+        """Let a job that was stopped, or failed, wait its turn again."""
+        with self._workspace.database.writing() as session:
+            if job_row(session, job).state in ("stopped", "failed"):
+                becomes(session, job, "waiting")
+
+    def close(self) -> None:
+        """What runs is cut short, and goes on when the station is opened again."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing.wait(POLL):
+            with self._workspace.database.reading() as session:
+                row = first_waiting(session)
+            if row is not None:
+                self._stopping.clear()
+                self._become(row.id, "running")
+                try:
+                    state, message = self._done(row)
+                except FlawtraceError as error:
+                    state, message = "failed", str(error)
+                except Exception as error:  # a fault of ours ends a job, never the queue
+                    log.exception("job %d", row.id)
+                    state, message = "failed", f"Something went wrong here: {error}"
+                if state != "waiting" or not self._closing.is_set():
+                    self._become(row.id, state, message)
+
+    def _become(self, job: int, state: State, message: str = "") -> None:
+        with self._workspace.database.writing() as session:
+            becomes(session, job, state, message)
+
+    def _done(self, row: JobRow) -> tuple[State, str]:
+        """Do a job to its end; how it ended."""
+        if row.task == "look":
+            return self._look_at(row)
+        order = self._ordered(row)
+        process = get_context("spawn").Process(target=teach, args=(order,), name=f"job {row.id}")
+        process.start()
+        while process.is_alive() and not (self._stopping.is_set() or self._closing.is_set()):
+            process.join(POLL)
+        if process.is_alive():
+            process.terminate()
+            process.join()
+            return ("waiting", "") if self._closing.is_set() else ("stopped", "")
+        return self._ended(row, order, process)
+
+    def _look_at(self, row: JobRow) -> tuple[State, str]:
+        """Let the detector at work look at the images that a filter lets through."""
+        with self._workspace.database.reading() as session:
+            images = [card.image.hash for card in cards(session, options_of(row)["show"], limit=MOST_IMAGES)]
+        told = Told(self._workspace.progress_file(row.id))
+        told.phase("looking at images")
+        failed = []
+        for done, image in enumerate(images):
+            if self._stopping.is_set() or self._closing.is_set():
+                return (
+                    ("waiting", "")
+                    if self._closing.is_set()
+                    else ("stopped", f"{done} images were looked at")
+                )
+            try:
+                self._inspect(image)
+            except ImageError as error:
+                failed.append(str(error).split("\n")[0])
+            told.count(done + 1, len(images))
+        return "done", f"{len(images)} images were looked at" + "".join(f"; {one}" for one in failed[:3])
+
+    def _ended(self, row: JobRow, order: Order, process: BaseProcess) -> tuple[State, str]:
+        last = last_row(order.progress)
+        if process.exitcode != 0:
+            return "failed", last.get("error") or str(WorkerEndedError("training"))
+        version = register(self._workspace, order.run, options_of(row).get("note", ""))
+        return "done", f"Detector {version}"
+
+    def _ordered(self, row: JobRow) -> Order:
+        """What a job means, with its images laid out; a job that goes on keeps those it began with."""
+        options, workspace = options_of(row), self._workspace
+        with workspace.database.reading() as session:
+            rows, current = labelled(session), at_work(session)
+        before = None if current is None else workspace.root / current.folder
+        if row.task == "refit" and before is None:
+            raise NoDetectorYetError
+        parts = workspace.root / "parts" / f"{row.id:04}"
+        if not parts.exists():
+            unfinished = parts.with_name(f".{parts.name}")
+            lay_out(workspace, rows, unfinished, options.get("types"))
+            unfinished.mkdir(parents=True, exist_ok=True)
+            unfinished.rename(parts)
+        return Order(
+            task=row.task,
+            parts=parts,
+            run=workspace.run_folder(row.id),
+            progress=workspace.progress_file(row.id),
+            at_work=before,
+            preset=options.get("preset", "light"),
+            labels=options.get("labels"),
+            settings=QUICK if options.get("quick") else {},
+        )
+
+
+def last_row(progress: Path) -> dict[str, Any]:
+    """The last line of a file of progress; empty if there is none."""
+    rows = list(read_jsonl(progress))
+    return rows[-1] if rows else {}

@@ -1,0 +1,90 @@
+"""A station at work: what it keeps, and the processes that compute for it."""
+
+import json
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from flawtrace.station.errors import NoDetectorYetError
+from flawtrace.station.store.history import append
+from flawtrace.station.store.shelf import image_row, label
+from flawtrace.station.store.tables import DetectorRow, EntryRow
+from flawtrace.station.store.versions import at_work
+from flawtrace.station.store.workspace import Workspace
+from flawtrace.station.work.inspector import Inspector
+from flawtrace.station.work.looking import Found, look
+from flawtrace.station.work.runner import Runner
+
+
+class Station:
+    """What it keeps, who looks at images, and who trains."""
+
+    def __init__(self, folder: Path, url: str | None = None) -> None:
+        """The station of a workspace, which is made where there is none.
+
+        Raises:
+            ForeignWorkspaceError, FolderInUseError, DatabaseError: as `Workspace`.
+        """
+        self.workspace = Workspace(folder, url)
+        self.inspector = Inspector()
+        self.runner = Runner(self.workspace, self.inspect)
+        self.runner.start()
+
+    def close(self) -> None:
+        """Finish what is being looked at; a training is cut short, and goes on next time."""
+        self.runner.close()
+        self.inspector.close()
+        self.workspace.close()
+
+    def run_of(self, detector: DetectorRow) -> Path:
+        return self.workspace.root / detector.folder
+
+    def inspect(self, image: str) -> tuple[EntryRow, Found]:
+        """Look at an image with the detector at work; the verdict is in the history when this returns.
+
+        Raises:
+            NoDetectorYetError: none is.
+            NoImageError: the image was never added.
+            BusyError, WorkerEndedError: as `Inspector.ask`.
+        """
+        with self.workspace.database.reading() as session:
+            row, detector = image_row(session, image), at_work(session)
+        if detector is None:
+            raise NoDetectorYetError
+        place = self.workspace.found_file(detector.id, image)
+        found = self.inspector.ask(look, self.run_of(detector), self.workspace.image_file(row), place)
+        entry = EntryRow(
+            image=image,
+            verdict=found.verdict,
+            who="",
+            why=found.doubt or "",
+            detector=detector.id,
+            checksum=detector.checksum,
+            thresholds=json.dumps(found.thresholds, sort_keys=True),
+            traits=json.dumps(found.traits, sort_keys=True),
+            score=found.score,
+            overrules=None,
+        )
+        with self.workspace.database.writing() as session:
+            append(session, entry)
+        return entry, found
+
+
+def overrule(session: Session, image: str, verdict: str, who: str, why: str, last: EntryRow | None) -> None:
+    """Put a person's verdict in the place of the last one, inside `Database.writing`; it labels the image."""
+    append(
+        session,
+        EntryRow(
+            image=image_row(session, image).hash,
+            verdict=verdict,
+            who=who,
+            why=why,
+            detector=last and last.detector,
+            checksum=last.checksum if last else "",
+            thresholds=last.thresholds if last else "{}",
+            traits=last.traits if last else "{}",
+            score=last and last.score,
+            overrules=last and last.id,
+        ),
+    )
+    label(session, image, "normal" if verdict == "OK" else "defect")
