@@ -66,3 +66,12 @@ class NoDetectorError(FlawtraceError):
             f"Expected the file {DETECTOR_NAME}, which `flawtrace train` writes at the end.\n"
             f"{way_out}"
         )
+
+
+class MissingPackagesError(FlawtraceError):
+    def __init__(self, extra: str, package: str) -> None:
+        super().__init__(
+            f"The package {package} is not installed.\n"
+            f"Expected the packages of the extra {extra!r}.\n"
+            f"Install them: pip install 'flawtrace[{extra}]'"
+        )

@@ -5,6 +5,7 @@ A workspace's folder and the address of its database enter, web pages and an int
 asks. The station has no logic of its own: detectors, trainings, comparisons and label formats are the verbs'.
 """
 
-from flawtrace.station.serving import serve, verify
+from flawtrace.station.serving import admit, serve, verify
+from flawtrace.station.store.intake import Taken
 
-__all__ = ["serve", "verify"]
+__all__ = ["Taken", "admit", "serve", "verify"]

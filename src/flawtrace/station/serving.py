@@ -7,10 +7,11 @@ from pathlib import Path
 
 import uvicorn
 
-from flawtrace.station.errors import OpenToAllError
+from flawtrace.station.errors import OpenToAllError, WeakPasswordError
 from flawtrace.station.store.history import verified
 from flawtrace.station.store.intake import Taken, take_folder
-from flawtrace.station.store.people import anyone
+from flawtrace.station.store.people import add_person, anyone
+from flawtrace.station.store.tables import Role
 from flawtrace.station.store.workspace import Workspace
 from flawtrace.station.web.app import create_app
 from flawtrace.station.web.guard import LOCAL, Rules
@@ -18,7 +19,8 @@ from flawtrace.station.work.station import Station
 
 SHUTDOWN = 5
 """Seconds that open requests get to end."""
-GONE = 0.5
+SHORTEST = 10
+"""Characters of a password."""
 
 
 def serve(
@@ -73,6 +75,21 @@ def verify(folder: Path, url: str | None = None) -> int:
     try:
         with workspace.database.reading() as session:
             return verified(session)
+    finally:
+        workspace.close()
+
+
+def admit(folder: Path, name: str, role: Role, password: str, url: str | None = None) -> None:
+    """Let somebody use the station of a workspace, or give them another role or password.
+
+    Raises:
+        WeakPasswordError: the password is shorter than `SHORTEST`.
+    """
+    if len(password) < SHORTEST:
+        raise WeakPasswordError(SHORTEST)
+    workspace = Workspace(folder, url)
+    try:
+        add_person(workspace.database, name, role, password)
     finally:
         workspace.close()
 

@@ -1,0 +1,103 @@
+"""The command that opens the inspection station."""
+
+import os
+from getpass import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from flawtrace.cli.console import print_plain
+from flawtrace.cli.errors import MissingPackagesError
+from flawtrace.cli.flags import Flag
+from flawtrace.cli.stopping import stoppable
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from flawtrace.station import Taken
+
+Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65535))]
+TOKEN = "FLAWTRACE_TOKEN"
+"""The variable of the environment with the token: a flag could be read by everybody on the machine."""
+
+
+def serve(
+    workspace: Path,
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: Port = 8321,
+    name: tuple[str, ...] = (),
+    database: str | None = None,
+    add: tuple[Path, ...] = (),
+    add_person: str | None = None,
+    role: Literal["inspector", "engineer"] = "inspector",
+    verify: Flag = False,
+) -> None:
+    """Open the inspection station: a web page to look at images, label, retrain and decide.
+
+    Only this machine can reach it, unless --host says otherwise; then people and programs have to say who
+    they are, with a password (--add-person) or with the token in the environment variable FLAWTRACE_TOKEN.
+
+    **Examples**
+
+        flawtrace serve station/
+        flawtrace serve station/ --add parts/
+        flawtrace serve station/ --verify
+        FLAWTRACE_TOKEN=... flawtrace serve station/ --host 0.0.0.0 --name line-3.plant.example
+
+    Parameters
+    ----------
+    workspace
+        Folder of the station: a new or empty one, or one that it has used before.
+    host
+        Address on which it answers.
+    port
+        Port on which it answers; 0 takes any that is free.
+    name
+        A further name under which browsers may ask for it; can be repeated.
+    database
+        Address of the database, such as postgresql+psycopg://user@host/name. [default: a file in WORKSPACE]
+    add
+        Add the images in this folder first, with the labels that its folders and masks tell; can be repeated.
+    add_person
+        Let this person use the station, or change their role or password, and end. Asks for the password.
+    role
+        Of --add-person: an inspector looks, overrules and labels; an engineer trains and promotes, too.
+    verify
+        Check that nobody has changed the history of verdicts, and end.
+    """
+    station = _station()
+    if verify:
+        print_plain(f"{station.verify(workspace, database)} lines of history, none of them changed.")
+    elif add_person is not None:
+        station.admit(workspace, add_person, role, getpass(f"Password of {add_person}: "), database)
+        print_plain(f"{add_person} can enter as {role}.")
+    else:
+        with stoppable(lambda: "The station is closed; what it keeps is in its workspace."):
+            station.serve(
+                workspace,
+                host=host,
+                port=port,
+                url=database,
+                token=os.environ.get(TOKEN),
+                names=name,
+                add=add,
+                adding=_told,
+                ready=lambda address: print_plain(f"The station is open: {address}\nCtrl-C closes it."),
+            )
+
+
+def _station() -> "ModuleType":
+    try:
+        from flawtrace import station  # noqa: PLC0415 (an extra, and it loads torch)
+    except ImportError as error:
+        raise MissingPackagesError("serve", str(error.name)) from error
+    return station
+
+
+def _told(taken: "Taken") -> None:
+    if taken.state == "refused":
+        print_plain(f"{taken.name} was not added: {taken.message}")

@@ -1,0 +1,78 @@
+/** A job that runs: how far it is, its losses and reward, and where the sampler has been. */
+
+import { chart, element, shape } from "./draw.js";
+
+const page = document.querySelector("[data-job]");
+const bar = page.querySelector("progress");
+const phase = page.querySelector("[data-phase]");
+const notes = page.querySelector("[data-notes]");
+const box = { width: 400, height: 120 };
+const KEPT = 400; // points of a curve
+const curves = new Map();
+const started = Date.now();
+let first = null;
+
+const source = new EventSource(`/jobs/${page.dataset.job}/events`);
+source.addEventListener("state", (event) => {
+  if (event.data === "waiting") phase.textContent = "Waiting for another job to end";
+});
+source.addEventListener("progress", (event) => {
+  const row = JSON.parse(event.data);
+  if (row.error || row.note) {
+    notes.append(element("p", {}, row.error ?? row.note));
+    return;
+  }
+  bar.max = row.total;
+  bar.value = row.done;
+  phase.textContent = `${row.phase}${left(row)}`;
+  for (const [name, value] of Object.entries(row.values ?? {})) plotted(name, value);
+  if (row.visits) visited(row.visits);
+});
+source.addEventListener("end", (event) => {
+  source.close();
+  if (page.dataset.over !== "yes") location.reload();
+  else phase.textContent = JSON.parse(event.data).message;
+});
+
+/** How long it will take, once that can be told. */
+function left({ done, total, phase: name }) {
+  if (!first || first.name !== name) first = { name, done, at: Date.now() };
+  const rate = (done - first.done) / (Date.now() - first.at);
+  if (Date.now() - started < 5000 || rate <= 0) return "";
+  const seconds = (total - done) / rate / 1000;
+  return seconds > 90 ? `, about ${Math.round(seconds / 60)} minutes left` : `, about ${Math.round(seconds)} seconds left`;
+}
+
+function plotted(name, value) {
+  let curve = curves.get(name);
+  if (!curve) {
+    const figure = element("figure", { class: "curve" }, element("figcaption", {}, element("b", {}, name), " ", element("span", {})));
+    page.querySelector("[data-curves]").append(figure);
+    const plot = chart(figure, box, name);
+    curve = { values: [], line: shape(plot, "polyline", { class: "here" }), number: figure.querySelector("span") };
+    curves.set(name, curve);
+  }
+  curve.values.push(value);
+  if (curve.values.length > KEPT) curve.values = curve.values.filter((_, index) => index % 2);
+  const [low, high] = [Math.min(...curve.values), Math.max(...curve.values)];
+  const points = curve.values.map((one, index) => [
+    (index * box.width) / Math.max(1, curve.values.length - 1),
+    box.height * (1 - (one - low) / (high - low || 1)) * 0.94 + 3,
+  ]);
+  curve.line.setAttribute("points", points.join(" "));
+  curve.number.textContent = value.toPrecision(3);
+}
+
+/** Where patches were taken in this cycle, dark where there were none. */
+function visited(rows) {
+  const figure = page.querySelector("[data-visits]");
+  figure.hidden = false;
+  const canvas = figure.querySelector("canvas");
+  Object.assign(canvas, { width: rows[0].length, height: rows.length });
+  const context = canvas.getContext("2d");
+  rows.forEach((row, y) => row.forEach((value, x) => {
+    const share = value / 255;
+    context.fillStyle = `rgb(${Math.round(20 + 210 * share)} ${Math.round(30 + 129 * share)} ${Math.round(60 * (1 - share))})`;
+    context.fillRect(x, y, 1, 1);
+  }));
+}

@@ -1,0 +1,152 @@
+/** The page of one image: layers, thresholds on held-out scores, loss profiles under the pointer, keys. */
+
+import { chart, element, shape } from "./draw.js";
+import { errors, histogram, interval } from "./thresholds.js";
+import { View, loaded, writing } from "./view.js";
+
+const page = document.querySelector("[data-look]");
+const { address, width, height } = page.dataset;
+const knowledge = JSON.parse(document.getElementById("knowledge")?.textContent ?? "null");
+const view = new View(page.querySelector("canvas"), { width: Number(width), height: Number(height) });
+
+// The layers, and the switches that show them
+const layers = {};
+for (const [name, path] of Object.entries({ image: "preview/full", heat: page.dataset.heat, outline: page.dataset.outline, painted: "painted" })) {
+  if (!path) continue;
+  const picture = await loaded(`${address}/${path}`);
+  if (!picture) continue;
+  layers[name] = view.add(name === "painted" ? tinted(picture) : picture);
+}
+page.dataset.ready = "yes";
+
+for (const control of page.querySelectorAll("[data-layer]")) {
+  const layer = layers[control.dataset.layer];
+  control.closest("label").hidden = !layer;
+  if (!layer) continue;
+  const apply = () => {
+    if (control.type === "checkbox") layer.visible = control.checked;
+    else layer.opacity = Number(control.value);
+    view.redraw();
+  };
+  control.addEventListener("input", apply);
+  apply();
+}
+
+/** A mask, white on black, as a veil of colour. */
+function tinted(mask) {
+  const canvas = new OffscreenCanvas(mask.width, mask.height);
+  const context = canvas.getContext("2d");
+  context.drawImage(mask, 0, 0);
+  const pixels = context.getImageData(0, 0, mask.width, mask.height);
+  for (let place = 0; place < pixels.data.length; place += 4) pixels.data.set([230, 159, 0, pixels.data[place] / 2], place);
+  context.putImageData(pixels, 0, 0);
+  return canvas;
+}
+
+// Thresholds: what another one would do to the images that training held out
+const panel = document.querySelector("[data-thresholds]");
+if (panel && knowledge?.held_out.normal.length) {
+  const slider = panel.querySelector("input[type=range]");
+  const [bins, box] = [40, { width: 320, height: 120 }];
+  const counts = { normal: histogram(knowledge.held_out.normal, bins), anomalous: histogram(knowledge.held_out.anomalous, bins) };
+  const plot = chart(panel.querySelector("[data-histogram]"), box, "Scores of held-out images");
+  const tallest = Math.max(...counts.normal, ...counts.anomalous);
+  counts.normal.forEach((count, bin) => bar(bin, count, "normal", 0));
+  counts.anomalous.forEach((count, bin) => bar(bin, count, "defective", 1));
+  const marks = { unsure: shape(plot, "line", { class: "unsure mark" }), defect: shape(plot, "line", { class: "defect mark" }) };
+
+  function bar(bin, count, kind, half) {
+    if (!count) return;
+    const tall = Math.max(3, (Math.sqrt(count / tallest) * box.height) / 2);
+    const y = half ? box.height / 2 + 1 : box.height / 2 - 1 - tall;
+    shape(plot, "rect", { class: kind, x: (bin * box.width) / bins + 1, y, width: box.width / bins - 2, height: tall });
+  }
+
+  const show = () => {
+    const defect = Number(slider.value);
+    const unsure = Math.min(knowledge.thresholds.unsure, defect);
+    for (const [name, at] of Object.entries({ unsure, defect })) {
+      for (const [key, value] of Object.entries({ x1: at * box.width, x2: at * box.width, y1: 0, y2: box.height })) marks[name].setAttribute(key, value);
+    }
+    const found = errors(knowledge.held_out, defect, unsure);
+    for (const [name, one] of Object.entries(found)) {
+      const [low, high] = interval(one).map((rate) => `${(100 * rate).toFixed(1)} %`);
+      panel.querySelector(`[data-of=${name}]`).textContent = one.of ? `${one.count} of ${one.of} (${low} to ${high})` : "no image to tell by";
+    }
+    panel.querySelector("[data-value]").textContent = defect.toFixed(3);
+    panel.querySelector("[data-save]").disabled = Math.abs(defect - knowledge.thresholds.defect) < 5e-4;
+    const score = panel.dataset.score;
+    if (score !== "") {
+      const verdict = Number(score) >= defect ? "DEFECT" : Number(score) >= unsure ? "UNSURE" : "OK";
+      panel.querySelector("[data-verdict]").replaceChildren(element("span", { class: `chip ${verdict}` }, verdict));
+    }
+  };
+  slider.addEventListener("input", show);
+  panel.querySelector("[data-reset]").addEventListener("click", () => {
+    slider.value = knowledge.thresholds.defect;
+    show();
+  });
+  panel.querySelector("[data-save]").addEventListener("click", async () => {
+    const answer = await fetch(`/detectors/${knowledge.version}/threshold`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ threshold: Number(slider.value) }),
+    });
+    if (answer.ok) location.reload();
+    else panel.querySelector("[data-message]").textContent = (await answer.json()).detail;
+  });
+  show();
+}
+
+// The loss profile under the pointer: what the method sees
+const profilePanel = document.querySelector("[data-profile]");
+if (profilePanel && page.dataset.heat) {
+  const answer = await fetch(`${address}/profile`);
+  if (answer.ok) {
+    const [length, rows, columns] = answer.headers.get("X-Shape").split(",").map(Number);
+    const values = new Float32Array(await answer.arrayBuffer());
+    const usual = knowledge.profiles;
+    const box = { width: 320, height: 140 };
+    const plot = chart(profilePanel.querySelector("[data-curve]"), box, "Reconstruction error during training");
+    const all = [...(usual.normal ?? []).flat(), ...(usual.defective ?? []).flat()].filter((value) => value > 0);
+    const [least, most] = all.length ? [Math.min(...all) / 2, Math.max(...all) * 2] : [0.01, 10];
+    const x = (step) => (step * box.width) / Math.max(1, length - 1);
+    const y = (value) => box.height * (1 - Math.log(Math.min(most, Math.max(least, value)) / least) / Math.log(most / least));
+    for (const kind of ["normal", "defective"]) if (usual[kind]) band(usual[kind], kind);
+    const curve = shape(plot, "polyline", { class: "here" });
+    const note = profilePanel.querySelector("[data-note]");
+
+    function band([low, , high], kind) {
+      const points = [...high.map((value, step) => [x(step), y(value)]), ...low.map((value, step) => [x(step), y(value)]).reverse()];
+      shape(plot, "polygon", { class: `${kind} band`, points: points.join(" ") });
+    }
+
+    view.canvas.addEventListener("pointermove", (event) => {
+      const [right, down] = view.at(event);
+      if (right < 0 || down < 0 || right >= view.size.width || down >= view.size.height) return;
+      const column = Math.floor((right / view.size.width) * columns);
+      const row = Math.floor((down / view.size.height) * rows);
+      const here = Array.from({ length }, (_, step) => values[(step * rows + row) * columns + column]);
+      curve.setAttribute("points", here.map((value, step) => [x(step), y(value)]).join(" "));
+      note.textContent = `Pixel ${Math.floor(right)}, ${Math.floor(down)}: error ${here[0].toPrecision(3)}, at the end ${here[length - 1].toPrecision(3)}`;
+    });
+  }
+}
+
+// Keys: what is done often needs no mouse
+const presses = {
+  ArrowLeft: "[data-before]", ArrowRight: "[data-after]", j: "[data-after]", k: "[data-before]",
+  o: "[data-ok]", x: "[data-defect]", p: "[data-paint]", i: "[data-inspect]",
+  h: "[data-layer=heat][type=checkbox]", l: "[data-layer=outline][type=checkbox]", m: "[data-layer=painted][type=checkbox]",
+};
+document.addEventListener("keydown", (event) => {
+  if (writing(event) || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (view.key(event)) return event.preventDefault();
+  const target = presses[event.key] && document.querySelector(presses[event.key]);
+  if (!target || target.disabled) return;
+  event.preventDefault();
+  target.click();
+});
+for (const button of page.querySelectorAll("[data-zoom]")) {
+  button.addEventListener("click", () => (button.dataset.zoom === "fit" ? view.fit() : view.zoom(Number(button.dataset.zoom))));
+}
