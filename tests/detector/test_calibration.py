@@ -66,3 +66,13 @@ def test_perfect_maps_stay_finite() -> None:
     calibration.fit(masks.float(), masks)
     assert calibration.curve.isfinite().all()
     assert calibration(masks.float())[masks].min() > 0.9
+
+
+def test_a_step_of_single_precision_near_one_is_no_translation_error() -> None:
+    """The curve of a training that ended with predictors all but certain; its export was refused once."""
+    calibration = Calibration()
+    calibration.curve.copy_(torch.tensor([1.6077, 0.0500, 1.3702]))
+    certain = torch.tensor([1 - 1.2e-6])
+    next_one = torch.nextafter(certain, torch.zeros(1))
+    apart = float((calibration(certain[None, None]) - calibration(next_one[None, None])).abs())
+    assert 1e-4 < apart < LARGEST_DIFFERENCE / 3

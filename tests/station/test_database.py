@@ -82,7 +82,7 @@ def test_a_moment_keeps_its_time_zone(url: str) -> None:
 
 def test_a_moment_without_a_time_zone_is_refused(url: str) -> None:
     database = Database(url)
-    naive = datetime(2026, 1, 2)  # noqa: DTZ001
+    naive = datetime(2026, 1, 2)
     row = ImageRow(hash="b" * 64, name="x", suffix=".png", width=1, height=1, kind="normal", added=naive)
     with pytest.raises(StatementError, match="no time zone"), database.writing() as session:
         session.add(row)

@@ -10,14 +10,16 @@ from flawtrace.detector.decision import VERDICTS, Prediction
 from flawtrace.detector.errors import UnfaithfulExportError
 from flawtrace.detector.runtime import Exported
 from flawtrace.ground.config import Config
-from flawtrace.ground.groups import InputKind, RuntimeName
+from flawtrace.ground.groups import InputKind
 from flawtrace.ground.shapes import AnomalyMap, Image
 from flawtrace.pictures.arrays import image_of
 from flawtrace.pictures.images import as_picture, fit
 from flawtrace.pictures.tiles import Size
 
-LARGEST_DIFFERENCES: dict[RuntimeName, float] = {"onnx": 1e-4, "openvino": 1e-3}
-"""Of the map; OpenVINO approximates more."""
+LARGEST_DIFFERENCE = 2e-3
+"""Of the map. Where predictors are all but certain, single precision has few numbers left between a probability
+and 1, and calibration can stretch the step from one to the next to 0.0006: two runtimes that round apart are
+several such steps apart. A graph that says something else differs by far more."""
 LARGEST_SCORE_DIFFERENCE = 1e-3
 """Of the score, likewise."""
 
@@ -60,15 +62,14 @@ class Compared:
             )
 
     def _refuse_apart(self, ours: Prediction, anomaly_map: AnomalyMap, score: float) -> None:
-        allowed = LARGEST_DIFFERENCES[self.exported.runtime]
         difference, apart = float((ours.anomaly_map - anomaly_map).abs().max()), abs(ours.score - score)
-        if not (difference <= allowed and apart <= LARGEST_SCORE_DIFFERENCE):
+        if not (difference <= LARGEST_DIFFERENCE and apart <= LARGEST_SCORE_DIFFERENCE):
             height, width = anomaly_map.shape
             raise UnfaithfulExportError(
                 self.exported.file,
                 self.exported.runtime,
                 f"in an image of {width} x {height} pixels, maps differ by {difference:.2g} (allowed: "
-                f"{allowed:g}) and scores by {apart:.2g} (allowed: {LARGEST_SCORE_DIFFERENCE:g})",
+                f"{LARGEST_DIFFERENCE:g}) and scores by {apart:.2g} (allowed: {LARGEST_SCORE_DIFFERENCE:g})",
             )
         self.largest_difference = max(self.largest_difference, difference)
 

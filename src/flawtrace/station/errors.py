@@ -111,12 +111,13 @@ class OpenToAllError(FlawtraceError):
         super().__init__(
             f"Anybody who can reach {host} could change everything here.\n"
             "Expected a token, or people with passwords, where the station is not for this machine alone.\n"
-            f"Set FLAWTRACE_TOKEN, for example to {token}, or add a person: flawtrace serve WORKSPACE --add-person NAME"
+            f"Set FLAWTRACE_TOKEN, for example to {token}, or add people with --add-person NAME."
         )
 
 
 class WeakPasswordError(FlawtraceError):
     def __init__(self, shortest: int) -> None:
         super().__init__(
-            f"The password is too short.\nExpected at least {shortest} characters.\nSeveral words are easy to keep in mind."
+            f"The password is too short.\nExpected at least {shortest} characters.\n"
+            "Several words are easy to keep in mind."
         )

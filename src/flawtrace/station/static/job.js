@@ -14,6 +14,9 @@ let first = null;
 
 const source = new EventSource(`/jobs/${page.dataset.job}/events`);
 source.addEventListener("state", (event) => {
+  const chip = page.querySelector("[data-state]");
+  chip.textContent = event.data;
+  chip.className = `chip ${event.data === "running" ? "UNSURE" : "quiet"}`;
   if (event.data === "waiting") phase.textContent = "Waiting for another job to end";
 });
 source.addEventListener("progress", (event) => {
@@ -60,7 +63,7 @@ function plotted(name, value) {
     box.height * (1 - (one - low) / (high - low || 1)) * 0.94 + 3,
   ]);
   curve.line.setAttribute("points", points.join(" "));
-  curve.number.textContent = value.toPrecision(3);
+  curve.number.textContent = `${value.toPrecision(3)} (${low.toPrecision(3)} to ${high.toPrecision(3)})`;
 }
 
 /** Where patches were taken in this cycle, dark where there were none. */

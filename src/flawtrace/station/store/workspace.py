@@ -13,8 +13,8 @@ DATABASE_NAME = "station.db"
 MARK = "workspace.txt"
 """Says that a folder is a workspace, whatever database it uses."""
 MEANING = (
-    "A workspace of `flawtrace serve`. Images, masks and runs lie in folders beside this file; their names are "
-    "in the database. To back it up, stop the station and copy this folder and the database.\n"
+    "A workspace of `flawtrace serve`. Images, masks and runs lie in folders beside this file; what they are "
+    "called is in the database. To back it up, stop the station and copy this folder and the database.\n"
 )
 
 

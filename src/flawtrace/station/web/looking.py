@@ -62,6 +62,7 @@ def inspect(station: AtWork, image: str, show: Annotated[Filter, Form()] = "all"
 
 @router.post("/images/{image}/overrule")
 def overruled(
+    *,
     station: AtWork,
     user: Who,
     image: str,
@@ -73,9 +74,8 @@ def overruled(
     """Put a person's verdict in the place of the detector's."""
     with station.workspace.database.writing() as session:
         entries = _entries(session, image)
-        overrule(
-            session, image, verdict, user.name or who or "inspector", why, entries[0] if entries else None
-        )
+        by, last = user.name or who or "inspector", entries[0] if entries else None
+        overrule(session, image, verdict, who=by, why=why, last=last)
     return back(f"/images/{image}?show={show}")
 
 

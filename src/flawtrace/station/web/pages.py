@@ -36,7 +36,7 @@ def page(request: Request, name: str, status: HTTPStatus = HTTPStatus.OK, **cont
     """A filled-in template, with what stands at the top of every page."""
     station, user = _station(request), request.state.user
     with station.workspace.database.reading() as session:
-        running = [row for row in jobs(session, "running", "waiting")]
+        running = list(jobs(session, "running", "waiting"))
         detector = at_work(session)
     shared = {
         "path": request.url.path,

@@ -43,7 +43,7 @@ def save(
     if_match: Annotated[str, Header()],
     defect_type: str | None = None,
 ) -> Response:
-    """Store a mask; 412 where somebody else has stored one since, so that nobody's strokes are lost unseen."""
+    """Store a mask; 412 where somebody else has stored one since, so that no strokes are lost unseen."""
     saved = save_mask(station.workspace, image, content, if_match.strip('"'), defect_type or None)
     return Response(status_code=HTTPStatus.NO_CONTENT, headers={"ETag": quoted(saved)})
 

@@ -53,6 +53,7 @@ def train(request: Request, station: AtWork) -> HTMLResponse:
 
 @router.post("/jobs")
 def add(
+    *,
     station: AtWork,
     task: Annotated[Literal["train", "refit"], Form()],
     effort: Annotated[Literal["quick", "light", "paper"], Form()] = "light",

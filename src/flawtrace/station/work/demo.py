@@ -3,16 +3,16 @@
 import tempfile
 from pathlib import Path
 
-from flawtrace.data import read_category
+from flawtrace.data import mask_of, read_category
 from flawtrace.pictures.images import mask_file_content
-from flawtrace.data import mask_of
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.station.store.shelf import add_image, label
 from flawtrace.station.store.strokes import save_mask, tag
 from flawtrace.station.store.workspace import Workspace
 
-LABELLED = 4
-"""Images of each defect type that have masks; the others wait for a label."""
+LABELLED = 8
+"""Images of each defect type that have masks, some for learning and some for testing; the others wait for a
+label."""
 
 
 def fill(workspace: Workspace) -> None:

@@ -34,7 +34,7 @@ class Found:
 
 
 def look(run: Path, image: Path, out: Path) -> Found:
-    """Look at one image; map and mask go to the file `out` (.npz: `map` float16, `mask` bool, at its size)."""
+    """Look at one image; its map (float16) and mask (bits) go to the file `out`, an .npz."""
     detector = _opened(run, *_state(run))
     seen = read_image(image)
     said = detector.predict(seen)

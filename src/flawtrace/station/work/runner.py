@@ -150,7 +150,7 @@ class Runner:
             at_work=before,
             preset=options.get("preset", "light"),
             labels=options.get("labels"),
-            settings=QUICK if options.get("quick") else {},
+            settings=(QUICK if options.get("quick") else {}) | options.get("settings", {}),
         )
 
 

@@ -70,7 +70,9 @@ class Station:
         return entry, found
 
 
-def overrule(session: Session, image: str, verdict: str, who: str, why: str, last: EntryRow | None) -> None:
+def overrule(
+    session: Session, image: str, verdict: str, *, who: str, why: str, last: EntryRow | None
+) -> None:
     """Put a person's verdict in the place of the last one, inside `Database.writing`; it labels the image."""
     append(
         session,

@@ -1,7 +1,9 @@
 """What the process does that trains: images enter, and a checked and compared detector leaves."""
 
+import os
 import shutil
 import time
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ EVERY = 0.25
 VISITS_EVERY = 2.0
 """Seconds between two pictures of where the sampler has been."""
 VISITS_SIDE = 32
+POLITE = 5
+"""How far a training stands back behind the process that looks at images."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,9 @@ class Order:
 def teach(order: Order) -> None:
     """Carry out an order; what happens is written to its file of progress, an error as its last line."""
     end_with_parent()
+    os.nice(POLITE)
     told = Told(order.progress)
+    warnings.showwarning = lambda message, *_, **__: told.note(str(message))
     try:
         _made(order, told)
         told.phase("checking the exported detector")
@@ -56,7 +62,7 @@ def teach(order: Order) -> None:
         told.phase("looking at images that were held out")
         _tested(order, told)
     except FlawtraceError as error:
-        append_json(order.progress, {"error": str(error)})
+        told.error(error)
         raise SystemExit(1) from error
 
 
@@ -73,16 +79,14 @@ def _made(order: Order, told: "Told") -> None:
 
 
 def _tested(order: Order, told: "Told") -> None:
-    """Compare with the detector at work, if there is one, and complete the report; without held-out defects
-    there is nothing to say.
-    """
+    """Complete the report, and compare with the detector at work, if there is one."""
     try:
         verbs.evaluate(order.run, order.parts, progress=told.count)
         if order.at_work is not None:
             found = verbs.compare(order.at_work, order.run, order.parts, progress=told.count)
             write_json(order.run / COMPARED_NAME, found.to_json())
     except NothingToEvaluateError as error:
-        append_json(order.progress, {"note": str(error)})
+        told.note(str(error))
 
 
 class Told:
@@ -96,6 +100,14 @@ class Told:
     def phase(self, phase: str) -> None:
         self._phase = phase
         self._write({"phase": phase, "done": 0, "total": 1})
+
+    def note(self, text: str) -> None:
+        """What a person should know."""
+        self._write({"note": text})
+
+    def error(self, error: FlawtraceError) -> None:
+        """Why it ended."""
+        self._write({"error": str(error)})
 
     def count(self, done: int, total: int) -> None:
         if time.monotonic() - self._last >= EVERY:
