@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flawtrace.detector import Calibration
+from flawtrace.detector.comparing import LARGEST_DIFFERENCE
 
 
 def drawn(truth: torch.Tensor, seed: int = 0) -> torch.Tensor:

@@ -17,9 +17,9 @@ from flawtrace.pictures.images import as_picture, fit
 from flawtrace.pictures.tiles import Size
 
 LARGEST_DIFFERENCE = 2e-3
-"""Of the map. Where predictors are all but certain, single precision has few numbers left between a probability
-and 1, and calibration can stretch the step from one to the next to 0.0006: two runtimes that round apart are
-several such steps apart. A graph that says something else differs by far more."""
+"""Of the map. Where predictors are all but certain, single precision has few numbers left between a
+probability and 1, and calibration can stretch the step from one to the next to 0.0006: two runtimes that
+round apart are several such steps apart. A graph that says something else differs by far more."""
 LARGEST_SCORE_DIFFERENCE = 1e-3
 """Of the score, likewise."""
 

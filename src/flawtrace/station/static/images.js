@@ -91,9 +91,8 @@ async function send(files, whole) {
 async function posted(part, batch) {
   const form = new FormData();
   for (const { file, path } of part) form.append("files", file, path);
-  if (batch) form.append("batch", batch);
   try {
-    const answer = await fetch("/images", { method: "POST", body: form });
+    const answer = await fetch(batch ? `/images?batch=${batch}` : "/images", { method: "POST", body: form });
     if (answer.ok) return await answer.json();
     const { detail } = await answer.json();
     return part.map(({ path }) => ({ name: path, state: "refused", message: detail }));
@@ -154,6 +153,8 @@ document.querySelector("[data-look-at-all]")?.addEventListener("click", async (e
   const answer = await fetch("/images/look", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ show: event.target.dataset.lookAtAll }) });
   if (answer.ok) location.assign(`/jobs/${(await answer.json()).job}`);
 });
+
+page.dataset.ready = "yes";
 
 // Keys
 document.addEventListener("keydown", (event) => {

@@ -166,11 +166,17 @@ export class Mask extends EventTarget {
   }
 }
 
-/** A stroke along points, on any canvas. */
+/** A stroke along points, on any canvas; of a single point, which a canvas does not stroke, a dot. */
 export function traced(context, points, size) {
+  if (points.every(([x, y]) => x === points[0][0] && y === points[0][1])) {
+    context.beginPath();
+    context.arc(...points[0], size / 2, 0, 2 * Math.PI);
+    context.fill();
+    return;
+  }
   context.lineWidth = size;
   context.lineCap = context.lineJoin = "round";
-  outlined(context, points.length > 1 ? points : [points[0], points[0]]).stroke();
+  outlined(context, points).stroke();
 }
 
 /** A path along points; returns the context. */

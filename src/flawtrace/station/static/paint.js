@@ -33,7 +33,7 @@ function drawVeil(context) {
   layer.drawImage(mask.canvas, 0, 0);
   if (state.points) {
     layer.globalCompositeOperation = state.erases ? "destination-out" : "source-over";
-    layer.strokeStyle = "#fff";
+    layer.strokeStyle = layer.fillStyle = "#fff";
     traced(layer, state.points, brush());
   }
   layer.globalCompositeOperation = "source-in";

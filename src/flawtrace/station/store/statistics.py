@@ -112,13 +112,12 @@ def per_type(session: Session) -> dict[str, int]:
 def mistakes(session: Session, days: int = 14) -> Mistakes:
     """Escapes and overkill, from what people overruled."""
     since, said = now() - timedelta(days=days), aliased(EntryRow)
-    pairs = Counter(
-        session.execute(
-            select(said.verdict, EntryRow.verdict)
-            .join(said, said.id == EntryRow.overrules)
-            .where(EntryRow.who != "", said.who == "", EntryRow.moment >= since)
-        ).tuples()
+    overruled = session.execute(
+        select(said.verdict, EntryRow.verdict)
+        .join(said, said.id == EntryRow.overrules)
+        .where(EntryRow.who != "", said.who == "", EntryRow.moment >= since)
     )
+    pairs = Counter((before, after) for before, after in overruled)
     verdicts = session.scalars(select(EntryRow.id).where(EntryRow.who == "", EntryRow.moment >= since)).all()
     settled = pairs["UNSURE", "OK"] + pairs["UNSURE", "DEFECT"]
     return Mistakes(pairs["OK", "DEFECT"], pairs["DEFECT", "OK"], settled, len(verdicts))

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel
+from starlette.datastructures import UploadFile
 
 from flawtrace.ground.files import write_bytes
 from flawtrace.pictures.images import as_picture, fit, jpeg, read_image
@@ -24,6 +25,8 @@ router = APIRouter(include_in_schema=False)
 ON_A_PAGE = 60
 MOST_BYTES = 250 * 2**20
 """Of one file: no image that is taken is larger."""
+MOST_FILES = 1000
+"""In one form."""
 SIDES = {"small": 320, "large": 1600}
 """Of previews."""
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
@@ -42,17 +45,25 @@ def grid(request: Request, station: AtWork, show: Filter = "all", start: int = 0
     )
 
 
+async def _sent(request: Request) -> list[tuple[str, bytes]]:
+    """Names and contents of the files in a form."""
+    sent = []
+    async with request.form(max_files=MOST_FILES) as form:
+        for file in form.getlist("files"):
+            if isinstance(file, UploadFile):
+                sent.append((file.filename or "unnamed", await file.read(MOST_BYTES + 1)))
+    return sent
+
+
 @router.post("/images")
 def add(
     station: AtWork,
-    files: Annotated[list[UploadFile], File()],
-    batch: Annotated[UUID | None, Form()] = None,
+    files: Annotated[list[tuple[str, bytes]], Depends(_sent)],
+    batch: UUID | None = None,
 ) -> JSONResponse:
     """Add files; those of a `batch`, a folder, wait until all of it is here. Returns what became of each."""
     taken: list[Taken] = []
-    for file in files:
-        name = file.filename or "unnamed"
-        content = file.file.read(MOST_BYTES + 1)
+    for name, content in files:
         if len(content) > MOST_BYTES:
             raise TooMuchError(name, f"{MOST_BYTES // 2**20} MB")
         if content.startswith(ZIP):
