@@ -30,6 +30,7 @@ A_WHILE = 240_000
 """Milliseconds that a training of the tests may take on a busy machine."""
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 780}
 PAGES = ("/", "/images", "/train", "/compare", "/next", "/report", "/help", "/components")
+expect.set_options(timeout=60_000)  # tests run side by side
 TINY = tomllib.loads((Path(__file__).parents[1] / "tiny.toml").read_text())
 
 

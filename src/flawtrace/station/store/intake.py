@@ -109,6 +109,8 @@ def told(error: FlawtraceError, root: Workspace | Path) -> str:
 def _product_in(folder: Path) -> Path:
     """The folder itself, or the only one in it, as archives have it."""
     inside = visible(folder)
+    if holds_product(folder):
+        return folder
     return _product_in(inside[0]) if len(inside) == 1 and inside[0].is_dir() else folder
 
 
