@@ -45,6 +45,18 @@ class LeftOutWarning(UserWarning):
         )
 
 
+class ForeignFolderError(DataError):
+    """A folder to write into holds what the command did not write."""
+
+    def __init__(self, folder: Path, found: list[str], limit: int = 3) -> None:
+        more = f" and {len(found) - limit} more" if len(found) > limit else ""
+        super().__init__(
+            f"{folder} holds {', '.join(found[:limit])}{more}, which this command did not write.\n"
+            "Expected a new or empty folder, so that results are not mixed up with anything else.\n"
+            "Choose another folder with -o."
+        )
+
+
 class MissingFolderError(DataError):
     def __init__(self, root: Path) -> None:
         super().__init__(

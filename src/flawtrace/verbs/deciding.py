@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-from flawtrace.data import images_in
+from flawtrace.data import images_in, refuse_folder
 from flawtrace.detector import (
     EVEN_ODDS,
     AnyDetector,
@@ -69,6 +69,8 @@ def decide(
     asked = {"max_false_alarms": max_false_alarms, "max_misses": max_misses, "threshold": threshold}
     given = {name: value for name, value in asked.items() if value is not None}
     _refuse(given)
+    if plot is not None:
+        refuse_folder(Path(plot))
     detector = any_detector(run, device, "auto" if Path(run).suffix == ".onnx" else "torch")
     known = detector.facts.held_out
     if detector.config.score == "maximum" or not known.get("anomalous"):

@@ -11,11 +11,13 @@ from flawtrace.data import (
     Named,
     draw_available,
     kinds,
+    refuse_foreign,
     scarce,
 )
 from flawtrace.data import inspect as inspect_folder
 from flawtrace.ground.devices import ready
 from flawtrace.ground.presets import load_config
+from flawtrace.ground.run_files import SETTINGS_NAME
 from flawtrace.measures import Evaluation
 from flawtrace.pictures.region import read_region, region_of
 from flawtrace.pictures.synthetic import make_dataset
@@ -88,6 +90,8 @@ def train(
     """
     place = ready(device)  # before anything is read
     config = load_config(preset, settings_file, settings)
+    if not (Path(out) / SETTINGS_NAME).exists():
+        refuse_foreign(Path(out))
     polygons = read_region(Path(region)) if region else config.region or region_of(Path(folder))
     config = config.model_copy(update={"region": polygons})
     found = read(folder, named, skip_bad)
@@ -119,7 +123,10 @@ def demo(
     """Make a small data set, train on it, evaluate on images kept back, and write a report in `out`/run."""
     images, run = Path(out) / "images", Path(out) / "run"
     settings = DEMO_SETTINGS | {"seed": seed}
+    if not run.is_dir():
+        refuse_foreign(Path(out))
     refuse_other_settings(run, load_config(settings=settings))
+    run.mkdir(parents=True, exist_ok=True)  # before the images, so that a stopped demo is known as one
     make_dataset(images, seed=seed)
     trained = train(images, run, settings=settings, resume=True, progress=progress)
     return trained, evaluate(run, images)

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from flawtrace.data import Named
+from flawtrace.data import Named, refuse_folder
 from flawtrace.measures import Comparison, compared
 from flawtrace.measures import evaluate as evaluate_detector
 from flawtrace.pictures.images import read_image
@@ -32,6 +32,8 @@ def compare(
     Raises:
         NothingToEvaluateError: no image, or no defect image, is left.
     """
+    page = Path(out) if out else _beside(Path(after))
+    refuse_folder(page)
     detectors = trained_detector(before, device), trained_detector(after, device)
     category = read(folder, named, skip_bad, for_testing=True).category
     samples = category.for_testing(detectors[1].config.normal_limit)
@@ -44,7 +46,6 @@ def compare(
         for half, detector in enumerate(detectors)
     )
     comparison = compared(first, second, sum(known))
-    page = Path(out) if out else _beside(Path(after))
     write_comparison(comparison, (Path(before).name, Path(after).name), page)
     return comparison
 

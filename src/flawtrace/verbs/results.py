@@ -13,7 +13,6 @@ from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import append_json, read_json, read_jsonl, write_json, write_text
 from flawtrace.ground.groups import RuntimeName
 from flawtrace.ground.shapes import Image
-from flawtrace.ground.wording import counted
 from flawtrace.pictures.images import overlay, write_map, write_mask, write_picture
 from flawtrace.report import Shown, captioned, gallery
 
@@ -23,17 +22,6 @@ ROWS_NAME = "predictions.jsonl"
 TABLE_NAME = "predictions.csv"
 GALLERY_NAME = "index.html"
 PLACES = ("maps", "masks", "overlays")
-OF_DATA = frozenset({"normal", "good", "ok", "train", "defects", "ground_truth"})
-"""Folders that tell a data set."""
-
-
-class ForeignFolderError(FlawtraceError):
-    def __init__(self, folder: Path, what: str) -> None:
-        super().__init__(
-            f"{folder} {what}.\n"
-            "Predictions are written only into a folder of their own, so that nothing else is replaced.\n"
-            "Choose another folder with -o."
-        )
 
 
 class OtherPredictionsError(FlawtraceError):
@@ -77,8 +65,7 @@ class Results:
         """For a detector that `made_by` tells from others.
 
         Raises:
-            ForeignFolderError: the folder holds what `predict` did not write.
-            OtherPredictionsError: it holds predictions of another detector.
+            OtherPredictionsError: the folder holds predictions of another detector.
         """
         self._folder, self._made_by = folder, made_by
         manifest = folder / MANIFEST_NAME
@@ -86,7 +73,6 @@ class Results:
             if read_json(manifest) != made_by:
                 raise OtherPredictionsError(folder)
         else:
-            _refuse_foreign(folder)
             write_json(manifest, made_by)
         kept = [said for said in read_jsonl(folder / ROWS_NAME) if "key" in said]
         self._done = {said["key"]: _row(said) for said in kept}
@@ -147,16 +133,6 @@ def identity(detector: AnyDetector, min_area: int) -> dict[str, Any]:
         "thresholds": vars(detector.thresholds),
         "min_area": min_area,
     }
-
-
-def _refuse_foreign(folder: Path) -> None:
-    for place in PLACES:
-        if (folder / place).is_dir() and (count := sum(1 for _ in (folder / place).iterdir())):
-            raise ForeignFolderError(
-                folder, f"has {counted(count, 'file')} in {place}/ that predict did not write"
-            )
-    if named := sorted(path.name for path in folder.iterdir() if path.name.lower() in OF_DATA):
-        raise ForeignFolderError(folder, f"looks like a data set: it holds {', '.join(named)}")
 
 
 def _row(said: dict[str, Any]) -> Row:

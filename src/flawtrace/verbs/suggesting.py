@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flawtrace.data import refuse_folder
 from flawtrace.detector import Looked, looked, suggested
 from flawtrace.ground.files import read_json, write_text
 from flawtrace.ground.run_files import SUMMARY_NAME
@@ -55,6 +56,8 @@ def suggest(
     Those come first that the detector doubts, and that look unlike what it was trained on and each other.
     Images that it was trained on are left out. `out` is a page to write, with a picture of each.
     """
+    if out:
+        refuse_folder(Path(out))
     detector = trained_detector(run, device)
     files = gathered(images, recursive).files
     seen: list[tuple[Path, Looked]] = []

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from flawtrace.data import refuse_folder
 from flawtrace.detector import (
     Detector,
     Export,
@@ -38,7 +39,9 @@ def export(
     These are `images` (files or folders), or else the labelled ones that the run was trained on. The
     file's `input` are floats (b, 3, h, w) in [0, 1], or uint8 (b, h, w, 3) as cameras give them, both in RGB.
     """
-    detector, file = Detector.load(run), Path(out) if out else exported_name(Path(run))
+    file = Path(out) if out else exported_name(Path(run))
+    refuse_folder(file)
+    detector = Detector.load(run)
     files = list(gathered(images).files) or _trained_on(Path(run))
     if not files:
         raise NothingToCompareError(Path(run))

@@ -12,7 +12,6 @@ from flawtrace.data.formats.errors import (
     NameTakenError,
     NestedFolderError,
     NoLabelsError,
-    OccupiedError,
 )
 from flawtrace.data.formats.filing import Filed, filed, grouped, told
 from flawtrace.data.formats.masks import in_folder_of
@@ -20,12 +19,16 @@ from flawtrace.data.formats.pictures import Pictures
 from flawtrace.data.formats.placing import Contents, place
 from flawtrace.data.formats.reading import by_image, meant, says_something
 from flawtrace.data.formats.recognition import READERS, label_pictures, settled
+from flawtrace.data.outputs import refuse_foreign
 from flawtrace.data.places import NORMAL, images_in, visible
 from flawtrace.ground.errors import FlawtraceError, SettingsError
+from flawtrace.pictures.region import NAMES as REGIONS
 
 LINE_WIDTH = 3.0
 """Pixels; labelling programs do not say how wide a line is."""
 WIDEST = 1000.0
+PLAIN = frozenset({"normal", "defects", "masks", "ignored", *REGIONS})
+"""What a folder in the plain layout holds, to which more can be added."""
 
 Counting = Callable[[int, int], None]
 
@@ -121,8 +124,7 @@ def _refuse(source: Path, out: Path, images: Path | None, manner: Manner) -> Non
     for folder in (source, images):
         if folder is not None and folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
             raise NestedFolderError(out, folder)
-    if (out / "train").is_dir():
-        raise OccupiedError(out / "train", "another layout of folders")
+    refuse_foreign(out, own=PLAIN)
 
 
 def _filed(
