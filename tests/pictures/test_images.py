@@ -26,6 +26,7 @@ from flawtrace.pictures.errors import (
     ImageError,
     ImageTooLargeError,
     ImageTooSmallError,
+    NotAnImageError,
     SeveralPagesError,
     UnreadableImageError,
     UnsupportedPixelsError,
@@ -349,9 +350,28 @@ def test_a_volume_in_a_tiff_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"BM", b"not an image, but text", b"II*\0", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"]
+    ("content", "found"),
+    [
+        (b"not an image, but text", "it is text"),
+        (b"GIF89a\1\0", "it looks like a GIF"),
+        (b"PK\3\4\0\0", "weights of PyTorch"),
+        (b'\x20\1\0\0\0\0\0\0{"__metadata__"', "it looks like a detector"),
+        (b"\0\1\2\3", "its content is in another format"),
+    ],
 )
-def test_what_is_no_image_is_named(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_image_is_told_apart_from_damage(tmp_path: Path, content: bytes, found: str) -> None:
+    with pytest.raises(NotAnImageError, match=rf"image\.png is no image .*: .*{found}.*\n.*\nCheck the path"):
+        read_image(saved(tmp_path, content))
+
+
+def test_a_path_without_a_file_is_no_damage(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nothing.png"):
+        with pytest.raises(UnreadableImageError, match=r"Cannot open .*\n.*\nCheck the path"):
+            read_image(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"BM", b"II*\0", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"])
+def test_what_is_damaged_is_named(tmp_path: Path, content: bytes) -> None:
     path = saved(tmp_path, content)
     for read in (read_image, read_mask, image_size):
         with pytest.raises(UnreadableImageError, match=r"image\.png: .+\.\nExpected a complete PNG"):

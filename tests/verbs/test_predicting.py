@@ -62,8 +62,10 @@ def test_only_what_is_new_or_changed_is_looked_at_again(
 
 def test_another_decision_needs_another_folder(run: Path, photos: Path, tmp_path: Path) -> None:
     verbs.predict(run, photos, tmp_path / "out")
-    with pytest.raises(OtherPredictionsError, match="another detector"):
+    with pytest.raises(OtherPredictionsError, match="by other thresholds"):
         verbs.predict(run, photos, tmp_path / "out", threshold=0.1)
+    with pytest.raises(OtherPredictionsError, match="with --min-area 0, not 5"):
+        verbs.predict(run, photos, tmp_path / "out", min_area=5)
 
 
 def test_a_data_set_is_never_written_into(run: Path, category: Path, tmp_path: Path) -> None:
@@ -138,6 +140,13 @@ def test_suggestions_differ_and_leave_out_what_is_known(run: Path, category: Pat
     assert all(one.reason for one in found)
     everything = verbs.suggest(run, category / "test", 100, recursive=True)
     assert len(everything) == 15 - 6
+
+
+def test_suggestions_go_on_without_what_cannot_be_read(run: Path, photos: Path) -> None:
+    (photos / "001.png").write_text("no image")
+    with pytest.warns(UserWarning, match=r"001\.png is no image .*: it is text"):
+        (left,) = verbs.suggest(run, photos)
+    assert left.image == str(photos / "000.png")
 
 
 def test_a_name_that_is_too_long_is_told_so(run: Path, photos: Path, tmp_path: Path) -> None:

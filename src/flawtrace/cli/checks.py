@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flawtrace.cli.errors import MissingPathError, NoDetectorError, NoFolderError
+from flawtrace.cli.errors import FlagError, MissingPathError, NoDetectorError, NoFolderError
+from flawtrace.ground.errors import SettingsError
 from flawtrace.ground.presets import load_config
 from flawtrace.ground.run_files import DETECTOR_NAME
 
@@ -30,19 +31,30 @@ def check_run(*runs: Path) -> None:
     """
     for run in runs:
         check_there(run, "the folder of a run, or the file of a detector")
-        if run.is_dir() and not (run / DETECTOR_NAME).is_file():
+        if not (_begins_as_detector(run) if run.is_file() else (run / DETECTOR_NAME).is_file()):
             raise NoDetectorError(run)
+
+
+def _begins_as_detector(file: Path) -> bool:
+    """Whether a file may be one: weights with a header in JSON, or an exported file."""
+    with file.open("rb") as opened:
+        return file.suffix == ".onnx" or opened.read(9)[8:] == b"{"
 
 
 def check_settings(preset: str, file: Path | None, chosen: Mapping[str, Any]) -> None:
     """What `train` is told.
 
     Raises:
-        SettingsError, UnknownSettingError: it cannot work.
+        FlagError, SettingsError, UnknownSettingError: it cannot work.
     """
     if file:
         check_there(file, "a TOML file with settings")
-    load_config(preset, file, chosen)
+    try:
+        load_config(preset, file, chosen)
+    except SettingsError as error:
+        if error.name not in chosen:
+            raise
+        raise FlagError(f"--{error.name.replace('_', '-')}", error.reason) from error
 
 
 def check_there(path: Path, expected: str) -> None:

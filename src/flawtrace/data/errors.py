@@ -101,7 +101,8 @@ class NoImagesError(DataError):
         super().__init__(
             f"No image in {folder}.\n"
             "Expected PNG, JPEG, WebP, BMP or TIFF files.\n"
-            "Check the path; sub-folders are searched with --recursive."
+            "Check the path, or give the sub-folder that holds them; `predict` and `suggest` search "
+            "sub-folders with --recursive."
         )
 
 

@@ -7,7 +7,7 @@ often that is wrong on normal images is told in `alarms`, and what keeps a detec
 """
 
 from flawtrace.detector import doubts
-from flawtrace.detector.alarms import Errors, alarm_text, announced_text
+from flawtrace.detector.alarms import Errors, alarm_text, announced_text, quietest
 from flawtrace.detector.artefact import Detector
 from flawtrace.detector.calibration import Calibration
 from flawtrace.detector.choosing import (
@@ -78,6 +78,7 @@ __all__ = [
     "marked",
     "measure",
     "origin",
+    "quietest",
     "regions_of",
     "rewrite",
     "suggested",

@@ -46,10 +46,18 @@ class OutputError(FlawtraceError):
 
 class SettingsError(FlawtraceError):
     def __init__(self, where: str, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
         super().__init__(
             f"Cannot use {f'{name} from ' if name else ''}{where}: {reason}.\n"
             "`flawtrace settings` lists every setting with its value and meaning."
         )
+
+
+class ArgumentError(SettingsError):
+    """A value that a command was called with, and that is no setting."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        FlawtraceError.__init__(self, f"Cannot use {name}: {reason}.")
 
 
 class UnknownSettingError(FlawtraceError):

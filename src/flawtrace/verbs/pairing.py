@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from flawtrace.data import Named, refuse_folder
-from flawtrace.measures import Comparison, compared
+from flawtrace.measures import Comparison, NothingToEvaluateError, compared
 from flawtrace.measures import evaluate as evaluate_detector
 from flawtrace.pictures.images import read_image
 from flawtrace.report import COMPARISON_NAME, write_comparison
@@ -40,6 +40,8 @@ def compare(
     with hinting(skip_bad):
         known = [any(detector.knows(read_image(s.image)) for detector in detectors) for s in samples]
     new = [sample for sample, seen in zip(samples, known, strict=True) if not seen]
+    if not any(sample.anomalous for sample in new):
+        raise NothingToEvaluateError(category.root, len(new), sum(known), "at least one of the detectors")
 
     first, second = (
         evaluate_detector(detector, new, partial(_of_both, progress, half), folder=category.root)

@@ -25,10 +25,18 @@ PLACES = ("maps", "masks", "overlays")
 
 
 class OtherPredictionsError(FlawtraceError):
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, said: Any, now: dict[str, Any]) -> None:
+        before = said if isinstance(said, dict) else {}
+        other = {name for name in now if before.get(name) != now[name]}
+        if other == {"min_area"}:
+            how = f"with --min-area {before.get('min_area')}, not {now['min_area']}"
+        elif other <= {"min_area", "thresholds"}:
+            how = "by other thresholds (--threshold, or `flawtrace decide`)"
+        else:
+            how = "of another detector"
         super().__init__(
-            f"{folder} holds predictions of another detector, or by other thresholds.\n"
-            "Rows of two detectors would stand in one table.\n"
+            f"{folder} holds predictions {how}.\n"
+            "Expected predictions made in the same way, as all of them stand in one table.\n"
             "Choose another folder with -o, or delete this one."
         )
 
@@ -70,8 +78,8 @@ class Results:
         self._folder, self._made_by = folder, made_by
         manifest = folder / MANIFEST_NAME
         if manifest.exists():
-            if read_json(manifest) != made_by:
-                raise OtherPredictionsError(folder)
+            if (before := read_json(manifest)) != made_by:
+                raise OtherPredictionsError(folder, before, made_by)
         else:
             write_json(manifest, made_by)
         kept = [said for said in read_jsonl(folder / ROWS_NAME) if "key" in said]

@@ -15,9 +15,12 @@ from flawtrace.detector import (
     exported_name,
     measure,
 )
+from flawtrace.ground.errors import ArgumentError
 from flawtrace.ground.files import read_json
 from flawtrace.ground.groups import InputKind, RuntimeChoice
 from flawtrace.ground.run_files import SUMMARY_NAME
+from flawtrace.ground.wording import counted
+from flawtrace.pictures.decoding import MAX_PIXELS
 from flawtrace.pictures.images import read_image
 from flawtrace.verbs.gathering import gathered
 from flawtrace.verbs.loading import any_detector
@@ -65,7 +68,11 @@ def bench(
         torch.set_num_threads(threads)
     detector = any_detector(run, device, runtime)
     side = detector.config.tile_side or detector.config.image_side
-    images = torch.rand(batch, 3, height or side, width or side, generator=torch.Generator().manual_seed(0))
+    height, width = height or side, width or side
+    if (pixels := batch * height * width) > MAX_PIXELS:
+        reason = f"{pixels:,} pixels are more than {MAX_PIXELS:,}"
+        raise ArgumentError(f"{counted(batch, 'image')} of {width} x {height} pixels at a time", reason)
+    images = torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(0))
     return measure(detector, images.to(device), repeats, progress)
 
 

@@ -21,7 +21,7 @@ from flawtrace.data.formats.reading import by_image, meant, says_something
 from flawtrace.data.formats.recognition import READERS, label_pictures, settled
 from flawtrace.data.outputs import refuse_foreign
 from flawtrace.data.places import NORMAL, images_in, visible
-from flawtrace.ground.errors import FlawtraceError, SettingsError
+from flawtrace.ground.errors import ArgumentError, FlawtraceError
 from flawtrace.pictures.region import NAMES as REGIONS
 
 LINE_WIDTH = 3.0
@@ -120,7 +120,7 @@ def _refuse(source: Path, out: Path, images: Path | None, manner: Manner) -> Non
         raise LineWidthError(manner.line_width)
     if manner.skip_bad and manner.unlabelled_are_normal:
         reason = "an image whose labels cannot be used would count as a good part"
-        raise SettingsError("the command line", "--skip-bad and --unlabelled-are-normal", reason)
+        raise ArgumentError("--skip-bad and --unlabelled-are-normal together", reason)
     for folder in (source, images):
         if folder is not None and folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
             raise NestedFolderError(out, folder)
