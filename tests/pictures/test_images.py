@@ -193,6 +193,22 @@ def test_a_16_bit_colour_tiff_in_lzw_keeps_its_lower_byte(tmp_path: Path, byteor
     assert np.array_equal(decode(saved(tmp_path, patched)), values)
 
 
+@pytest.mark.parametrize(
+    ("channels", "planarconfig", "said"),
+    [(3, "separate", "16-bit colours one after the other"), (2, "contig", "16-bit grey with alpha")],
+)
+def test_what_only_half_of_could_be_read_of_a_tiff_in_lzw_is_refused(
+    tmp_path: Path, channels: int, planarconfig: Any, said: str
+) -> None:
+    values = noise(np.uint16, 3)[..., :channels]
+    stored = values if planarconfig == "contig" else np.moveaxis(values, -1, 0).copy()
+    photometric: Any = "rgb" if channels == 3 else "minisblack"
+    content = tiff(stored, photometric=photometric, compression="deflate", planarconfig=planarconfig)
+    path = saved(tmp_path, with_tags(content, Compression=5))
+    with pytest.raises(UnsupportedPixelsError, match=rf"{said}, compressed by LZW.*\n.*\nSave the image"):
+        decode(path)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_tiff_whose_zero_is_white_is_inverted(tmp_path: Path, dtype: Any) -> None:
     values = noise(dtype)

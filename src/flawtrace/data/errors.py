@@ -206,6 +206,15 @@ class VanishedDefectError(DataError):
         )
 
 
+class HiddenDefectError(DataError):
+    def __init__(self, mask: Path) -> None:
+        super().__init__(
+            f"The region of interest hides the whole defect in {mask}.\n"
+            "Expected some of each labelled defect inside: nothing outside is learnt or scored.\n"
+            "Draw a larger region, or remove this image from the defects."
+        )
+
+
 class TooFewImagesError(DataError):
     def __init__(self, root: Path, labels: int, counts: dict[str, int]) -> None:
         possible = min(counts.values())

@@ -350,6 +350,9 @@ def _decode_tiff(path: Path, file: BinaryIO) -> Pixels:
             raise UnsupportedPixelsError(path, f"axes {page.axes} with {page.samplesperpixel} channels")
         if _within_tifffile(page):
             return upright(_page_pixels(page), _tiff_orientation(page))
+        if page.bitspersample == 16 and (page.axes == "SYX" or page.samplesperpixel == 2):
+            layout = "colours one after the other" if page.axes == "SYX" else "grey with alpha"
+            raise UnsupportedPixelsError(path, f"16-bit {layout}, compressed by {page.compression.name}")
         white_is_zero = page.photometric.name == "MINISWHITE"
     file.seek(0)
     pixels = _pillow_pixels(path, TiffImageFile(file), file)  # upright already

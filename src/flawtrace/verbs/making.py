@@ -19,7 +19,8 @@ from flawtrace.ground.devices import ready
 from flawtrace.ground.presets import load_config
 from flawtrace.ground.run_files import SETTINGS_NAME
 from flawtrace.measures import Evaluation
-from flawtrace.pictures.region import read_region, region_of
+from flawtrace.pictures.images import image_size
+from flawtrace.pictures.region import read_region, refuse_other_shape, region_file
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.report import REPORT_NAME, write_report
 from flawtrace.training import (
@@ -92,10 +93,13 @@ def train(
     config = load_config(preset, settings_file, settings)
     if not (Path(out) / SETTINGS_NAME).exists():
         refuse_foreign(Path(out))
-    polygons = read_region(Path(region)) if region else config.region or region_of(Path(folder))
-    config = config.model_copy(update={"region": polygons})
+    drawn = Path(region) if region else None if config.region else region_file(Path(folder))
+    if drawn:
+        config = config.model_copy(update={"region": read_region(drawn)})
     found = read(folder, named, skip_bad)
     category = found.category
+    if drawn:
+        refuse_other_shape(drawn, {sample.image: image_size(sample.image) for sample in category.samples})
     if progress and found.unused:
         progress(Unused("looking at the folder", 0.0, 1.0, folder=category.root, kinds=kinds(found.unused)))
     split = draw_available(category, config.labels, config.seed)
