@@ -103,6 +103,9 @@ def test_a_number_out_of_range_is_blamed_on_its_flag(  # noqa: PLR0917 (fixtures
     ("arguments", "said"),
     [
         (["train", "prats", "-o", "x"], "Did you mean {}/parts?"),
+        (["train", "phooto", "-o", "x"], "Expected a folder of images. Check the path."),
+        (["labels", "import", "notes.png", "-o", "x"], "images. Check the path."),
+        (["labels", "import", "parts", "-o", "x", "--images", "prats"], "Did you mean {}/parts?"),
         (["inspect", "photo.png"], "photo.png is a file"),
         (["predict", "nothing", "photo.png"], "No such file or folder: {}/nothing"),
         (["predict", "parts", "photo.png"], "the run comes first"),
@@ -124,7 +127,7 @@ def test_a_path_that_cannot_be_meant_is_named_with_a_way_out(
     (tmp_path / "photo.png").write_text("")
     (tmp_path / "stopped").mkdir()
     (tmp_path / "stopped/checkpoint.safetensors").write_text("")
-    names = {"prats", "parts", "photo.png", "nothing", "stopped"}
+    names = {"phooto", "notes.png", "prats", "parts", "photo.png", "nothing", "stopped"}
     code, _, err = call([tmp_path / word if word in names else word for word in arguments], capsys)
     assert code == cli.FAILED
     assert said.format(tmp_path) in err
