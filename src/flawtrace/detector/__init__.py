@@ -12,6 +12,7 @@ from flawtrace.detector.artefact import Detector
 from flawtrace.detector.calibration import Calibration
 from flawtrace.detector.choosing import (
     EVEN_ODDS,
+    FALSE_ALARMS,
     STEPS,
     Choice,
     decisive,
@@ -38,6 +39,7 @@ from flawtrace.detector.suggesting import Looked, Suggestion, looked, suggested
 
 __all__ = [
     "EVEN_ODDS",
+    "FALSE_ALARMS",
     "STEPS",
     "VERDICTS",
     "AnyDetector",

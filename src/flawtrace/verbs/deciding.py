@@ -10,6 +10,7 @@ from jaxtyping import Float
 from flawtrace.data import refuse_folder
 from flawtrace.detector import (
     EVEN_ODDS,
+    FALSE_ALARMS,
     AnyDetector,
     Choice,
     Detector,
@@ -26,7 +27,6 @@ from flawtrace.ground.errors import ArgumentError
 from flawtrace.ground.files import write_bytes
 from flawtrace.pictures.images import read_image
 from flawtrace.report import plots
-from flawtrace.training.judging import FALSE_ALARMS
 from flawtrace.verbs.gathering import gathered
 from flawtrace.verbs.loading import any_detector
 
