@@ -27,7 +27,13 @@ if _TYPE_CHECKING:
         Timing,
         WrongRuntimeError,
     )
-    from flawtrace.ground.errors import FlawtraceError, FolderInUseError, SettingsError, UnknownSettingError
+    from flawtrace.ground.errors import (
+        ArgumentError,
+        FlawtraceError,
+        FolderInUseError,
+        SettingsError,
+        UnknownSettingError,
+    )
     from flawtrace.measures import Comparison, Evaluation, NothingToEvaluateError
     from flawtrace.training import (
         DataChangedError,
@@ -63,6 +69,7 @@ if _TYPE_CHECKING:
     )
 
 __all__ = [
+    "ArgumentError",
     "Benchmark",
     "Comparison",
     "DataChangedError",

@@ -3,14 +3,16 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flawtrace import verbs
 from flawtrace.cli.app import main
+from flawtrace.data import NoImagesError
 from flawtrace.detector.artefact import Detector
 from flawtrace.detector.errors import NothingToDecideByError
-from flawtrace.ground.errors import SettingsError
+from flawtrace.ground.errors import ArgumentError
 
 
 @pytest.fixture
@@ -73,9 +75,9 @@ def test_a_threshold_for_one_call_is_not_stored(copy: Path, category: Path) -> N
 
 
 def test_two_limits_at_once_and_numbers_out_of_range_are_refused(copy: Path) -> None:
-    with pytest.raises(SettingsError, match="only one"):
+    with pytest.raises(ArgumentError, match="only one"):
         verbs.decide(copy, max_misses=0.1, threshold=0.5)
-    with pytest.raises(SettingsError, match="between 0 and 1"):
+    with pytest.raises(ArgumentError, match="between 0 and 1"):
         verbs.decide(copy, threshold=1.5)
 
 
@@ -85,6 +87,34 @@ def test_a_detector_without_held_out_scores_says_so(copy: Path) -> None:
     detector.save(copy / "detector.safetensors")
     with pytest.raises(NothingToDecideByError, match="nothing in"):
         verbs.decide(copy)
+
+
+@pytest.fixture
+def unlabelled(category: Path, tiny: dict[str, Any], tmp_path: Path) -> Path:
+    """A run that has seen no defect."""
+    verbs.train(category / "train/good", tmp_path / "unlabelled", settings=tiny)
+    return tmp_path / "unlabelled"
+
+
+def test_a_detector_without_labels_is_decided_by_normal_images(unlabelled: Path, category: Path) -> None:
+    looked = verbs.decide(unlabelled)
+    assert looked.before.misses.images == 0
+    assert looked.before.false_alarms.images > 0
+    by_images = verbs.decide(unlabelled, images=category / "test/good").chosen
+    assert by_images is not None
+    assert (by_images.false_alarms.alarms, by_images.false_alarms.images) == (0, 3)
+    rows = verbs.predict(unlabelled, category / "test/good")
+    assert max(row.score for row in rows if row.score) == pytest.approx(by_images.threshold, abs=1e-5)
+    verbs.decide(unlabelled, threshold=0.7)
+    assert Detector.load(unlabelled).thresholds.defect == 0.7
+    with pytest.raises(ArgumentError, match="--max-misses: training held out no defect image"):
+        verbs.decide(unlabelled, max_misses=0.1)
+
+
+def test_a_folder_without_images_is_told_as_such(copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NoImagesError, match=r"No image in .*empty"):
+        verbs.decide(copy, images=tmp_path / "empty")
 
 
 def test_the_trade_off_is_drawn(copy: Path, tmp_path: Path) -> None:

@@ -47,6 +47,9 @@ def test_an_unknown_flag_exits_with_2_in_every_command(
         (["suggest", "RUN"], "flawtrace suggest run/ new-images/"),
         (["benchmark", "-o", "x"], "No folder was given"),
         (["settings", "sampler.strid"], "Did you mean sampler.stride?"),
+        (["train", "DIR"], "--out requires an argument. For example: flawtrace train parts/ -o run/"),
+        (["labels", "import", "x"], "For example: flawtrace labels import annotations.json"),
+        (["demo", "--seed"], "For example: flawtrace demo -o /tmp/demo --seed 1"),
     ],
 )
 def test_what_cannot_be_used_is_said_with_exit_code_2(
@@ -58,12 +61,55 @@ def test_what_cannot_be_used_is_said_with_exit_code_2(
 
 
 @pytest.mark.parametrize(
+    ("command", "flag"),
+    [
+        ("train", "--labels -1"),
+        ("train", "--tile-side 0"),
+        ("train", "--seed -1"),
+        ("train", f"--seed {2**63}"),
+        ("train", "--max-misses 1.5"),
+        ("train", "--max-false-alarms nan"),
+        ("train", "--sampler.stride -8"),
+        ("train", "--cycles many"),
+        ("refit", "--labels -2"),
+        ("predict", "--min-area -5"),
+        ("predict", "--threshold 1.01"),
+        ("decide", "--threshold -0.1"),
+        ("decide", "--max-misses 2"),
+        ("suggest", "--count 0"),
+        ("bench", "--batch 0"),
+        ("bench", "--threads 100000000"),
+        ("demo", "--seed -1"),
+    ],
+)
+def test_a_number_out_of_range_is_blamed_on_its_flag(  # noqa: PLR0917 (fixtures)
+    command: str, flag: str, run: Path, category: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("seed = 1")
+    paths = {"train": [category, "--settings", settings], "refit": [run, category], "demo": []}
+    name, value = flag.split()
+    out = ["-o", tmp_path / "out"] if command in ("train", "refit", "demo") else []
+    arguments = [command, *paths.get(command, [run]), *out, f"{name}={value}"]
+    code, _, err = call([*arguments, *([category] if command in ("predict", "suggest") else [])], capsys)
+    assert code == cli.UNUSABLE
+    assert name in err
+    assert "settings.toml" not in err
+    assert "`flawtrace settings`" not in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["train", "prats", "-o", "x"], "Did you mean {}/parts?"),
+        (["train", "phooto", "-o", "x"], "Expected a folder of images. Check the path."),
+        (["labels", "import", "notes.png", "-o", "x"], "images. Check the path."),
+        (["labels", "import", "parts", "-o", "x", "--images", "prats"], "Did you mean {}/parts?"),
         (["inspect", "photo.png"], "photo.png is a file"),
         (["predict", "nothing", "photo.png"], "No such file or folder: {}/nothing"),
         (["predict", "parts", "photo.png"], "the run comes first"),
+        (["predict", "photo.png", "parts"], "There is no detector in {}/photo.png. Expected"),
         (["evaluate", "stopped", "parts"], "flawtrace train ... --resume"),
         (["compare", "parts", "stopped", "parts"], "There is no detector in {}/parts"),
         (["labels", "export", "nothing", "-o", "x", "--format", "coco"], "No such file or folder"),
@@ -81,7 +127,7 @@ def test_a_path_that_cannot_be_meant_is_named_with_a_way_out(
     (tmp_path / "photo.png").write_text("")
     (tmp_path / "stopped").mkdir()
     (tmp_path / "stopped/checkpoint.safetensors").write_text("")
-    names = {"prats", "parts", "photo.png", "nothing", "stopped"}
+    names = {"phooto", "notes.png", "prats", "parts", "photo.png", "nothing", "stopped"}
     code, _, err = call([tmp_path / word if word in names else word for word in arguments], capsys)
     assert code == cli.FAILED
     assert said.format(tmp_path) in err

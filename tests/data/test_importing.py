@@ -17,6 +17,7 @@ from flawtrace.data import inspect
 from flawtrace.data.formats import WRITERS, recognise
 from flawtrace.data.formats.errors import (
     AmbiguousPictureError,
+    LabelError,
     LabelFileError,
     LabelSizeError,
     LineWidthError,
@@ -116,6 +117,68 @@ def test_bad_labels_can_be_left_out_and_are_listed(source: Path, tmp_path: Path)
     assert "38" in done.skipped[0]
     with pytest.raises(SettingsError, match="good part"):
         verbs.import_labels(source, tmp_path / "out", skip_bad=True, unlabelled_are_normal=True)
+
+
+def coco(folder: Path, *extra: Any) -> Path:
+    """A dent in `a.png`, and other annotations, besides `ok/b.png` in a folder of good parts."""
+    photo(folder / "photos/a.png", 1)
+    photo(folder / "photos/ok/b.png", 2)
+    images = [{"id": n, "file_name": name} for n, name in enumerate(("a.png", "ok/b.png"))]
+    dent = {"id": 1, "image_id": 0, "category_id": 1, "bbox": [5, 5, 9, 9]}
+    categories = [{"id": n, "name": f"kind{n}"} for n in range(1, 40)]
+    document = {"images": images, "annotations": [dent, *extra], "categories": categories}
+    (folder / "coco.json").write_text(json.dumps(document))
+    return folder / "coco.json"
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ({"segmentation": [[1, 2, 3, 4, 5]]}, "annotation 7: a polygon has 5 numbers, which are no pairs"),
+        (
+            {"segmentation": [["a", 2, 3, 4]]},
+            "annotation 7: numbers in it are no numbers, too few or too many",
+        ),
+        ({"segmentation": [[None, 2, 3, 4]]}, "annotation 7: a coordinate is not a number of pixels"),
+        ({"segmentation": 5}, "annotation 7: a part of it is missing or of the wrong kind"),
+        ({"bbox": [1, 2]}, "annotation 7: numbers in it are no numbers"),
+        (
+            {"segmentation": {"size": [HEIGHT, WIDTH], "counts": [1]}},
+            "annotation 7 of ok.* its run lengths",
+        ),
+        ({"image_id": 5}, "annotation 7 is for image 5, which is not listed"),
+        ({"category_id": 50}, r"50 \(annotation 7\).*\n.*kind8\) and 31 more"),
+    ],
+)
+def test_one_bad_annotation_is_named_and_costs_its_own_image(
+    extra: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    file = coco(tmp_path, {"id": 7, "image_id": 1, "category_id": 1} | extra)
+    with pytest.raises(LabelError, match=said):
+        verbs.import_labels(file, tmp_path / "out", images=tmp_path / "photos")
+    done = verbs.import_labels(file, tmp_path / "out", images=tmp_path / "photos", skip_bad=True)
+    assert (done.normal, done.defects, len(done.skipped)) == (0, {"kind1": 1}, 1)
+    assert any("left out" in note and "ok/b.png" in note for note in done.notes)
+
+
+def test_a_damaged_file_of_one_image_costs_this_image(source: Path, tmp_path: Path) -> None:
+    (source / "b.json").write_text("{")
+    done = verbs.import_labels(source, tmp_path / "out", skip_bad=True, format="labelme")
+    assert (done.normal, done.defects) == (0, {"dent": 1})
+    assert "b.json" in done.skipped[0]
+
+
+def test_an_image_is_left_out_where_any_of_its_labels_is_bad(source: Path, tmp_path: Path) -> None:
+    """What is left of them may not be all that it shows."""
+    other = {"shapes": [{"label": "dent", "points": 3}], "imagePath": "b.png"}
+    (source / "second.json").write_text(json.dumps(other))
+    done = verbs.import_labels(source, tmp_path / "out", skip_bad=True)
+    assert (done.normal, done.defects) == (0, {"dent": 1})
+
+
+def test_a_misspelt_format_gets_a_suggestion(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match=r"no format is called cocoo; did you mean coco\?"):
+        verbs.import_labels(source, tmp_path / "out", format="cocoo")
 
 
 def test_many_bad_labels_of_one_kind_take_one_line(

@@ -43,6 +43,7 @@ def test_bad_files_are_left_out_and_nothing_else(folder: Path) -> None:
     found = read_folder(folder, skip_bad=True)
     assert [path.relative_to(folder).as_posix() for path in found.left_out] == BAD
     assert (len(found.category.normal), len(found.category.anomalous)) == (8, 10)
+    assert not {*found.unused} & {*found.left_out}
 
 
 def test_without_the_flag_the_message_names_it(folder: Path) -> None:
@@ -67,6 +68,7 @@ def test_inspect_lists_them_and_says_whether_training_can_go_on(
     assert (without.ok, without.can_skip, skipping.ok) == (False, True, True)
     assert list(skipping.left_out) == BAD
     assert skipping.to_json()["left_out"] == BAD
+    assert not {*skipping.ignored} & {*BAD}
     print_inspection(without)
     assert "or leave such files out with --skip-bad." in capsys.readouterr().out
     print_inspection(skipping)

@@ -10,6 +10,16 @@ from flawtrace.ground.errors import SettingsError, UnknownSettingError
 from flawtrace.ground.presets import load_config, setting_help, setting_names
 
 
+def test_a_value_is_blamed_on_where_it_was_set(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("labels = 3")
+    with pytest.raises(SettingsError, match="Cannot use cycles from the settings"):
+        load_config(file=file, settings={"cycles": -1})
+    file.write_text("labels = -3")
+    with pytest.raises(SettingsError, match=r"Cannot use labels from .*mine\.toml:"):
+        load_config(file=file, settings={"cycles": 1})
+
+
 def test_the_paper_preset_has_the_published_sizes() -> None:
     paper = load_config("paper")
     assert (paper.cell, paper.updates, paper.profile.length, paper.copies, paper.labels) == (1, 20, 10, 6, 5)

@@ -26,6 +26,7 @@ from flawtrace.pictures.errors import (
     ImageError,
     ImageTooLargeError,
     ImageTooSmallError,
+    NotAnImageError,
     SeveralPagesError,
     UnreadableImageError,
     UnsupportedPixelsError,
@@ -192,6 +193,22 @@ def test_a_16_bit_colour_tiff_in_lzw_keeps_its_lower_byte(tmp_path: Path, byteor
     assert np.array_equal(decode(saved(tmp_path, patched)), values)
 
 
+@pytest.mark.parametrize(
+    ("channels", "planarconfig", "said"),
+    [(3, "separate", "16-bit colours one after the other"), (2, "contig", "16-bit grey with alpha")],
+)
+def test_what_only_half_of_could_be_read_of_a_tiff_in_lzw_is_refused(
+    tmp_path: Path, channels: int, planarconfig: Any, said: str
+) -> None:
+    values = noise(np.uint16, 3)[..., :channels]
+    stored = values if planarconfig == "contig" else np.moveaxis(values, -1, 0).copy()
+    photometric: Any = "rgb" if channels == 3 else "minisblack"
+    content = tiff(stored, photometric=photometric, compression="deflate", planarconfig=planarconfig)
+    path = saved(tmp_path, with_tags(content, Compression=5))
+    with pytest.raises(UnsupportedPixelsError, match=rf"{said}, compressed by LZW.*\n.*\nSave the image"):
+        decode(path)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_tiff_whose_zero_is_white_is_inverted(tmp_path: Path, dtype: Any) -> None:
     values = noise(dtype)
@@ -349,9 +366,28 @@ def test_a_volume_in_a_tiff_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"BM", b"not an image, but text", b"II*\0", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"]
+    ("content", "found"),
+    [
+        (b"not an image, but text", "it is text"),
+        (b"GIF89a\1\0", "it looks like a GIF"),
+        (b"PK\3\4\0\0", "weights of PyTorch"),
+        (b'\x20\1\0\0\0\0\0\0{"__metadata__"', "it looks like a detector"),
+        (b"\0\1\2\3", "its content is in another format"),
+    ],
 )
-def test_what_is_no_image_is_named(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_image_is_told_apart_from_damage(tmp_path: Path, content: bytes, found: str) -> None:
+    with pytest.raises(NotAnImageError, match=rf"image\.png is no image .*: .*{found}.*\n.*\nCheck the path"):
+        read_image(saved(tmp_path, content))
+
+
+def test_a_path_without_a_file_is_no_damage(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nothing.png"):
+        with pytest.raises(UnreadableImageError, match=r"Cannot open .*\n.*\nCheck the path"):
+            read_image(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"BM", b"II*\0", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"])
+def test_what_is_damaged_is_named(tmp_path: Path, content: bytes) -> None:
     path = saved(tmp_path, content)
     for read in (read_image, read_mask, image_size):
         with pytest.raises(UnreadableImageError, match=r"image\.png: .+\.\nExpected a complete PNG"):

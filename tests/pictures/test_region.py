@@ -15,10 +15,10 @@ from PIL import Image
 
 from flawtrace import verbs
 from flawtrace.data import read_category
-from flawtrace.data.errors import VanishedDefectError
+from flawtrace.data.errors import HiddenDefectError
 from flawtrace.detector import Detector
 from flawtrace.pictures.images import read_image
-from flawtrace.pictures.region import RegionError, inside, read_region, within
+from flawtrace.pictures.region import RegionError, inside, read_region, refuse_other_shape, within
 
 
 @given(arrays(bool, st.tuples(st.integers(4, 12), st.integers(4, 12))).filter(lambda mask: mask.any()))
@@ -37,12 +37,51 @@ def test_polygons_are_in_pixels_of_the_size_they_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{}", "no", '{"size": [0, 1], "polygons": [[[1, 1]]]}', '{"size": [1, 1], "polygons": []}']
+    ("text", "said"),
+    [
+        ("{}", "size: field required"),
+        ("no", "invalid JSON"),
+        ('{"size": [0, 1], "polygons": []}', r"size\[0\]: input should be greater than 0"),
+        ('{"size": [1, 1], "polygons": []}', "it holds no region"),
+        ('{"size": [9, 9], "polygons": [[[1, 1], [2, 2]]]}', r"polygons\[0\]: list should have at least 3"),
+        ('{"size": [9, 9], "polygons": [[[1, 1], [2], [3, 3]]]}', r"polygons\[0\]\[1\]\[1\]: field"),
+        ('{"size": [9, 9], "polygons": [[[1, 1], [2, "x"], [3, 3]]]}', r"polygons\[0\]\[1\]\[1\]: input"),
+        ('{"size": [9, 9], "polygons": null}', "polygons: input should be a valid array"),
+    ],
 )
-def test_what_is_no_region_is_said(text: str, tmp_path: Path) -> None:
+def test_what_is_no_region_is_said(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "region.json").write_text(text)
-    with pytest.raises(RegionError, match="region"):
+    with pytest.raises(RegionError, match=rf"region of interest: {said}"):
         read_region(tmp_path / "region.json")
+
+
+def test_a_region_fits_images_of_its_own_shape_alone(tmp_path: Path) -> None:
+    file, image = tmp_path / "region.png", tmp_path / "image.png"
+    Image.new("L", (64, 32), 255).save(file)
+    refuse_other_shape(file, {image: (64, 128)})
+    with pytest.raises(RegionError, match=r"for 64 x 32 pixels, and .*image\.png has another shape, 48 x 64"):
+        refuse_other_shape(file, {image: (64, 48)})
+
+
+def test_training_refuses_a_region_of_another_shape(category: Path, tmp_path: Path) -> None:
+    (tmp_path / "wide.json").write_text('{"size": [20, 10], "polygons": [[[0, 0], [9, 0], [9, 9]]]}')
+    with pytest.raises(RegionError, match="another shape"):
+        verbs.train(category, tmp_path / "run", region=tmp_path / "wide.json")
+    assert not (tmp_path / "run").exists()
+
+
+def test_inspection_names_the_region_and_what_it_hides(category: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(category, tmp_path / "parts")
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:4, :4] = 255
+    Image.fromarray(mask).save(root / "region.png")
+    found = verbs.inspect(root)
+    assert found.seen.endswith("; region of interest in region.png")
+    assert "region.png" not in found.ignored
+    hidden = "hides the whole defect in ground_truth/hole/000_mask.png and"
+    assert [text for text in found.warnings if hidden in text]
+    Image.fromarray(mask[:32]).save(root / "region.png")
+    assert [text for text in verbs.inspect(root).problems if "another shape" in text]
 
 
 def test_without_a_region_nothing_changes() -> None:
@@ -99,7 +138,7 @@ def test_a_defect_that_lies_outside_is_named(category: Path, tiny: dict[str, Any
     mask = np.zeros((64, 64), np.uint8)
     mask[:8, :8] = 255
     Image.fromarray(mask).save(tmp_path / "corner.png")
-    with pytest.raises(VanishedDefectError):
+    with pytest.raises(HiddenDefectError, match="region of interest hides the whole defect"):
         verbs.train(category, tmp_path / "run", settings=tiny, region=tmp_path / "corner.png")
 
 

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from flawtrace import verbs
-from flawtrace.detector import Detector
+from flawtrace.detector import FALSE_ALARMS, Detector
 from flawtrace.pictures.synthetic import make_dataset
-from flawtrace.training.judging import FALSE_ALARMS
 
 
 def trained(

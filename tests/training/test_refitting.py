@@ -75,7 +75,7 @@ def test_what_learnt_without_labels_sees_everything_once_it_has_some(
 
 
 def test_a_run_is_never_replaced(run: Path, category: Path, refitted: Path) -> None:
-    with pytest.raises(RunExistsError):
+    with pytest.raises(RunExistsError, match=r"new folder\.\nChoose another"):
         verbs.refit(run, category, refitted)
 
 

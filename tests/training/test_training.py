@@ -25,7 +25,7 @@ from flawtrace.detector.artefact import Detector
 from flawtrace.ground.errors import FolderInUseError, OutputError
 from flawtrace.ground.files import LOCK_NAME, read_jsonl
 from flawtrace.ground.presets import load_config
-from flawtrace.ground.run_files import CHECKPOINT_NAME
+from flawtrace.ground.run_files import CHECKPOINT_NAME, SETTINGS_NAME
 from flawtrace.pictures.images import read_image
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training import checkpoint
@@ -194,6 +194,17 @@ def test_a_type_with_few_images_is_trained_on_with_all_of_them(
 def test_a_run_is_not_overwritten_by_accident(category: Path, run: Path, tiny: dict[str, Any]) -> None:
     with pytest.raises(RunExistsError, match="--resume"):
         verbs.train(category, run, settings=tiny)
+
+
+def test_a_run_of_which_nothing_was_kept_is_begun_again(
+    category: Path, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    events = train(drawn(category, tiny), load_config(settings=tiny), tmp_path)
+    while not (tmp_path / SETTINGS_NAME).exists():
+        next(events)
+    events.close()
+    verbs.train(category, tmp_path, settings=tiny | {"cycles": 1})
+    assert Detector.load(tmp_path).config.cycles == 1
 
 
 def test_a_run_does_not_go_on_with_other_settings(category: Path, run: Path, tiny: dict[str, Any]) -> None:

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from flawtrace import verbs
+from flawtrace.data import ForeignFolderError
 from flawtrace.detector.regions import regions_of, without_small
 from flawtrace.verbs.gathering import gathered
-from flawtrace.verbs.results import ForeignFolderError, OtherPredictionsError
+from flawtrace.verbs.results import OtherPredictionsError
 
 
 @pytest.fixture
@@ -61,20 +62,24 @@ def test_only_what_is_new_or_changed_is_looked_at_again(
 
 def test_another_decision_needs_another_folder(run: Path, photos: Path, tmp_path: Path) -> None:
     verbs.predict(run, photos, tmp_path / "out")
-    with pytest.raises(OtherPredictionsError, match="another detector"):
+    with pytest.raises(OtherPredictionsError, match="by other thresholds"):
         verbs.predict(run, photos, tmp_path / "out", threshold=0.1)
+    with pytest.raises(OtherPredictionsError, match="with --min-area 0, not 5"):
+        verbs.predict(run, photos, tmp_path / "out", min_area=5)
 
 
 def test_a_data_set_is_never_written_into(run: Path, category: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(category, tmp_path / "parts")
     before = sorted(copy.rglob("*"))
-    with pytest.raises(ForeignFolderError, match="data set"):
+    with pytest.raises(ForeignFolderError, match="holds ground_truth/, test/, train/, which"):
         verbs.predict(run, copy / "test/hole", copy)
-    (tmp_path / "plain/masks").mkdir(parents=True)
-    shutil.copy(category / "ground_truth/hole/000_mask.png", tmp_path / "plain/masks/000.png")
-    with pytest.raises(ForeignFolderError, match="1 file in masks/"):
-        verbs.predict(run, copy / "test/hole", tmp_path / "plain")
-    assert [path for path in sorted(copy.rglob("*")) if path.name != ".lock"] == before
+    assert sorted(copy.rglob("*")) == before
+
+
+def test_a_run_holds_no_predictions(run: Path, photos: Path) -> None:
+    with pytest.raises(ForeignFolderError, match=r"holds detector\.safetensors, settings\.json"):
+        verbs.predict(run, photos, run)
+    assert not (run / "predict.json").exists()
 
 
 def test_an_odd_name_costs_one_row(run: Path, category: Path, tmp_path: Path) -> None:
@@ -137,6 +142,13 @@ def test_suggestions_differ_and_leave_out_what_is_known(run: Path, category: Pat
     assert len(everything) == 15 - 6
 
 
+def test_suggestions_go_on_without_what_cannot_be_read(run: Path, photos: Path) -> None:
+    (photos / "001.png").write_text("no image")
+    with pytest.warns(UserWarning, match=r"001\.png is no image .*: it is text"):
+        (left,) = verbs.suggest(run, photos)
+    assert left.image == str(photos / "000.png")
+
+
 def test_a_name_that_is_too_long_is_told_so(run: Path, photos: Path, tmp_path: Path) -> None:
     long = photos / f"{'x' * 240}.png"
     shutil.copy(photos / "000.png", long)
@@ -160,6 +172,7 @@ def test_files_of_one_name_in_two_calls_both_keep_their_results(
 
 
 def test_its_own_pictures_are_no_images_to_look_at(run: Path, photos: Path) -> None:
-    first = verbs.predict(run, photos, photos, recursive=True)
-    assert verbs.predict(run, photos, photos, recursive=True) == first
+    out = photos / "found"
+    first = verbs.predict(run, photos, out, recursive=True)
+    assert verbs.predict(run, photos, out, recursive=True) == first
     assert len(first) == 2

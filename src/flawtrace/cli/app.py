@@ -5,7 +5,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, MissingArgumentError
 
 from flawtrace.cli.comparing import benchmark
 from flawtrace.cli.console import adapt, err_console, help_console, print_error, print_warning
@@ -82,6 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: Sequence[str]) -> int:
     try:
         return app(arguments) or SUCCESS
+    except MissingArgumentError as error:
+        print_error(f"{error}\n{_example(error)}")
+        return UNUSABLE
     except (CycloptsError, UsageError, SettingsError, UnknownSettingError) as error:
         print_error(str(error))
         return UNUSABLE
@@ -91,3 +94,12 @@ def _run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt as stop:
         err_console.print(f"\nStopped. {stop}", markup=False)
         return INTERRUPTED
+
+
+def _example(error: MissingArgumentError) -> str:
+    """From a command's help, the first that shows what is missing, or the first of all."""
+    lines = (error.target.__doc__ or "").partition("**Examples**")[2].partition("Parameters")[0].split("\n")
+    examples = [line.strip() for line in lines if line.strip()]
+    missing = error.argument.names if error.argument else ()
+    fitting = [line for line in examples if any(f" {name} " in line for name in missing)]
+    return f"For example: {[*fitting, *examples][0]}"

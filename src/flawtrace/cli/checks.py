@@ -1,11 +1,12 @@
 """Paths and settings of a command line, checked before torch is loaded, which takes seconds."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flawtrace.cli.errors import MissingPathError, NoDetectorError, NoFolderError
+from flawtrace.cli.errors import FlagError, MissingPathError, NoDetectorError, NoFolderError
+from flawtrace.ground.errors import SettingsError
 from flawtrace.ground.presets import load_config
 from flawtrace.ground.run_files import DETECTOR_NAME
 
@@ -17,7 +18,7 @@ def check_folder(*folders: Path) -> None:
         MissingPathError, NoFolderError: one is not there, or is a file.
     """
     for folder in folders:
-        check_there(folder, "a folder of images")
+        check_there(folder, "a folder of images", Path.is_dir)
         if not folder.is_dir():
             raise NoFolderError(folder)
 
@@ -30,24 +31,37 @@ def check_run(*runs: Path) -> None:
     """
     for run in runs:
         check_there(run, "the folder of a run, or the file of a detector")
-        if run.is_dir() and not (run / DETECTOR_NAME).is_file():
+        if not (_begins_as_detector(run) if run.is_file() else (run / DETECTOR_NAME).is_file()):
             raise NoDetectorError(run)
+
+
+def _begins_as_detector(file: Path) -> bool:
+    """Whether a file may be one: weights with a header in JSON, or an exported file."""
+    with file.open("rb") as opened:
+        return file.suffix == ".onnx" or opened.read(9)[8:] == b"{"
 
 
 def check_settings(preset: str, file: Path | None, chosen: Mapping[str, Any]) -> None:
     """What `train` is told.
 
     Raises:
-        SettingsError, UnknownSettingError: it cannot work.
+        FlagError, SettingsError, UnknownSettingError: it cannot work.
     """
     if file:
-        check_there(file, "a TOML file with settings")
-    load_config(preset, file, chosen)
+        check_there(file, "a TOML file with settings", Path.is_file)
+    try:
+        load_config(preset, file, chosen)
+    except SettingsError as error:
+        if error.name not in chosen:
+            raise
+        raise FlagError(f"--{error.name.replace('_', '-')}", error.reason) from error
 
 
-def check_there(path: Path, expected: str) -> None:
+def check_there(path: Path, expected: str, kind: Callable[[Path], bool] = Path.exists) -> None:
+    """Something of a `kind` that was `expected`; only of this kind is what might have been meant."""
     if path.exists():
         return
-    names = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = difflib.get_close_matches(path.name, names, n=1)
-    raise MissingPathError(path, expected, close[0] if close else None)
+    others = [other for other in path.parent.iterdir() if kind(other)] if path.parent.is_dir() else []
+    by_stem = {other.stem: other.name for other in others}  # what all file names end in makes none alike
+    close = difflib.get_close_matches(path.stem, by_stem, n=1)
+    raise MissingPathError(path, expected, by_stem[close[0]] if close else None)

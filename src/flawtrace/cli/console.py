@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flawtrace.ground.wording import counted
+from flawtrace.ground.wording import counted, in_a_line
 
 if TYPE_CHECKING:
     from flawtrace.comparison import Benchmark
@@ -49,6 +49,11 @@ def print_warning(text: str) -> None:
     err_console.print(text, markup=False)
 
 
+def print_failed(image: Path | str, error: Exception | str) -> None:
+    """An image that nothing can be said about, while the others go on."""
+    err_console.print(f"[red]ERROR [/]         {escape(in_a_line(str(image)))}: {escape(str(error))}")
+
+
 def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
@@ -57,18 +62,27 @@ def print_trained(summary: Mapping[str, Any], out: Path, folder: Path) -> None:
     """What came out of a training or a refit, and what to do next."""
     from flawtrace.detector import alarm_text  # noqa: PLC0415 (it loads torch, which training has loaded by now)
 
+    testable = summary.get("left_for_testing", True)  # of an earlier version, nobody knows
+    following = f"evaluate {out} {folder}" if testable else f"predict {out} IMAGES"
     print_plain(
         f"Detector: {summary['detector']}  ({summary['seconds']:.0f} s, {summary['peak_memory_mb']} MB)\n"
         f"{_held_out(summary)}\n"
         f"Alarms:   {alarm_text(summary['false_alarms'], summary['seen_as'])}\n"
         f"Report:   {out / 'report.html'}\n"
-        f"Next:     flawtrace evaluate {out} {folder}"
+        f"Next:     flawtrace {following}"
     )
     if found := summary.get("suspects"):
-        names = ", ".join(suspect["name"] for suspect in found)
+        names = ", ".join(_below(folder, suspect) for suspect in found)
         print_plain(f"Check the labels of these training images; they look wrong: {names}")
     for warning in summary["warnings"]:
         print_plain(f"Warning: {warning}")
+
+
+def _below(folder: Path, suspect: Mapping[str, Any]) -> str:
+    """Where an image lies in the folder, since two may have one name, and which tile is meant, if one is."""
+    file = Path(suspect["file"])
+    place = file.relative_to(folder) if file.is_relative_to(folder) else file
+    return f"{place}{suspect['name'].removeprefix(file.name)}"
 
 
 def _held_out(summary: Mapping[str, Any]) -> str:

@@ -7,8 +7,8 @@ from rich.table import Table
 
 import flawtrace
 from flawtrace.cli.checks import check_folder, check_run
-from flawtrace.cli.console import out_console, print_json
-from flawtrace.cli.flags import Device, Json
+from flawtrace.cli.console import out_console, print_json, print_plain
+from flawtrace.cli.flags import Device, Json, Share
 
 if TYPE_CHECKING:
     from flawtrace.detector import Choice
@@ -18,9 +18,9 @@ def decide(
     run: Path,
     /,
     *,
-    max_false_alarms: float | None = None,
-    max_misses: float | None = None,
-    threshold: float | None = None,
+    max_false_alarms: Share | None = None,
+    max_misses: Share | None = None,
+    threshold: Share | None = None,
     images: Path | None = None,
     plot: Path | None = None,
     device: Device = "cpu",
@@ -87,8 +87,11 @@ def decide(
         f"Normal images: {found.normal_from}.",
         markup=False,
     )
+    if plot:
+        print_plain(f"Plot: {plot}")
     if not found.chosen:
-        out_console.print("Nothing was changed. --max-false-alarms, --max-misses or --threshold stores one.")
+        limits = "--max-false-alarms, --max-misses" if found.before.misses.images else "--max-false-alarms"
+        out_console.print(f"Nothing was changed. {limits} or --threshold stores one.")
 
 
 def _row(name: str, choice: "Choice") -> list[str]:

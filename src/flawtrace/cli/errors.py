@@ -28,7 +28,7 @@ class MissingFoldersError(UsageError):
         )
 
 
-class NumbersError(UsageError):
+class FlagError(UsageError):
     def __init__(self, flag: str, reason: str) -> None:
         super().__init__(f"Cannot use {flag} from the command line: {reason}.")
 

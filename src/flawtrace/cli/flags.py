@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
-from flawtrace.cli.errors import MissingValueError, NumbersError
+from flawtrace.cli.errors import FlagError, MissingValueError
 from flawtrace.ground.errors import UnknownSettingError
+from flawtrace.ground.groups import LARGEST_SEED
 from flawtrace.ground.presets import nearest, setting_names
 
 if TYPE_CHECKING:
@@ -22,6 +23,18 @@ Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False)
 
 
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
+
+
+Amount = Annotated[int, Parameter(validator=Number(gte=0))]
+
+
+Seed = Annotated[int, Parameter(validator=Number(gte=0, lte=LARGEST_SEED))]
+
+
+Threads = Annotated[int, Parameter(validator=Number(gte=1, lte=1024))]
+
+
+Share = Annotated[float, Parameter(validator=Number(gte=0, lte=1))]
 
 
 Recursive = Annotated[bool, Parameter(name=["--recursive", "-r"], negative="", show_default=False)]
@@ -105,7 +118,7 @@ def labels_of(text: str | None, protocols: Sequence[str]) -> tuple[int, ...] | N
     if text is None:
         return None
     if not {"k-per-type", "k-in-all"} & set(protocols):
-        raise NumbersError("--labels", "only k-per-type and k-in-all use it")
+        raise FlagError("--labels", "only k-per-type and k-in-all use it")
     return _numbers(text, "--labels", "1-3")
 
 
@@ -114,7 +127,7 @@ def _numbers(text: str, flag: str, example: str) -> tuple[int, ...]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not (last.isdecimal() and int(first) <= int(last))):
-            raise NumbersError(flag, f"{part!r} is neither a number nor a range such as {example}")
+            raise FlagError(flag, f"{part!r} is neither a number nor a range such as {example}")
         numbers += range(int(first), int(last if dash else first) + 1)
     return tuple(dict.fromkeys(numbers))
 

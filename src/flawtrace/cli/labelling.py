@@ -65,6 +65,8 @@ def import_(
         Print one JSON document.
     """
     check_there(source, "a file of labels, or a folder with labels and images")
+    if images:
+        check_folder(images)
     with counting("reading labels") as progress:
         done = flawtrace.import_labels(
             source, out, images=images, format=format, unlabelled_are_normal=unlabelled_are_normal,

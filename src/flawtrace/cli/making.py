@@ -16,7 +16,21 @@ from flawtrace.cli.console import (
     print_plain,
     print_trained,
 )
-from flawtrace.cli.flags import MAIN, Device, Flag, Json, MoreSettings, NamedFolder, Out, named, parsed
+from flawtrace.cli.flags import (
+    MAIN,
+    Amount,
+    Count,
+    Device,
+    Flag,
+    Json,
+    MoreSettings,
+    NamedFolder,
+    Out,
+    Seed,
+    Share,
+    named,
+    parsed,
+)
 from flawtrace.cli.progress import counting, events
 from flawtrace.cli.stopping import NOTHING_KEPT, kept_of_training, stoppable
 from flawtrace.ground.groups import Encoder, Preset, SamplerName
@@ -78,15 +92,15 @@ def train(
     *more: MoreSettings,
     out: Annotated[Out, Parameter(group=MAIN)],
     preset: Annotated[Preset, Parameter(group=MAIN)] = "light",
-    labels: Annotated[int | None, Parameter(group=MAIN)] = None,
-    tile_side: Annotated[int | None, Parameter(group=MAIN)] = None,
-    max_false_alarms: Annotated[float | None, Parameter(group=MAIN)] = None,
-    max_misses: Annotated[float | None, Parameter(group=MAIN)] = None,
+    labels: Annotated[Amount | None, Parameter(group=MAIN)] = None,
+    tile_side: Annotated[Count | None, Parameter(group=MAIN)] = None,
+    max_false_alarms: Annotated[Share | None, Parameter(group=MAIN)] = None,
+    max_misses: Annotated[Share | None, Parameter(group=MAIN)] = None,
     resume: Annotated[Flag, Parameter(group=MAIN)] = False,
     skip_bad: Annotated[Flag, Parameter(group=MAIN)] = False,
     sampler: SamplerName | None = None,
     encoder: Encoder | None = None,
-    seed: int | None = None,
+    seed: Seed | None = None,
     settings: Path | None = None,
     normal: NamedFolder = None,
     defects: NamedFolder = None,
@@ -236,7 +250,7 @@ def evaluate(
             print_plain(f"{what} {file}")
 
 
-def demo(*, out: Out = Path("flawtrace-demo"), seed: int = 0, json: Json = False) -> None:
+def demo(*, out: Out = Path("flawtrace-demo"), seed: Seed = 0, json: Json = False) -> None:
     """Run everything on generated data: photographed bricks with rendered scratches, holes and stains.
 
     Takes up to three minutes on two cores.

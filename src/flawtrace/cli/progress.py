@@ -2,8 +2,9 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -82,18 +83,30 @@ def unused_in_words(event: "Unused") -> str:
 
 def labels_in_words(split: "Split") -> str:
     """How many labels are used, of how many, and which."""
-    drawn: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    drawn: defaultdict[str, dict[Path, None]] = defaultdict(dict)
     for sample in split.labelled:
-        drawn[str(sample.defect_type)][sample.image.name] = None
+        drawn[str(sample.defect_type)][sample.image] = None
     used = sum(map(len, drawn.values()))
     all_there = used + sum(sample.anomalous for sample in split.test)
     if not all_there:
         return "Labels: none; the detector learns from normal images and made-up defects."
-    listed = "; ".join(f"{name} {', '.join(images)}" for name, images in drawn.items())
+    listed = "; ".join(f"{name} {', '.join(told_apart(images))}" for name, images in drawn.items())
     return (
         f"Labels: {used} of {counted(all_there, 'image')} with a mask {'is' if used == 1 else 'are'} used"
         + (listed and f": {listed}")
     )
+
+
+def told_apart(images: Collection[Path]) -> list[str]:
+    """The names of images, with as many folders before them as tell all of them apart.
+
+    >>> told_apart([Path("parts/a/1.png"), Path("parts/b/1.png")])
+    ['a/1.png', 'b/1.png']
+    """
+    depth = 1
+    while len({image.parts[-depth:] for image in images}) < len(images):
+        depth += 1
+    return [Path(*image.parts[-depth:]).as_posix() for image in images]
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 import flawtrace
 from flawtrace.cli.checks import check_folder, check_run
 from flawtrace.cli.console import print_json, print_trained
-from flawtrace.cli.flags import Device, Flag, Json, NamedFolder, Out, named
+from flawtrace.cli.flags import Amount, Device, Flag, Json, NamedFolder, Out, named
 from flawtrace.cli.progress import events
 from flawtrace.cli.stopping import NOTHING_KEPT, stoppable
 
@@ -16,7 +16,7 @@ def refit(
     /,
     *,
     out: Out,
-    labels: int | None = None,
+    labels: Amount | None = None,
     normal: NamedFolder = None,
     defects: NamedFolder = None,
     masks: NamedFolder = None,

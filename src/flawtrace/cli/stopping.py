@@ -7,7 +7,8 @@ from pathlib import Path
 
 from flawtrace.ground.run_files import CHECKPOINT_NAME, SUMMARY_NAME
 
-NOTHING_KEPT = "Nothing was written. Run the same command again to start over."
+START_OVER = "Run the same command again to start over."
+NOTHING_KEPT = f"Nothing was written. {START_OVER}"
 
 
 class Stopped(KeyboardInterrupt):
@@ -34,7 +35,7 @@ def kept_of_training(run: Path, flag: str = " with --resume") -> str:
         return f"The detector in {run} is finished. {again} to complete its report."
     checkpoint = run / CHECKPOINT_NAME
     if not checkpoint.is_file():
-        return f"No checkpoint had been written yet, so nothing is kept. {again} to start over."
+        return f"No checkpoint had been written yet, so nothing is kept. {START_OVER}"
     written = time.strftime("%H:%M:%S", time.localtime(checkpoint.stat().st_mtime))
     return f"The training is kept in {run} as it was at {written}. {again} to continue from there."
 

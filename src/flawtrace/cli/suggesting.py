@@ -1,17 +1,21 @@
 """The command that says what to label next."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 import flawtrace
 from flawtrace.cli.checks import check_run
-from flawtrace.cli.console import print_json, print_plain
+from flawtrace.cli.console import print_failed, print_json, print_plain
 from flawtrace.cli.errors import MissingImagesError
 from flawtrace.cli.flags import Count, Device, Json, Recursive
 from flawtrace.cli.progress import counting
 from flawtrace.cli.stopping import NOTHING_KEPT, stoppable
+
+if TYPE_CHECKING:
+    from flawtrace.verbs import Proposal
 
 
 def suggest(
@@ -23,8 +27,10 @@ def suggest(
     recursive: Recursive = False,
     device: Device = "cpu",
     json: Json = False,
-) -> None:
+) -> int:
     """Say which images to label next: those that the detector doubts, and that differ from each other.
+
+    An image that cannot be read is reported, and the others are still looked at.
 
     **Examples**
 
@@ -51,16 +57,34 @@ def suggest(
     if not images:
         raise MissingImagesError("suggest")
     check_run(run)
+    failed: list[Path] = []
+
+    def failing(file: Path, error: Exception) -> None:
+        failed.append(file)
+        print_failed(file, error)
+
     with stoppable(lambda: NOTHING_KEPT), counting("looking at images") as progress:
         proposals = flawtrace.suggest(
-            run, images, count, out=out, recursive=recursive, device=device, progress=progress
+            run,
+            images,
+            count,
+            out=out,
+            recursive=recursive,
+            device=device,
+            failing=failing,
+            progress=progress,
         )
     if json:
         print_json([proposal.to_json() for proposal in proposals])
-        return
+    else:
+        _print(proposals, out)
+    return 1 if failed else 0
+
+
+def _print(proposals: "Sequence[Proposal]", out: Path | None) -> None:
     for number, proposal in enumerate(proposals, start=1):
         print_plain(f"{number:>3}  {proposal.image}\n     {proposal.reason}")
     if not proposals:
-        print_plain("Nothing to suggest: the detector was trained on all of these images.")
+        print_plain("Nothing to suggest: no image can be read that the detector was not trained on.")
     if out:
         print_plain(f"Page: {out}")

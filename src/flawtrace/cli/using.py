@@ -10,9 +10,9 @@ from rich.markup import escape
 
 import flawtrace
 from flawtrace.cli.checks import check_run
-from flawtrace.cli.console import err_console, out_console, print_json, print_timing
+from flawtrace.cli.console import err_console, out_console, print_failed, print_json, print_timing
 from flawtrace.cli.errors import MissingImagesError
-from flawtrace.cli.flags import Count, Device, Flag, Json, Recursive
+from flawtrace.cli.flags import Amount, Count, Device, Flag, Json, Recursive, Share, Threads
 from flawtrace.cli.progress import counting
 from flawtrace.cli.stopping import kept_of_results, stoppable
 from flawtrace.ground.groups import InputKind, RuntimeChoice
@@ -31,9 +31,9 @@ def predict(
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     device: Device = "cpu",
     recursive: Recursive = False,
-    min_area: int = 0,
+    min_area: Amount = 0,
     runtime: RuntimeChoice = "auto",
-    threshold: float | None = None,
+    threshold: Share | None = None,
     exit_code: Flag = False,
     json: Json = False,
 ) -> int:
@@ -103,7 +103,7 @@ def _print_json_row(row: "Row") -> None:
 
 def _print_row(row: "Row") -> None:
     if row.error:
-        err_console.print(f"[red]ERROR [/]         {escape(in_a_line(row.image))}: {escape(row.error)}")
+        print_failed(row.image, row.error)
         return
     style = {"DEFECT": "bold red", "UNSURE": "bold yellow"}.get(row.verdict, "green")
     regions = f"  {counted(len(row.regions), 'region')}" if row.regions else ""
@@ -169,7 +169,7 @@ def bench(
     /,
     *,
     runtime: RuntimeChoice = "auto",
-    threads: Count | None = None,
+    threads: Threads | None = None,
     batch: Count = 1,
     height: Count | None = None,
     width: Count | None = None,

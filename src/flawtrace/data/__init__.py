@@ -8,6 +8,7 @@ from flawtrace.data import formats, pieces
 from flawtrace.data.errors import (
     DataError,
     FewImagesWarning,
+    ForeignFolderError,
     LeftOutWarning,
     MissingFolderError,
     NoImagesError,
@@ -17,6 +18,7 @@ from flawtrace.data.errors import (
 from flawtrace.data.folders import Reading, read_category, read_folder, with_hint
 from flawtrace.data.inspection import Inspection, inspect
 from flawtrace.data.masks import mask_of
+from flawtrace.data.outputs import refuse_folder, refuse_foreign
 from flawtrace.data.places import Named, holds_product, images_in, is_image, kind_of, kinds, visible
 from flawtrace.data.protocols import Trial, trials, write_split
 from flawtrace.data.samples import Category, Sample, Split, evenly, natural
@@ -26,6 +28,7 @@ __all__ = [
     "Category",
     "DataError",
     "FewImagesWarning",
+    "ForeignFolderError",
     "Inspection",
     "LeftOutWarning",
     "MissingFolderError",
@@ -53,6 +56,8 @@ __all__ = [
     "pieces",
     "read_category",
     "read_folder",
+    "refuse_folder",
+    "refuse_foreign",
     "scarce",
     "trials",
     "visible",

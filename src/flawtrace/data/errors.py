@@ -45,6 +45,18 @@ class LeftOutWarning(UserWarning):
         )
 
 
+class ForeignFolderError(DataError):
+    """A folder to write into holds what the command did not write."""
+
+    def __init__(self, folder: Path, found: list[str], limit: int = 3) -> None:
+        more = f" and {len(found) - limit} more" if len(found) > limit else ""
+        super().__init__(
+            f"{folder} holds {', '.join(found[:limit])}{more}, which this command did not write.\n"
+            "Expected a new or empty folder, so that results are not mixed up with anything else.\n"
+            "Choose another folder with -o."
+        )
+
+
 class MissingFolderError(DataError):
     def __init__(self, root: Path) -> None:
         super().__init__(
@@ -89,7 +101,8 @@ class NoImagesError(DataError):
         super().__init__(
             f"No image in {folder}.\n"
             "Expected PNG, JPEG, WebP, BMP or TIFF files.\n"
-            "Check the path; sub-folders are searched with --recursive."
+            "Check the path, or give the sub-folder that holds them; `predict` and `suggest` search "
+            "sub-folders with --recursive."
         )
 
 
@@ -190,6 +203,15 @@ class VanishedDefectError(DataError):
             "Expected at least one defective pixel at that size.\n"
             "Use smaller tiles (--tile-side), crop the images to the part that matters, or remove this image "
             "from the defects."
+        )
+
+
+class HiddenDefectError(DataError):
+    def __init__(self, mask: Path) -> None:
+        super().__init__(
+            f"The region of interest hides the whole defect in {mask}.\n"
+            "Expected some of each labelled defect inside: nothing outside is learnt or scored.\n"
+            "Draw a larger region, or remove this image from the defects."
         )
 
 

@@ -92,7 +92,8 @@ def read_folder(
     if serious := [problem for problem in problems if problem.file not in bad]:
         error = _first(serious, root)
         raise with_hint(error) if all(problem.file for problem in serious) else error
-    shown = (path for path in found.ignored if not any(part[0] == "." for part in below(root, path).parts))
+    unused = (path for path in found.ignored if path not in bad)
+    shown = (path for path in unused if not any(part[0] == "." for part in below(root, path).parts))
     return Reading(category, tuple(sorted(bad)), tuple(shown), wide)
 
 

@@ -14,10 +14,15 @@ from flawtrace.data.advice import WHOLE, warnings_about
 from flawtrace.data.errors import DataError, NoNormalImagesError
 from flawtrace.data.facts import SampleFacts, facts_of
 from flawtrace.data.folders import Survey, inverted_masks, survey, usable
+from flawtrace.data.masks import mask_of
 from flawtrace.data.pairing import Problem
 from flawtrace.data.places import Named, Pairs, below, kind_of
 from flawtrace.data.samples import Category, Layout, natural
+from flawtrace.ground.errors import FlawtraceError
+from flawtrace.ground.groups import Polygons
+from flawtrace.ground.shapes import Mask
 from flawtrace.pictures.images import fit, read_image
+from flawtrace.pictures.region import inside, read_region, refuse_other_shape, region_file
 from flawtrace.pictures.variation import FEWEST, MEASURED, in_words, measure
 
 MANY_SIZES = 8
@@ -137,9 +142,12 @@ def _inspection(root: Path, found: Survey, facts: list[SampleFacts], skip_bad: b
     shares = {f.sample.mask: f.mask_share for f in facts if f.sample.mask and not f.problem}
     if inverted := inverted_masks(shares):
         problems.append(Problem(None, inverted))
+    of_region, hidden = _about_region(root, facts)
+    problems += of_region
     kept = {*category.samples, *category.unmasked}
     facts = [fact for fact in facts if fact.sample in kept]
     sizes = Counter(fact.size for fact in facts if fact.size is not None)
+    ignored = [path for path in found.ignored if path not in bad]
     return Inspection(
         root=root,
         layout=category.layout,
@@ -150,14 +158,35 @@ def _inspection(root: Path, found: Survey, facts: list[SampleFacts], skip_bad: b
         sizes=sizes,
         kinds=Counter(fact.kind for fact in facts if fact.kind),
         pose=_pose([fact for fact in facts if fact.traits and fact.sample in set(category.normal)]),
-        ignored=tuple(str(path.relative_to(root)) for path in found.ignored),
-        kinds_of_ignored=tuple(map(kind_of, found.ignored)),
+        ignored=tuple(str(path.relative_to(root)) for path in ignored),
+        kinds_of_ignored=tuple(map(kind_of, ignored)),
         problems=tuple(map(str, problems)),
         kinds_of_problems=tuple(type(problem.error).__name__ for problem in problems),
         left_out=tuple(sorted(str(below(root, path)) for path in bad)),
         can_skip=all(problem.file for problem in problems),
-        warnings=(*warnings_about(category, facts, sizes), *_labels_beside(category)),
+        warnings=(*warnings_about(category, facts, sizes), *hidden, *_labels_beside(category)),
     )
+
+
+def _about_region(root: Path, facts: Sequence[SampleFacts]) -> tuple[list[Problem], list[str]]:
+    """What keeps the region of interest from being used, and a warning about defects that it hides."""
+    if (path := region_file(root)) is None:
+        return [], []
+    try:
+        region = read_region(path)
+        refuse_other_shape(path, {fact.sample.image: fact.size for fact in facts if fact.size})
+    except FlawtraceError as error:
+        return [Problem(None, error)], []
+    marked = [fact.sample for fact in facts if fact.mask_share]
+    unseen = [sample.mask for sample in marked if not _shows(mask_of(sample), region)]
+    hidden = [str(below(root, mask)) for mask in unseen if mask]
+    more = f" and {len(hidden) - 1} more" if hidden[1:] else ""
+    text = "The region of interest hides the whole defect in {}: it can be no label, and no test finds it."
+    return [], [text.format(hidden[0] + more)] if hidden else []
+
+
+def _shows(mask: Mask, region: Polygons) -> bool:
+    return bool((mask & inside(region, *mask.shape)).any())
 
 
 def _labels_hint(root: Path) -> str:
@@ -199,22 +228,22 @@ def _counts(category: Category) -> dict[str, TypeCount]:
 def _in_words(found: Survey) -> str:
     """What is taken for what."""
     where, root = found.places, found.category.root
+    region = [f"region of interest in {path.name}"] if (path := region_file(root)) else []
 
     def named(folder: Path) -> str:
         relative = below(root, folder)
         return f"{relative}/" if str(relative) != "." else "the folder itself"
 
     if where.pairs:
-        return "; ".join(
-            [*(_pair_in_words(pair, named) for pair in where.pairs), "black masks are of normal ones"]
-        )
+        pairs = [_pair_in_words(pair, named) for pair in where.pairs]
+        return "; ".join([*pairs, "black masks are of normal ones", *region])
     said = [f"normal images in {named(where.normal)}"]
     said += [f"{', '.join(map(named, where.test_normal))} for testing"] if where.test_normal else []
     if found.category.anomalous or found.category.unmasked:
         said.append(f"images of defects in {named(where.defects)}")
     if where.masks and found.category.anomalous:
         said.append(f"masks in {named(where.masks)}")
-    return "; ".join(said)
+    return "; ".join([*said, *region])
 
 
 def _pair_in_words(pair: Pairs, named: Callable[[Path], str]) -> str:

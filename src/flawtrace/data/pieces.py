@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from flawtrace.data.errors import VanishedDefectError
+from flawtrace.data.errors import DataError, HiddenDefectError, VanishedDefectError
 from flawtrace.data.masks import mask_of
 from flawtrace.data.samples import Sample, Split
 from flawtrace.ground.config import Config
@@ -35,7 +35,8 @@ def pieces(split: Split, config: Config) -> Split:
     Tiles of labelled images all show a defect; the others are left out.
 
     Raises:
-        VanishedDefectError: a labelled defect has no pixel left at the working size.
+        VanishedDefectError, HiddenDefectError: a labelled defect has no pixel left at the working size, or
+            in the region.
     """
     rng = np.random.default_rng(derive(config.seed, 10))
     vouched_for = tuple(sample for sample in split.normal if not sample.ignored)
@@ -70,6 +71,13 @@ def mask_at(sample: Sample, size: Size, region: Polygons | None = None) -> Mask:
     if sample.ignored:
         mask = mask & ~ignored_at(sample, size)
     return mask if region is None else mask & inside(region, *size)
+
+
+def lost(sample: Sample, size: Size, region: Polygons | None) -> DataError:
+    """Why nothing is left of a sample's defect at a working size."""
+    assert sample.mask is not None, f"{sample.image} has no defect that can be lost"
+    hidden = region is not None and mask_at(sample, size).any()
+    return HiddenDefectError(sample.mask) if hidden else VanishedDefectError(sample.mask, size)
 
 
 def ignored_at(sample: Sample, size: Size) -> Mask:
@@ -113,7 +121,7 @@ def _showing(sample: Sample, config: Config, rng: np.random.Generator) -> list[S
     areas = [int(tile.part(mask).sum()) for tile in tiles]
     largest = int(np.argmax(areas))
     if areas[largest] == 0:
-        raise VanishedDefectError(sample.mask, size)
+        raise lost(sample, size, config.region)
     others = [index for index, area in enumerate(areas) if area and index != largest]
     return [tiles[index] for index in sorted([largest, *_some(others, LABELLED_TILES - 1, rng)])]
 

@@ -7,11 +7,12 @@ often that is wrong on normal images is told in `alarms`, and what keeps a detec
 """
 
 from flawtrace.detector import doubts
-from flawtrace.detector.alarms import Errors, alarm_text, announced_text
+from flawtrace.detector.alarms import Errors, alarm_text, announced_text, quietest
 from flawtrace.detector.artefact import Detector, facts_of
 from flawtrace.detector.calibration import Calibration
 from flawtrace.detector.choosing import (
     EVEN_ODDS,
+    FALSE_ALARMS,
     STEPS,
     Choice,
     decisive,
@@ -38,6 +39,7 @@ from flawtrace.detector.suggesting import Looked, Suggestion, looked, suggested
 
 __all__ = [
     "EVEN_ODDS",
+    "FALSE_ALARMS",
     "STEPS",
     "VERDICTS",
     "AnyDetector",
@@ -79,6 +81,7 @@ __all__ = [
     "marked",
     "measure",
     "origin",
+    "quietest",
     "regions_of",
     "rewrite",
     "suggested",

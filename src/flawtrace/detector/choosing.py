@@ -12,6 +12,8 @@ Others: TypeAlias = Float[np.ndarray, " m"]
 
 BAND = 0.03
 """Share of the normal images that are UNSURE at most, beside those that are DEFECT."""
+FALSE_ALARMS = 0.05
+"""Share of normal images that may be called DEFECT where no defect has been seen, unless set."""
 
 EVEN_ODDS = 0.5
 """The score of a judge from which an image is more likely defective than not."""

@@ -11,10 +11,15 @@ class DoubtWarning(UserWarning):
 
 class ForeignDetectorError(FlawtraceError):
     def __init__(self, path: Path, reason: str) -> None:
+        way_out = (
+            "Check the path and the order of the paths: the run comes first, then the images."
+            if path.is_file()
+            else "Check the path; if training was stopped, finish it with `flawtrace train ... --resume`."
+        )
         super().__init__(
             f"{path} is not a detector: {reason}.\n"
             "Expected the file detector.safetensors that `flawtrace train` writes, or a run's folder.\n"
-            "Check the path; if training was stopped, finish it with `flawtrace train ... --resume`."
+            f"{way_out}"
         )
 
 

@@ -12,7 +12,7 @@ import torch
 
 from flawtrace.detector.decision import Thresholds
 from flawtrace.ground.config import Config
-from flawtrace.ground.errors import SettingsError
+from flawtrace.ground.errors import ArgumentError
 from flawtrace.ground.presets import stored_config
 from flawtrace.pictures.traits import MEANINGS, Ranges
 
@@ -61,10 +61,10 @@ class Facts:
         """The same, but an image is DEFECT from the score `defect` on; what is UNSURE below it stays so.
 
         Raises:
-            SettingsError: it is not in [0, 1].
+            ArgumentError: it is not in [0, 1].
         """
         if not 0 <= defect <= 1:
-            raise SettingsError("the call", "threshold", f"{defect:g} is not between 0 and 1")
+            raise ArgumentError("threshold", f"{defect:g} is not between 0 and 1")
         numbers = replace(self.thresholds, defect=defect, unsure=min(self.thresholds.unsure, defect))
         return replace(self, decision=numbers.beside_outline)
 

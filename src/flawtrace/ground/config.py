@@ -19,6 +19,7 @@ from flawtrace.ground.groups import (
     ProfileConfig,
     RewardConfig,
     SamplerConfig,
+    Seed,
     Settings,
     UnitInterval,
     VariationConfig,
@@ -30,7 +31,7 @@ class Config(Settings):
 
     preset: Preset = "light"
     """light is made for two processor cores; paper has the published sizes."""
-    seed: NonNegativeInt = 42
+    seed: Seed = 42
     """Random seed for choosing the labelled images and for training."""
     labels: NonNegativeInt = 5
     """Labelled images drawn per defect type; all images if a type has fewer; 0: learn from normal images."""

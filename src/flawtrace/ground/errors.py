@@ -7,6 +7,22 @@ import errno
 from pathlib import Path
 from typing import Any
 
+_ROOM = (
+    "a folder with free space and write permission",
+    "Free some space, or choose another output folder with -o",
+)
+_NO_FILE = ("a folder, not a file", "Choose another folder with -o, or move the file away")
+_WANTED = {
+    errno.ENAMETOOLONG: (
+        "a shorter name",
+        "Rename the image, or choose an output folder with a shorter path with -o",
+    ),
+    errno.ENOTDIR: _NO_FILE,
+    errno.EEXIST: _NO_FILE,
+    errno.EISDIR: ("the name of a file", "Give the name of a file in this folder"),
+}
+"""What was expected of an output, and what helps, by what the system says."""
+
 
 class FlawtraceError(Exception):
     """Anything that the user can fix."""
@@ -24,23 +40,24 @@ def _remade(kind: type[FlawtraceError], args: tuple[Any, ...]) -> FlawtraceError
 
 class OutputError(FlawtraceError):
     def __init__(self, path: Path, cause: OSError) -> None:
-        expected, way_out = (
-            ("a shorter name", "Rename the image, or choose an output folder with a shorter path with -o")
-            if cause.errno == errno.ENAMETOOLONG
-            else (
-                "a folder with free space and write permission",
-                "Free some space, or choose another output folder with -o",
-            )
-        )
+        expected, way_out = _WANTED.get(cause.errno or 0, _ROOM)
         super().__init__(f"Cannot write {path}: {cause.strerror or cause}.\nExpected {expected}.\n{way_out}.")
 
 
 class SettingsError(FlawtraceError):
     def __init__(self, where: str, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
         super().__init__(
             f"Cannot use {f'{name} from ' if name else ''}{where}: {reason}.\n"
             "`flawtrace settings` lists every setting with its value and meaning."
         )
+
+
+class ArgumentError(SettingsError):
+    """A value that a command was called with, and that is no setting."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        FlawtraceError.__init__(self, f"Cannot use {name}: {reason}.")
 
 
 class UnknownSettingError(FlawtraceError):

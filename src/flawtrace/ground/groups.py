@@ -32,6 +32,8 @@ NoveltyOf: TypeAlias = Literal["reconstruction", "canvas", "nothing"]
 Polygons: TypeAlias = tuple[tuple[tuple[float, float], ...], ...]
 """Corners (x, y) in shares of width and height; where polygons overlap, an even number of them is outside."""
 UnitInterval: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+LARGEST_SEED = 2**63 - 1
+Seed: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 
 class Settings(BaseModel):

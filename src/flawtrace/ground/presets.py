@@ -76,17 +76,24 @@ def load_config(
 
     Raises:
         UnknownSettingError: a name that no setting has; the message names the nearest.
-        SettingsError: a value that cannot work, or an unreadable file.
+        SettingsError: a value that cannot work, or an unreadable file; the message says where it was set.
     """
     if preset not in get_args(Preset):
         raise UnknownSettingError(preset, nearest(preset, get_args(Preset)), "preset")
     changes: dict[str, Any] = {}
-    for name, value in [*_flatten(_read_toml(file) if file else {}), *_flatten(settings or {})]:
-        if name not in setting_names():
-            raise UnknownSettingError(name, nearest(name, setting_names()))
-        changes[name] = value
+    given = {str(file): _read_toml(file) if file else {}, "the settings": settings or {}}
+    sources: dict[str, str] = {}
+    for source, tree in given.items():
+        for name, value in _flatten(tree):
+            if name not in setting_names():
+                raise UnknownSettingError(name, nearest(name, setting_names()))
+            changes[name], sources[name] = value, source
     base = preset_values(preset, changes.get("encoder"))
-    return parse_config(_nest(base | changes), where=str(file) if file else "the settings")
+    try:
+        return parse_config(_nest(base | changes), where="the settings")
+    except SettingsError as error:
+        where = sources.get(error.name) or " and ".join(dict.fromkeys(sources.values()))
+        raise SettingsError(where or "the settings", error.name, error.reason) from error
 
 
 def preset_values(preset: str, encoder: str | None) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Words that depend on numbers."""
 
+from collections.abc import Iterable
+
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """A number with its noun.
@@ -8,6 +10,18 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     ('1 image', '2 images', '0 passes')
     """
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(words: Iterable[str], link: str = "and", limit: int = 8) -> str:
+    """Some of them in a sentence, with how many more there are.
+
+    >>> listed("abc"), listed("ab", "or"), listed("abcde", limit=2)
+    ('a, b and c', 'a or b', 'a, b and 3 more')
+    """
+    every = list(words)
+    shown = every if len(every) <= limit else [*every[:limit], f"{len(every) - limit} more"]
+    last = f" {'and' if len(every) > limit else link} "
+    return last.join(filter(None, (", ".join(shown[:-1]), shown[-1] if shown else "")))
 
 
 def in_a_line(name: str) -> str:

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from flawtrace.data import Sample, Split, VanishedDefectError, evenly
-from flawtrace.data.pieces import ignored_at, mask_at, size_of, sources_of, worked_on
+from flawtrace.data import Sample, Split, evenly
+from flawtrace.data.pieces import ignored_at, lost, mask_at, size_of, sources_of, worked_on
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import PROCESSOR, at_once, sent
 from flawtrace.ground.groups import VariationConfig
@@ -125,7 +125,8 @@ def prepare(
 
     Raises:
         BlankImagesError: no normal image shows anything.
-        VanishedDefectError: a labelled defect has no pixel left at the working size.
+        VanishedDefectError, HiddenDefectError: a labelled defect has no pixel left at the working size, or
+            in the region.
     """
     total = len(split.normal) + len(split.labelled) * (1 + config.copies) + len(split.unmasked)
     calibration = torch.stack([piece.shown for piece in _read(evenly(split.normal, CALIBRATION), config)])
@@ -283,5 +284,5 @@ def _mask(sample: Sample, config: Config) -> Mask:
     size = size_of(sample, config)
     mask = sample.part(mask_at(sample, size, config.region))
     if not mask.any():
-        raise VanishedDefectError(sample.mask, size)
+        raise lost(sample, size, config.region)
     return mask

@@ -32,6 +32,8 @@ from PIL.WebPImagePlugin import WebPImageFile
 from flawtrace.pictures.errors import (
     ImageTooLargeError,
     ImageTooSmallError,
+    NotAnImageError,
+    NotOpenedError,
     SeveralPagesError,
     UnreadableImageError,
     UnsupportedPixelsError,
@@ -194,7 +196,9 @@ def _named(path: Path) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except _DAMAGED as error:
-        cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        if isinstance(error, OSError) and error.strerror:
+            raise NotOpenedError(path, error.strerror) from error
+        cause = str(error)
         raise UnreadableImageError(path, cause.rstrip(".") or type(error).__name__) from error
 
 
@@ -240,11 +244,11 @@ def _valid(path: Path, pixels: Pixels) -> Pixels:
 
 def _open(path: Path, file: BinaryIO) -> ImageFile:
     """Header only."""
-    start = file.read(8)
+    start = file.read(64)
     file.seek(0)
     decoder = next((known for magic, known in _DECODERS.items() if start.startswith(magic)), None)
     if decoder is None:
-        raise UnreadableImageError(path, "its content is in another format" if start else "it is empty")
+        raise NotAnImageError(path, start) if start else UnreadableImageError(path, "it is empty")
     picture = decoder(file)
     _check_size(path, picture.height, picture.width)
     frames = getattr(picture, "n_frames", 1)
@@ -346,6 +350,9 @@ def _decode_tiff(path: Path, file: BinaryIO) -> Pixels:
             raise UnsupportedPixelsError(path, f"axes {page.axes} with {page.samplesperpixel} channels")
         if _within_tifffile(page):
             return upright(_page_pixels(page), _tiff_orientation(page))
+        if page.bitspersample == 16 and (page.axes == "SYX" or page.samplesperpixel == 2):
+            layout = "colours one after the other" if page.axes == "SYX" else "grey with alpha"
+            raise UnsupportedPixelsError(path, f"16-bit {layout}, compressed by {page.compression.name}")
         white_is_zero = page.photometric.name == "MINISWHITE"
     file.seek(0)
     pixels = _pillow_pixels(path, TiffImageFile(file), file)  # upright already

@@ -4,6 +4,15 @@ from pathlib import Path
 
 from flawtrace.ground.errors import FlawtraceError
 
+_OTHERS = (
+    (b"GIF8", 0, "a GIF"),
+    (b"%PDF", 0, "a PDF"),
+    (b"ftyp", 4, "HEIC, AVIF or a film"),
+    (b"PK", 0, "a zip archive, or weights of PyTorch"),
+    (b"{", 8, "a detector, or other weights"),
+)
+"""What files begin with that are no pictures we read, at which byte."""
+
 
 class ImageError(FlawtraceError):
     """Something about one image file."""
@@ -15,6 +24,31 @@ class UnreadableImageError(ImageError):
             f"Cannot read {path}: {cause}.\n"
             "Expected a complete PNG, JPEG, WebP, BMP or TIFF file.\n"
             "Save the image again as PNG, or remove the file from the folder."
+        )
+
+
+class NotOpenedError(UnreadableImageError):
+    def __init__(self, path: Path, cause: str) -> None:
+        ImageError.__init__(
+            self,
+            f"Cannot open {path}: {cause}.\n"
+            "Expected an image file that you may read.\n"
+            "Check the path, and who may read the file.",
+        )
+
+
+class NotAnImageError(UnreadableImageError):
+    """Of a file that begins so."""
+
+    def __init__(self, path: Path, start: bytes) -> None:
+        looks = [what for magic, place, what in _OTHERS if start[place:].startswith(magic)]
+        text = "it is text" if start.isascii() and b"\0" not in start else "its content is in another format"
+        found = f"it looks like {looks[0]}" if looks else text
+        ImageError.__init__(
+            self,
+            f"{path} is no image of a format that is read: {found}.\n"
+            "Expected a PNG, JPEG, WebP, BMP or TIFF file.\n"
+            "Check the path and the order of the paths; save pictures of other formats as PNG.",
         )
 
 

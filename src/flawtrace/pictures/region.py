@@ -1,12 +1,14 @@
 """The region of interest: where in the images of a product anything counts."""
 
-import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 from skimage.draw import polygon as filled
 from skimage.measure import approximate_polygon, find_contours
 from torch import Tensor
@@ -14,12 +16,24 @@ from torch import Tensor
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.groups import Polygons
 from flawtrace.ground.shapes import Mask
+from flawtrace.pictures.images import image_size
 from flawtrace.pictures.mask_files import read_mask
 
 NAMES = "region.png", "region.json"
 """Files in a product's folder that say it."""
 EXACT = 0.25
 """Pixels by which polygons made of a mask may leave its outline."""
+
+
+SHAPE = 0.02
+"""Share by which a region and an image may differ in their ratio of width to height."""
+
+
+class _Document(BaseModel):
+    """A region as JSON, in pixels of an image of this size (width, height)."""
+
+    size: tuple[Annotated[FiniteFloat, Field(gt=0)], Annotated[FiniteFloat, Field(gt=0)]]
+    polygons: list[Annotated[list[tuple[FiniteFloat, FiniteFloat]], Field(min_length=3)]]
 
 
 class RegionError(FlawtraceError):
@@ -45,14 +59,23 @@ def read_region(path: Path) -> Polygons:
     return polygons
 
 
-def region_of(folder: Path) -> Polygons | None:
-    """The region that a product's folder states, if it does.
+def region_file(folder: Path) -> Path | None:
+    """The file that says the region in a product's folder, if there is one."""
+    return next((folder / name for name in NAMES if (folder / name).is_file()), None)
+
+
+def refuse_other_shape(path: Path, sizes: Mapping[Path, tuple[int, int]]) -> None:
+    """A region is scaled to each image, which is right where it was drawn on one of the same shape.
 
     Raises:
-        RegionError: it states it in a way that cannot be read.
+        RegionError: one of the images, whose `sizes` are (height, width), has another.
     """
-    found = [folder / name for name in NAMES if (folder / name).is_file()]
-    return read_region(found[0]) if found else None
+    is_json = path.suffix.lower() == ".json"
+    width, height = _document(path).size if is_json else image_size(path)[::-1]
+    for image, (high, wide) in sizes.items():
+        if abs(high * width - wide * height) > SHAPE * wide * height:
+            drawn, seen = f"{width:g} x {height:g} pixels", f"{wide} x {high}"
+            raise RegionError(path, f"it is drawn for {drawn}, and {image} has another shape, {seen}")
 
 
 @lru_cache(maxsize=16)
@@ -73,15 +96,21 @@ def within(planes: Float[Tensor, "*c h w"], polygons: Polygons | None) -> Float[
 
 
 def _from_json(path: Path) -> Polygons:
+    document = _document(path)
+    width, height = document.size
+    return tuple(tuple((x / width, y / height) for x, y in polygon) for polygon in document.polygons)
+
+
+def _document(path: Path) -> _Document:
     try:
-        document = json.loads(path.read_text())
-        width, height = (float(length) for length in document["size"])
-        return tuple(
-            tuple((float(x) / width, float(y) / height) for x, y in polygon)
-            for polygon in document["polygons"]
-        )
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-        raise RegionError(path, repr(error)) from error
+        return _Document.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RegionError(path, error.strerror or str(error)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"[{part}]" if isinstance(part, int) else part for part in first["loc"])
+        said = first["msg"][0].lower() + first["msg"][1:]
+        raise RegionError(path, f"{where}: {said}" if where else said) from error
 
 
 def _from_mask(mask: Mask) -> Polygons:

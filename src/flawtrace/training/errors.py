@@ -37,11 +37,13 @@ class TooFewNormalError(DataError):
 
 
 class RunExistsError(FlawtraceError):
-    def __init__(self, run: Path, what: str) -> None:
+    def __init__(self, run: Path, what: str, resumable: bool = False) -> None:
+        settled = ", or --resume with the settings that the run was started with" if resumable else ""
+        way_out = "Add --resume to continue, choose" if resumable else "Choose"
         super().__init__(
             f"{run} {what}.\n"
-            "Expected an empty or new folder, or --resume with the settings that the run was started with.\n"
-            "Add --resume to continue, choose another folder with -o, or delete this one."
+            f"Expected an empty or new folder{settled}.\n"
+            f"{way_out} another folder with -o, or delete this one."
         )
 
 

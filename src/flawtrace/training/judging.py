@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from flawtrace.detector import Calibration, Evidence, Judge, evidence
+from flawtrace.detector import FALSE_ALARMS, Calibration, Evidence, Judge, evidence
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import batches
 from flawtrace.ground.shapes import Canvases, ErrorMaps, Masks, PerImage
@@ -17,8 +17,6 @@ from flawtrace.method import Memory, Novelty, Predictor, Reader
 from flawtrace.training.exam import Exam
 from flawtrace.training.fitting import Examples
 
-FALSE_ALARMS = 0.05
-"""Share of held-out normal images that may be called DEFECT where no defect has been seen, unless set."""
 LEARNT_FROM = 100
 """Normal images, at most, from which what is normal is learnt for one fold."""
 

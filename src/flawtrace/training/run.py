@@ -111,7 +111,7 @@ def _refuse_rate_without_normal(split: Split, config: Config) -> None:
         raise TooFewNormalError(rate)
 
 
-def refuse_other_settings(run: Path, config: Config) -> None:
+def refuse_other_settings(run: Path, config: Config, resumable: bool = False) -> None:
     """Before anything is written.
 
     Raises:
@@ -119,17 +119,19 @@ def refuse_other_settings(run: Path, config: Config) -> None:
     """
     settings = run / SETTINGS_NAME
     if settings.exists() and stored_config(read_json(settings), str(settings)) != config:
-        raise RunExistsError(run, "contains a run with other settings")
+        raise RunExistsError(run, "contains a run with other settings", resumable)
 
 
 def _finished(run: Path, config: Config, split: Split, resume: bool) -> Trained | None:
-    """What `run` holds, if that is a finished run; None where one can begin or go on."""
-    settings = run / SETTINGS_NAME
-    if not settings.exists():
+    """What `run` holds, if that is a finished run; None where one can begin or go on.
+
+    A run that was stopped before anything of it was kept is begun again, with `resume` or without.
+    """
+    if not any((run / name).exists() for name in (CHECKPOINT_NAME, DETECTOR_NAME, SUMMARY_NAME)):
         return None
     if not resume:
-        raise RunExistsError(run, "already contains a run")
-    refuse_other_settings(run, config)
+        raise RunExistsError(run, "already contains a run", resumable=True)
+    refuse_other_settings(run, config, resumable=True)
     if not (run / SUMMARY_NAME).exists():
         return None
     detector, summary = Detector.load(run), read_json(run / SUMMARY_NAME)

@@ -1,5 +1,6 @@
 """The verbs: one public function per command, for programs as well as for the command line."""
 
+from flawtrace.data import ForeignFolderError
 from flawtrace.verbs.comparing import benchmark
 from flawtrace.verbs.deciding import Decision, decide
 from flawtrace.verbs.gathering import Gathered
@@ -10,7 +11,7 @@ from flawtrace.verbs.making import demo, inspect, train
 from flawtrace.verbs.pairing import compare
 from flawtrace.verbs.predicting import predict
 from flawtrace.verbs.refitting import refit
-from flawtrace.verbs.results import ForeignFolderError, OtherPredictionsError, Row
+from flawtrace.verbs.results import OtherPredictionsError, Row
 from flawtrace.verbs.suggesting import Proposal, suggest
 from flawtrace.verbs.testing import evaluate
 from flawtrace.verbs.using import bench, export

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flawtrace.comparison import DEFAULT, Benchmark, Told, bench, chosen, read_methods, write_board
+from flawtrace.data import refuse_foreign
 from flawtrace.ground.devices import ready
 from flawtrace.ground.files import locked
 from flawtrace.ground.groups import ProtocolName
@@ -43,6 +44,8 @@ def benchmark(
     """
     bench.refuse_unguarded()
     ready(device)
+    if not (Path(out) / "splits").is_dir():
+        refuse_foreign(Path(out), own={"peers"})
     file = rows or Path(out) / bench.ROWS_NAME
     asked = chosen(read_methods(methods) if methods else DEFAULT, tuple(names))
     categories = bench.find_categories([Path(folder) for folder in folders])

@@ -7,9 +7,10 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-from flawtrace.data import images_in
+from flawtrace.data import refuse_folder
 from flawtrace.detector import (
     EVEN_ODDS,
+    FALSE_ALARMS,
     AnyDetector,
     Choice,
     Detector,
@@ -18,13 +19,15 @@ from flawtrace.detector import (
     detector_file,
     doubtful,
     limited,
+    quietest,
     rewrite,
     trade_off,
 )
-from flawtrace.ground.errors import SettingsError
+from flawtrace.ground.errors import ArgumentError
 from flawtrace.ground.files import write_bytes
 from flawtrace.pictures.images import read_image
 from flawtrace.report import plots
+from flawtrace.verbs.gathering import gathered
 from flawtrace.verbs.loading import any_detector
 
 Scores: TypeAlias = Float[np.ndarray, " _"]
@@ -59,29 +62,37 @@ def decide(
     not seen them. `images`, normal images of another day (a folder or a file), takes the place of the latter.
     With a limit on false alarms or misses, or a `threshold`, all in [0, 1], the detector's file is rewritten,
     an exported one as well; with `images` alone too, by the fewest errors. A limit moves the threshold from
-    even odds, as in training; with `images` from the fewest errors. `plot` is an SVG file to be written: both
-    rates over all thresholds, with their intervals.
+    even odds, as in training; with `images` from the fewest errors. A detector that was trained without
+    labels knows no defect image: fewest errors are then as few false alarms as its training allowed. `plot`
+    is an SVG file to be written: both rates over all thresholds, with their intervals.
 
     Raises:
-        NothingToDecideByError: the detector keeps no scores of held-out images, or `images` holds none.
-        SettingsError: more than one of limits and threshold is given, or a number is not in [0, 1].
+        NothingToDecideByError: the detector keeps no scores of held-out images.
+        NoImagesError: `images` holds none.
+        ArgumentError: more than one of limits and threshold is given, a number is not in [0, 1], or misses
+            are to be limited and no defect image was held out.
     """
     asked = {"max_false_alarms": max_false_alarms, "max_misses": max_misses, "threshold": threshold}
     given = {name: value for name, value in asked.items() if value is not None}
     _refuse(given)
+    if plot is not None:
+        refuse_folder(Path(plot))
     detector = any_detector(run, device, "auto" if Path(run).suffix == ".onnx" else "torch")
     known = detector.facts.held_out
-    if detector.config.score == "maximum" or not known.get("anomalous"):
+    if detector.config.score == "maximum" or (images is None and not any(known.values())):
         raise NothingToDecideByError(Path(run))
-    anomalous = np.array(known["anomalous"])
-    normal = np.array(known["normal"]) if images is None else _scores(detector, Path(images))
+    anomalous = np.array(known.get("anomalous", []))
+    if max_misses is not None and not len(anomalous):
+        raise ArgumentError("--max-misses", "training held out no defect image to count misses by")
+    normal = np.array(known.get("normal", [])) if images is None else _scores(detector, Path(images))
     before = Choice.at(detector.thresholds.defect, detector.thresholds.unsure, normal, anomalous)
     chosen = None
     if given or images is not None:
         limits = {name: value for name, value in given.items() if name != "threshold"}
         defect = threshold
         if defect is None:
-            start = EVEN_ODDS if images is None else decisive(normal, anomalous)
+            rate = detector.config.max_false_alarms
+            start = EVEN_ODDS if images is None else _fitting(normal, anomalous, rate)
             defect = limited(start, normal, anomalous, **limits)
         chosen = Choice.at(defect, doubtful(normal, defect), normal, anomalous)
         _store(detector, chosen, Path(run))
@@ -95,18 +106,24 @@ def decide(
 def _refuse(given: dict[str, float]) -> None:
     flags = [f"--{name.replace('_', '-')}" for name in given]
     if len(flags) > 1:
-        raise SettingsError("the command line", " and ".join(flags), "only one of them can decide")
+        raise ArgumentError(" and ".join(flags), "only one of them can decide")
     for flag, value in zip(flags, given.values(), strict=True):
         if not 0 <= value <= 1:
-            raise SettingsError("the command line", flag, f"{value:g} is not between 0 and 1")
+            raise ArgumentError(flag, f"{value:g} is not between 0 and 1")
 
 
 def _scores(detector: AnyDetector, images: Path) -> Scores:
     """Of images that are all normal."""
-    files = images_in(images) if images.is_dir() else [images]
-    if not files:
-        raise NothingToDecideByError(images)
-    return np.array([detector.predict(read_image(file)).score for file in files])
+    return np.array([detector.predict(read_image(file)).score for file in gathered(images).files])
+
+
+def _fitting(normal: Scores, anomalous: Scores, rate: float | None) -> float:
+    """From which score images are DEFECT: where errors are fewest; without any defect, where no more normal
+    images than a share `rate` reach it, or as many as in training.
+    """
+    if len(anomalous):
+        return decisive(normal, anomalous)
+    return quietest(normal, FALSE_ALARMS if rate is None else rate)
 
 
 def _store(detector: AnyDetector, chosen: Choice, run: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 from flawtrace.detector import AnyDetector, Detector, DoubtWarning, fastest
 from flawtrace.detector.doubts import doubts
 from flawtrace.ground.devices import ready
-from flawtrace.ground.errors import SettingsError
+from flawtrace.ground.errors import ArgumentError
 from flawtrace.ground.groups import RuntimeChoice
 
 Loaded = TypeVar("Loaded", bound=AnyDetector)
@@ -40,7 +40,7 @@ def load(
 
     Raises:
         WrongRuntimeError: what is there cannot be run by this runtime.
-        SettingsError: the threshold is not in [0, 1].
+        ArgumentError: the threshold is not in [0, 1].
     """
     return any_detector(run, device, runtime, threshold)
 
@@ -52,7 +52,7 @@ def any_detector(
     place = ready(device)
     if place.type != "cpu":
         if Path(run).suffix == ".onnx" or runtime not in ("auto", "torch"):
-            raise SettingsError("the call", "--device", "exported files run on the processor; give the run")
+            raise ArgumentError("--device", "exported files run on the processor; give the run")
         runtime = "torch"
     detector = _warned(fastest(Path(run), runtime))
     if threshold is not None:

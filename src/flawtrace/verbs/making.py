@@ -11,13 +11,16 @@ from flawtrace.data import (
     Named,
     draw_available,
     kinds,
+    refuse_foreign,
     scarce,
 )
 from flawtrace.data import inspect as inspect_folder
 from flawtrace.ground.devices import ready
 from flawtrace.ground.presets import load_config
+from flawtrace.ground.run_files import SETTINGS_NAME
 from flawtrace.measures import Evaluation
-from flawtrace.pictures.region import read_region, region_of
+from flawtrace.pictures.images import image_size
+from flawtrace.pictures.region import read_region, refuse_other_shape, region_file
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.report import REPORT_NAME, write_report
 from flawtrace.training import (
@@ -88,10 +91,15 @@ def train(
     """
     place = ready(device)  # before anything is read
     config = load_config(preset, settings_file, settings)
-    polygons = read_region(Path(region)) if region else config.region or region_of(Path(folder))
-    config = config.model_copy(update={"region": polygons})
+    if not (Path(out) / SETTINGS_NAME).exists():
+        refuse_foreign(Path(out))
+    drawn = Path(region) if region else None if config.region else region_file(Path(folder))
+    if drawn:
+        config = config.model_copy(update={"region": read_region(drawn)})
     found = read(folder, named, skip_bad)
     category = found.category
+    if drawn:
+        refuse_other_shape(drawn, {sample.image: image_size(sample.image) for sample in category.samples})
     if progress and found.unused:
         progress(Unused("looking at the folder", 0.0, 1.0, folder=category.root, kinds=kinds(found.unused)))
     split = draw_available(category, config.labels, config.seed)
@@ -119,7 +127,10 @@ def demo(
     """Make a small data set, train on it, evaluate on images kept back, and write a report in `out`/run."""
     images, run = Path(out) / "images", Path(out) / "run"
     settings = DEMO_SETTINGS | {"seed": seed}
+    if not run.is_dir():
+        refuse_foreign(Path(out))
     refuse_other_settings(run, load_config(settings=settings))
+    run.mkdir(parents=True, exist_ok=True)  # before the images, so that a stopped demo is known as one
     make_dataset(images, seed=seed)
     trained = train(images, run, settings=settings, resume=True, progress=progress)
     return trained, evaluate(run, images)

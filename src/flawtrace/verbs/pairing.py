@@ -3,8 +3,8 @@
 from functools import partial
 from pathlib import Path
 
-from flawtrace.data import Named
-from flawtrace.measures import Comparison, compared
+from flawtrace.data import Named, refuse_folder
+from flawtrace.measures import Comparison, NothingToEvaluateError, compared
 from flawtrace.measures import evaluate as evaluate_detector
 from flawtrace.pictures.images import read_image
 from flawtrace.report import COMPARISON_NAME, write_comparison
@@ -32,19 +32,22 @@ def compare(
     Raises:
         NothingToEvaluateError: no image, or no defect image, is left.
     """
+    page = Path(out) if out else _beside(Path(after))
+    refuse_folder(page)
     detectors = trained_detector(before, device), trained_detector(after, device)
     category = read(folder, named, skip_bad, for_testing=True).category
     samples = category.for_testing(detectors[1].config.normal_limit)
     with hinting(skip_bad):
         known = [any(detector.knows(read_image(s.image)) for detector in detectors) for s in samples]
     new = [sample for sample, seen in zip(samples, known, strict=True) if not seen]
+    if not any(sample.anomalous for sample in new):
+        raise NothingToEvaluateError(category.root, len(new), sum(known), "at least one of the detectors")
 
     first, second = (
         evaluate_detector(detector, new, partial(_of_both, progress, half), folder=category.root)
         for half, detector in enumerate(detectors)
     )
     comparison = compared(first, second, sum(known))
-    page = Path(out) if out else _beside(Path(after))
     write_comparison(comparison, (Path(before).name, Path(after).name), page)
     return comparison
 

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from flawtrace.data import refuse_foreign
 from flawtrace.detector import AnyDetector, regions_of
 from flawtrace.ground.devices import ready
 from flawtrace.ground.errors import FlawtraceError, OutputError
@@ -14,7 +15,7 @@ from flawtrace.ground.groups import RuntimeChoice
 from flawtrace.pictures.images import read_image
 from flawtrace.verbs.gathering import Gathered, gathered
 from flawtrace.verbs.loading import any_detector
-from flawtrace.verbs.results import PLACES, Results, Row, identity
+from flawtrace.verbs.results import MANIFEST_NAME, PLACES, Results, Row, identity
 
 
 def predict(
@@ -53,6 +54,8 @@ def predict(
         ForeignFolderError, OtherPredictionsError: `out` holds what this call must not touch.
     """
     ready(device)  # before anything is read
+    if out and not (Path(out) / MANIFEST_NAME).exists():
+        refuse_foreign(Path(out))
     found = gathered(images, recursive, [Path(out) / place for place in PLACES] if out else [])
     if gathering:
         gathering(found)

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from flawtrace.data import Category, Named, draw_keeping
+from flawtrace.data import Category, Named, draw_keeping, refuse_foreign
 from flawtrace.detector import Detector
+from flawtrace.ground.run_files import SETTINGS_NAME
 from flawtrace.pictures.images import read_image
 from flawtrace.report import write_report
 from flawtrace.training import Event, Trained
@@ -30,6 +31,8 @@ def refit(
     made anew. `run` is a run's folder or a detector's own file. All images with masks are labels, or with
     `labels` at most so many of each defect type: those that the detector was trained on, then others by draw.
     """
+    if not (Path(out) / SETTINGS_NAME).exists():
+        refuse_foreign(Path(out))
     detector, category = trained_detector(run, device), read(folder, named, skip_bad).category
     with hinting(skip_bad):
         return _refitted(category, detector, Path(out), labels, progress)

@@ -13,7 +13,6 @@ from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import append_json, read_json, read_jsonl, write_json, write_text
 from flawtrace.ground.groups import RuntimeName
 from flawtrace.ground.shapes import Image
-from flawtrace.ground.wording import counted
 from flawtrace.pictures.images import overlay, write_map, write_mask, write_picture
 from flawtrace.report import Shown, captioned, gallery
 
@@ -23,24 +22,21 @@ ROWS_NAME = "predictions.jsonl"
 TABLE_NAME = "predictions.csv"
 GALLERY_NAME = "index.html"
 PLACES = ("maps", "masks", "overlays")
-OF_DATA = frozenset({"normal", "good", "ok", "train", "defects", "ground_truth"})
-"""Folders that tell a data set."""
-
-
-class ForeignFolderError(FlawtraceError):
-    def __init__(self, folder: Path, what: str) -> None:
-        super().__init__(
-            f"{folder} {what}.\n"
-            "Predictions are written only into a folder of their own, so that nothing else is replaced.\n"
-            "Choose another folder with -o."
-        )
 
 
 class OtherPredictionsError(FlawtraceError):
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, said: Any, now: dict[str, Any]) -> None:
+        before = said if isinstance(said, dict) else {}
+        other = {name for name in now if before.get(name) != now[name]}
+        if other == {"min_area"}:
+            how = f"with --min-area {before.get('min_area')}, not {now['min_area']}"
+        elif other <= {"min_area", "thresholds"}:
+            how = "by other thresholds (--threshold, or `flawtrace decide`)"
+        else:
+            how = "of another detector"
         super().__init__(
-            f"{folder} holds predictions of another detector, or by other thresholds.\n"
-            "Rows of two detectors would stand in one table.\n"
+            f"{folder} holds predictions {how}.\n"
+            "Expected predictions made in the same way, as all of them stand in one table.\n"
             "Choose another folder with -o, or delete this one."
         )
 
@@ -77,16 +73,14 @@ class Results:
         """For a detector that `made_by` tells from others.
 
         Raises:
-            ForeignFolderError: the folder holds what `predict` did not write.
-            OtherPredictionsError: it holds predictions of another detector.
+            OtherPredictionsError: the folder holds predictions of another detector.
         """
         self._folder, self._made_by = folder, made_by
         manifest = folder / MANIFEST_NAME
         if manifest.exists():
-            if read_json(manifest) != made_by:
-                raise OtherPredictionsError(folder)
+            if (before := read_json(manifest)) != made_by:
+                raise OtherPredictionsError(folder, before, made_by)
         else:
-            _refuse_foreign(folder)
             write_json(manifest, made_by)
         kept = [said for said in read_jsonl(folder / ROWS_NAME) if "key" in said]
         self._done = {said["key"]: _row(said) for said in kept}
@@ -147,16 +141,6 @@ def identity(detector: AnyDetector, min_area: int) -> dict[str, Any]:
         "thresholds": vars(detector.thresholds),
         "min_area": min_area,
     }
-
-
-def _refuse_foreign(folder: Path) -> None:
-    for place in PLACES:
-        if (folder / place).is_dir() and (count := sum(1 for _ in (folder / place).iterdir())):
-            raise ForeignFolderError(
-                folder, f"has {counted(count, 'file')} in {place}/ that predict did not write"
-            )
-    if named := sorted(path.name for path in folder.iterdir() if path.name.lower() in OF_DATA):
-        raise ForeignFolderError(folder, f"looks like a data set: it holds {', '.join(named)}")
 
 
 def _row(said: dict[str, Any]) -> Row:

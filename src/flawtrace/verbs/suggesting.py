@@ -1,13 +1,18 @@
 """What to label next."""
 
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flawtrace.detector import Looked, looked, suggested
+from flawtrace.data import refuse_folder
+from flawtrace.detector import Detector, Looked, looked, suggested
+from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import read_json, write_text
 from flawtrace.ground.run_files import SUMMARY_NAME
+from flawtrace.pictures.errors import ImageError
 from flawtrace.pictures.images import read_image
 from flawtrace.report import contact_sheet
 from flawtrace.verbs.gathering import gathered
@@ -40,6 +45,13 @@ class Proposal:
         return {**vars(self), "reason": self.reason}
 
 
+Failing = Callable[[Path, FlawtraceError], None]
+
+
+def _warn(_: Path, error: FlawtraceError) -> None:
+    warnings.warn(str(error), stacklevel=3)
+
+
 def suggest(
     run: Path | str,
     images: Iterable[Path | str] | Path | str,
@@ -48,23 +60,30 @@ def suggest(
     out: Path | str | None = None,
     recursive: bool = False,
     device: str = "cpu",
+    failing: Failing = _warn,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Proposal]:
     """The images whose labels would teach the detector of `run` most, the best first, at most `count`.
 
     Those come first that the detector doubts, and that look unlike what it was trained on and each other.
-    Images that it was trained on are left out. `out` is a page to write, with a picture of each.
+    Images that it was trained on are left out, and those that cannot be read, each of which `failing` is told
+    with the error; by itself it warns. `out` is a page to write, with a picture of each.
     """
+    if out:
+        refuse_folder(Path(out))
     detector = trained_detector(run, device)
     files = gathered(images, recursive).files
     seen: list[tuple[Path, Looked]] = []
     for done, file in enumerate(files, start=1):
-        image = read_image(file)
-        if not detector.knows(image):
-            seen.append((file, looked(detector, image)))
+        try:
+            image = read_image(file)
+            if not detector.knows(image):
+                seen.append((file, looked(detector, image)))
+        except FlawtraceError as error:
+            failing(file, error)
         if progress:
             progress(done, len(files))
-    labelled = [looked(detector, read_image(file)) for file in _labelled(Path(run))]
+    labelled = list(_labelled(detector, Path(run)))
     proposals = []
     for found in suggested([one for _, one in seen], labelled, count):
         file, one = seen[found.index]
@@ -79,8 +98,10 @@ def suggest(
     return proposals
 
 
-def _labelled(run: Path) -> list[Path]:
-    """Labelled images of the run that are still where they were."""
+def _labelled(detector: Detector, run: Path) -> Iterator[Looked]:
+    """Labelled images of the run, as far as they are still where they were."""
     summary = (run if run.is_dir() else run.parent) / SUMMARY_NAME
     files = read_json(summary).get("labelled_files", []) if summary.is_file() else []
-    return [Path(name) for name in files if Path(name).is_file()]
+    for name in files:
+        with suppress(ImageError):
+            yield looked(detector, read_image(Path(name)))

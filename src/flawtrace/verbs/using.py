@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from flawtrace.data import refuse_folder
 from flawtrace.detector import (
     Detector,
     Export,
@@ -14,9 +15,12 @@ from flawtrace.detector import (
     exported_name,
     measure,
 )
+from flawtrace.ground.errors import ArgumentError
 from flawtrace.ground.files import read_json
 from flawtrace.ground.groups import InputKind, RuntimeChoice
 from flawtrace.ground.run_files import SUMMARY_NAME
+from flawtrace.ground.wording import counted
+from flawtrace.pictures.decoding import MAX_PIXELS
 from flawtrace.pictures.images import read_image
 from flawtrace.verbs.gathering import gathered
 from flawtrace.verbs.loading import any_detector
@@ -38,7 +42,9 @@ def export(
     These are `images` (files or folders), or else the labelled ones that the run was trained on. The
     file's `input` are floats (b, 3, h, w) in [0, 1], or uint8 (b, h, w, 3) as cameras give them, both in RGB.
     """
-    detector, file = Detector.load(run), Path(out) if out else exported_name(Path(run))
+    file = Path(out) if out else exported_name(Path(run))
+    refuse_folder(file)
+    detector = Detector.load(run)
     files = list(gathered(images).files) or _trained_on(Path(run))
     if not files:
         raise NothingToCompareError(Path(run))
@@ -62,7 +68,11 @@ def bench(
         torch.set_num_threads(threads)
     detector = any_detector(run, device, runtime)
     side = detector.config.tile_side or detector.config.image_side
-    images = torch.rand(batch, 3, height or side, width or side, generator=torch.Generator().manual_seed(0))
+    height, width = height or side, width or side
+    if (pixels := batch * height * width) > MAX_PIXELS:
+        reason = f"{pixels:,} pixels are more than {MAX_PIXELS:,}"
+        raise ArgumentError(f"{counted(batch, 'image')} of {width} x {height} pixels at a time", reason)
+    images = torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(0))
     return measure(detector, images.to(device), repeats, progress)
 
 

@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from jaxtyping import Bool, Float
 
+from flawtrace.ground.errors import FlawtraceError
+
 Plane: TypeAlias = Bool[np.ndarray, "h w"]
 Points: TypeAlias = Float[np.ndarray, "_ 2"]
 """(x, y) in pixels; the image's upper left corner is (0, 0), the middle of its first pixel (0.5, 0.5)."""
@@ -41,6 +43,8 @@ class Shape:
     label: str
     figure: Outline | Raster | None = None
     """None says that the label is of the whole image."""
+    name: str = ""
+    """How its file tells it from others, such as by a number."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,15 @@ class Entry:
     in_shares: bool = False
     """Points are shares of width and height instead of pixels."""
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unread:
+    """What cannot be used of what a program says of one image."""
+
+    names: tuple[str, ...]
+    """That the image may have; none where nobody knows which image is meant."""
+    error: FlawtraceError
 
 
 @dataclass(frozen=True)

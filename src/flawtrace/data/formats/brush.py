@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from flawtrace.data.formats.annotated import Plane, Size
+from flawtrace.data.formats.errors import DamageError
 from flawtrace.data.formats.run_lengths import lengths
 from flawtrace.pictures.decoding import MAX_PIXELS
 
@@ -24,13 +25,13 @@ def from_brush(packed: Sequence[int], size: Size) -> Plane:
     """What was painted in an image of this size.
 
     Raises:
-        ValueError: the stream ends too early, or is of another size.
+        DamageError: the stream ends too early, or is of another size.
     """
     bits = _Bits(packed)
     count, value_bits = bits.take(32), bits.take(5) + 1
     length_bits = [bits.take(4) + 1 for _ in range(4)]
     if count != CHANNELS * size[0] * size[1] or count > CHANNELS * MAX_PIXELS:
-        raise ValueError(f"its brush is of {count // CHANNELS} pixels, not of {size[1]} x {size[0]}")
+        raise DamageError(f"its brush is of {count // CHANNELS} pixels, not of {size[1]} x {size[0]}")
     values, start = np.zeros(count, dtype=bool), 0
     while start < count:
         repeated = bits.take(1)
@@ -79,7 +80,7 @@ class _Bits:
     def take(self, count: int) -> int:
         end = self._place + count
         if end > 8 * len(self._bytes):
-            raise ValueError("its brush ends too early")
+            raise DamageError("its brush ends too early")
         whole = int.from_bytes(self._bytes[self._place // 8 : -(-end // 8)])
         self._place = end
         return whole >> (-end % 8) & ((1 << count) - 1)

@@ -4,6 +4,7 @@ A region with `iscrowd` is a defect like any other: programs write so what was p
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,13 +13,12 @@ import numpy as np
 from skimage.measure import label as numbered
 from skimage.measure import regionprops
 
-from flawtrace.data.formats.annotated import IGNORED, Annotated, Entry, Outline, Plane, Raster, Shape
-from flawtrace.data.formats.errors import LabelFileError, UnknownClassError
+from flawtrace.data.formats.annotated import IGNORED, Annotated, Entry, Outline, Plane, Raster, Shape, Unread
+from flawtrace.data.formats.errors import DamageError, LabelFileError, UnknownClassError
 from flawtrace.data.formats.figures import box, points_of
 from flawtrace.data.formats.parsing import DAMAGED, dumped, each, json_in, reason
 from flawtrace.data.formats.pictures import files_of
 from flawtrace.data.formats.run_lengths import from_coco, to_coco
-from flawtrace.ground.errors import FlawtraceError
 
 IMAGES = "images/"
 FILE = "annotations.json"
@@ -35,17 +35,18 @@ def recognised(path: Path) -> str | None:
     return "has images and annotations" if is_one else None
 
 
-def entries(source: Path) -> Iterator[Entry | FlawtraceError]:
+def entries(source: Path) -> Iterator[Entry | Unread]:
     for path in files_of(source, ".json"):
         if recognised(path):
             document = json_in(path)
             try:
                 categories = {row["id"]: str(row["name"]) for row in document.get("categories") or []}
-                drawn = _by_image(document)
+                drawn, strays = _by_image(document)
             except DAMAGED as error:
-                yield LabelFileError(path, reason(error))
+                yield Unread((), LabelFileError(path, reason(error)))
             else:
-                yield from each(path, document["images"], partial(_entry, path, categories, drawn))
+                yield from (Unread((), LabelFileError(path, stray)) for stray in strays)
+                yield from each(path, document["images"], _names, partial(_entry, path, categories, drawn))
 
 
 def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:
@@ -68,26 +69,49 @@ def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tupl
     yield FILE, dumped({"images": images, "annotations": rows, "categories": listed})
 
 
-def _by_image(document: Row) -> dict[Any, list[Row]]:
-    drawn: dict[Any, list[Row]] = {row["id"]: [] for row in document["images"]}
+def _by_image(document: Row) -> tuple[dict[Any, list[Row]], list[str]]:
+    """The annotations of each image, and what is wrong with those of which nobody knows the image."""
+    listed = [row for row in document["images"] if isinstance(row, dict) and "id" in row]
+    drawn: dict[Any, list[Row]] = {row["id"]: [] for row in listed}
+    strays = []
     for row in document["annotations"]:
-        if row["image_id"] not in drawn:
-            raise ValueError(f"an annotation is for image {row['image_id']}, which is not listed")
-        drawn[row["image_id"]].append(row)
-    return drawn
+        known = isinstance(row, dict) and "image_id" in row
+        if known and row["image_id"] in drawn:
+            drawn[row["image_id"]].append(row)
+        else:
+            wrong = f"is for image {row['image_id']}, which is not listed" if known else "is for no image"
+            strays.append(f"{_number(row)} {wrong}")
+    return drawn, strays
+
+
+def _number(annotation: Any) -> str:
+    said = annotation.get("id") if isinstance(annotation, dict) else None
+    return "an annotation without a number" if said is None else f"annotation {said}"
+
+
+def _names(row: Row) -> tuple[str, ...]:
+    return (str(row["file_name"]),)
 
 
 def _entry(path: Path, categories: dict[Any, str], drawn: dict[Any, list[Row]], row: Row) -> Entry:
     size = (int(row["height"]), int(row["width"])) if row.get("height") else None
-    shapes = [shape for said in drawn[row["id"]] for shape in _shapes(path, categories, said)]
-    return Entry((str(row["file_name"]),), path, tuple(shapes), size, explicit=bool(row.get(NORMAL)))
+    shapes = [shape for said in drawn[row["id"]] for shape in _named_shapes(path, categories, said)]
+    return Entry(_names(row), path, tuple(shapes), size, explicit=bool(row.get(NORMAL)))
+
+
+def _named_shapes(path: Path, categories: dict[Any, str], row: Row) -> list[Shape]:
+    try:
+        return [replace(shape, name=_number(row)) for shape in _shapes(path, categories, row)]
+    except DAMAGED as error:
+        raise DamageError(f"{_number(row)}: {reason(error)}") from error
 
 
 def _shapes(path: Path, categories: dict[Any, str], row: Row) -> Iterator[Shape]:
     """One for each ring of a polygon; their union is meant."""
     number = row["category_id"]
     if categories and number not in categories:
-        raise UnknownClassError(path, str(number), [f"{id_} ({name})" for id_, name in categories.items()])
+        known = [f"{id_} ({name})" for id_, name in categories.items()]
+        raise UnknownClassError(path, f"{number} ({_number(row)})", known)
     label = categories.get(number, f"class_{number}")
     said = row.get("segmentation")
     if isinstance(said, dict):
@@ -95,6 +119,8 @@ def _shapes(path: Path, categories: dict[Any, str], row: Row) -> Iterator[Shape]
         yield Shape(label, Raster(partial(from_coco, said["counts"], (int(height), int(width)))))
     elif said:
         for ring in said if isinstance(said[0], list) else [said]:
+            if len(ring) % 2:
+                raise DamageError(f"a polygon has {len(ring)} numbers, which are no pairs")
             yield Shape(label, Outline("polygon", points_of(list(zip(ring[::2], ring[1::2], strict=True)))))
     elif row.get("bbox"):
         left, top, across, down = map(float, row["bbox"])

@@ -7,13 +7,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from flawtrace.data.formats.annotated import Annotated, Entry, Kind, Outline, Plane, Raster, Shape
+from flawtrace.data.formats.annotated import Annotated, Entry, Kind, Outline, Plane, Raster, Shape, Unread
 from flawtrace.data.formats.errors import LabelFileError, UnreadShapeError
 from flawtrace.data.formats.figures import box, ellipse, points_of, turned
 from flawtrace.data.formats.parsing import each
 from flawtrace.data.formats.pictures import files_of
 from flawtrace.data.formats.run_lengths import lengths, unrolled
-from flawtrace.ground.errors import FlawtraceError
 
 IMAGES = "images/"
 FILE = "annotations.xml"
@@ -29,13 +28,13 @@ def recognised(path: Path) -> str | None:
     return "has annotations of CVAT" if is_one else None
 
 
-def entries(source: Path) -> Iterator[Entry | FlawtraceError]:
+def entries(source: Path) -> Iterator[Entry | Unread]:
     for path in files_of(source, ".xml"):
         root = _root(path)
         if root.tag == "annotations":
             if root.find("track") is not None:
                 raise LabelFileError(path, "it is of a video; export it as CVAT for images 1.1")
-            yield from each(path, root.iter("image"), partial(_entry, path))
+            yield from each(path, root.iter("image"), _names, partial(_entry, path))
 
 
 def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:  # noqa: ARG001
@@ -54,10 +53,14 @@ def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tupl
     yield FILE, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
+def _names(image: ElementTree.Element) -> tuple[str, ...]:
+    return (image.attrib["name"],)
+
+
 def _entry(path: Path, image: ElementTree.Element) -> Entry:
     name, said = image.attrib["name"], image.attrib
     shapes = tuple(_shape(path, name, shape) for shape in image if shape.get("outside") != "1")
-    return Entry((name,), path, shapes, (int(said["height"]), int(said["width"])), explicit=False)
+    return Entry(_names(image), path, shapes, (int(said["height"]), int(said["width"])), explicit=False)
 
 
 def _shape(path: Path, image: str, shape: ElementTree.Element) -> Shape:

@@ -1,13 +1,18 @@
 """What can be wrong with labels of other programs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from flawtrace.data.errors import DataError
+from flawtrace.ground.wording import listed
 
 
 class LabelError(DataError):
     """Something about labels of another program."""
+
+
+class DamageError(ValueError):
+    """What is wrong with a part of a file, in words that a `LabelFileError` can repeat."""
 
 
 class LabelFileError(LabelError):
@@ -47,9 +52,10 @@ class MissingPictureError(LabelError):
 
 
 class AmbiguousPictureError(LabelError):
-    def __init__(self, name: str, found: Iterable[Path]) -> None:
+    def __init__(self, name: str, found: Sequence[Path]) -> None:
+        self.found = found
         super().__init__(
-            f"Labels are for {name}, which could be {' or '.join(map(str, found))}.\n"
+            f"Labels are for {name}, which could be {listed(map(str, found), 'or')}.\n"
             "Expected one image of that name.\n"
             "Say where the images that were labelled are with --images DIR."
         )
@@ -74,7 +80,7 @@ class UnknownClassError(LabelError):
     def __init__(self, path: Path, found: str, known: Iterable[str]) -> None:
         super().__init__(
             f"{path} has the class {found}, which has no name.\n"
-            f"Expected one of: {', '.join(known)}.\n"
+            f"Expected one of: {listed(known)}.\n"
             "Add its name to the list of classes, or export the labels again."
         )
 
@@ -100,7 +106,7 @@ class SwappedMaskError(LabelError):
 class UnclearMaskError(LabelError):
     def __init__(self, paths: Iterable[Path], why: str) -> None:
         super().__init__(
-            f"Cannot tell which is the image and which its mask: {' and '.join(map(str, paths))} {why}.\n"
+            f"Cannot tell which is the image and which its mask: {listed(map(str, paths))} {why}.\n"
             "Expected one image of many values and a mask of few.\n"
             "Add _mask to the names of masks, or move them to a folder called masks."
         )

@@ -15,6 +15,7 @@ from flawtrace.data.formats.placing import place
 from flawtrace.data.formats.reading import TURNED
 from flawtrace.data.formats.recognition import WRITERS
 from flawtrace.data.masks import mask_of
+from flawtrace.data.outputs import refuse_foreign
 from flawtrace.data.places import Named
 from flawtrace.data.samples import Category, Sample, natural
 from flawtrace.pictures.decoding import is_turned
@@ -52,6 +53,7 @@ def export_folder(root: Path, out: Path, form: str, named: Named) -> Exported:
     names = _names(category)
     contents: dict[str, bytes | Path] = {writer.IMAGES + name: sample.image for sample, name in names.items()}
     contents |= dict(writer.files(_types(category), _annotated(names.items())))
+    refuse_foreign(out, own={Path(name).parts[0] for name in contents})
     place(out, contents)
     return Exported(form, out, len(names), tuple(_notes(category)))
 

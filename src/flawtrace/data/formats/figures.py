@@ -10,6 +10,7 @@ from jaxtyping import Float
 from skimage.draw import line
 
 from flawtrace.data.formats.annotated import Outline, Plane, Points, Raster, Size, union
+from flawtrace.data.formats.errors import DamageError
 
 FARTHEST = 1e7
 """Pixels; a coordinate beyond this is damage."""
@@ -23,11 +24,11 @@ def points_of(values: Sequence[Any] | np.ndarray) -> Points:
     """Pairs of finite numbers.
 
     Raises:
-        ValueError: they are not.
+        DamageError: they are not.
     """
     points = np.array(values, dtype=float).reshape(-1, 2)
     if not (np.abs(points) < FARTHEST).all():
-        raise ValueError("a coordinate is not a number of pixels")
+        raise DamageError("a coordinate is not a number of pixels")
     return points
 
 
@@ -74,7 +75,7 @@ def painted(figure: Outline | Raster, size: Size, line_width: float) -> Plane:
     """As far as it lies in the image; lines and points are as wide as told.
 
     Raises:
-        ValueError: a packed mask is damaged, or of another size.
+        DamageError: a packed mask is damaged, or of another size.
     """
     if isinstance(figure, Raster):
         return _placed(figure, size)
@@ -103,7 +104,7 @@ def _placed(figure: Raster, size: Size) -> Plane:
     part = figure.decoded()
     if figure.place is None:
         if part.shape != size:
-            raise ValueError(
+            raise DamageError(
                 f"a mask of {part.shape[1]} x {part.shape[0]} pixels is for {size[1]} x {size[0]}"
             )
         return part

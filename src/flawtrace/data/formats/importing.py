@@ -1,7 +1,7 @@
 """From labels of another program to a folder that training reads."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,23 @@ from flawtrace.data.formats.errors import (
     NameTakenError,
     NestedFolderError,
     NoLabelsError,
-    OccupiedError,
 )
 from flawtrace.data.formats.filing import Filed, filed, grouped, told
 from flawtrace.data.formats.masks import in_folder_of
 from flawtrace.data.formats.pictures import Pictures
 from flawtrace.data.formats.placing import Contents, place
-from flawtrace.data.formats.reading import by_image, meant, says_something
+from flawtrace.data.formats.reading import Said, by_image, meant, says_something
 from flawtrace.data.formats.recognition import READERS, label_pictures, settled
+from flawtrace.data.outputs import refuse_foreign
 from flawtrace.data.places import NORMAL, images_in, visible
-from flawtrace.ground.errors import FlawtraceError, SettingsError
+from flawtrace.ground.errors import ArgumentError, FlawtraceError
+from flawtrace.pictures.region import NAMES as REGIONS
 
 LINE_WIDTH = 3.0
 """Pixels; labelling programs do not say how wide a line is."""
 WIDEST = 1000.0
+PLAIN = frozenset({"normal", "defects", "masks", "ignored", *REGIONS})
+"""What a folder in the plain layout holds, to which more can be added."""
 
 Counting = Callable[[int, int], None]
 
@@ -85,14 +88,15 @@ def import_plain(
     guess = settled(source, form)
     folder = images or (source if source.is_dir() else source.parent)
     pictures = Pictures(folder, without=label_pictures(guess.format, source))
-    said, problems = by_image(READERS[guess.format].entries(source), pictures)
-    if not said and not problems:
+    said = by_image(READERS[guess.format].entries(source), pictures)
+    if not said.of and not said.problems:
         raise NoLabelsError(source, guess.format)
-    labelled = {image: entries for image, entries in said.items() if says_something(entries)}
-    results = _filed(labelled, pictures, manner.line_width, problems, progress)
-    if problems and not manner.skip_bad:
-        raise _first(problems)
-    rest, notes = _unlabelled([file for file in pictures.files if file not in labelled], pictures, manner)
+    labelled = {image: entries for image, entries in said.of.items() if says_something(entries)}
+    sound = {image: entries for image, entries in labelled.items() if image not in said.bad}
+    results = _filed(sound, pictures, manner.line_width, said, progress)
+    if said.problems and not manner.skip_bad:
+        raise _first(said.problems)
+    rest, notes = _unlabelled(labelled, pictures, said, manner)
     contents = {name: content for one in results for name, content in one.contents.items()}
     contents |= {f"normal/{pictures.written_as(image)}": image for image in rest}
     _refuse_taken(out, contents)
@@ -106,8 +110,8 @@ def import_plain(
         defects=dict(sorted(types.items())),
         unmasked=sum(one.defect_type is not None and not one.masked for one in results),
         notes=(*grouped(results), *notes),
-        skipped=tuple(map(str, problems)),
-        kinds_of_skipped=tuple(type(problem).__name__ for problem in problems),
+        skipped=tuple(map(str, said.problems)),
+        kinds_of_skipped=tuple(type(problem).__name__ for problem in said.problems),
     )
 
 
@@ -117,38 +121,47 @@ def _refuse(source: Path, out: Path, images: Path | None, manner: Manner) -> Non
         raise LineWidthError(manner.line_width)
     if manner.skip_bad and manner.unlabelled_are_normal:
         reason = "an image whose labels cannot be used would count as a good part"
-        raise SettingsError("the command line", "--skip-bad and --unlabelled-are-normal", reason)
+        raise ArgumentError("--skip-bad and --unlabelled-are-normal together", reason)
     for folder in (source, images):
         if folder is not None and folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
             raise NestedFolderError(out, folder)
-    if (out / "train").is_dir():
-        raise OccupiedError(out / "train", "another layout of folders")
+    refuse_foreign(out, own=PLAIN)
 
 
 def _filed(
     labelled: dict[Path, list[Entry]],
     pictures: Pictures,
     line_width: float,
-    problems: list[FlawtraceError],
+    said: Said,
     progress: Counting | None,
 ) -> list[Filed]:
-    """The images whose labels can be used; what is wrong with others joins the `problems`."""
+    """The images whose labels can be used; what is wrong with others joins what was `said`."""
     results = []
     for done, (image, entries) in enumerate(labelled.items(), start=1):
         try:
             results.append(filed(meant(image, entries, pictures, line_width)))
         except FlawtraceError as error:
-            problems.append(error)
+            said.problems.append(error)
+            said.bad.add(image)
         if progress:
             progress(done, len(labelled))
     return results
 
 
-def _unlabelled(files: Sequence[Path], pictures: Pictures, manner: Manner) -> tuple[list[Path], list[str]]:
-    """Of images about which the labels say nothing, those that are normal; and notes about all of them."""
+def _unlabelled(
+    labelled: Collection[Path], pictures: Pictures, said: Said, manner: Manner
+) -> tuple[list[Path], list[str]]:
+    """Of images about which the labels say nothing, those that are normal; and notes about all of them.
+
+    None whose labels cannot be used is among them, nor any where such labels may be of any image.
+    """
+    files = [file for file in pictures.files if file not in labelled and file not in said.bad]
     by_folder = [file for file in files if in_folder_of(file, pictures.folder, NORMAL)]
     others = [file for file in files if file not in set(by_folder)]
-    notes = []
+    notes = [told("left out, because its labels cannot be used", sorted(said.bad))] if said.bad else []
+    if by_folder and said.unplaced:
+        notes.append(told("without labels, left out, as those that cannot be used may be of it", by_folder))
+        by_folder = []
     if by_folder:
         notes.append(told("without labels, normal by the name of its folder", by_folder))
     if others and manner.unlabelled_are_normal:

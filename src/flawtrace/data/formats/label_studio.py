@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from flawtrace.data.formats.annotated import Annotated, Entry, Outline, Raster, Shape, Size
+from flawtrace.data.formats.annotated import Annotated, Entry, Outline, Raster, Shape, Size, Unread
 from flawtrace.data.formats.brush import from_brush, to_brush
-from flawtrace.data.formats.errors import UnreadShapeError
+from flawtrace.data.formats.errors import DamageError, UnreadShapeError
 from flawtrace.data.formats.figures import box, ellipse, points_of, turned
 from flawtrace.data.formats.parsing import dumped, each, json_in
 from flawtrace.data.formats.pictures import files_of
 from flawtrace.data.places import EXTENSIONS, NO_TYPE
-from flawtrace.ground.errors import FlawtraceError
 
 IMAGES = "images/"
 FILE = "tasks.json"
@@ -37,11 +36,11 @@ def recognised(path: Path) -> str | None:
     return "is a list of tasks with data and annotations" if is_one else None
 
 
-def entries(source: Path) -> Iterator[Entry | FlawtraceError]:
+def entries(source: Path) -> Iterator[Entry | Unread]:
     for path in files_of(source, ".json"):
         if recognised(path):
             tasks = [task for task in json_in(path) if not _is_unanswered(task)]
-            yield from each(path, tasks, partial(_entry, path))
+            yield from each(path, tasks, lambda task: _names(task["data"]), partial(_entry, path))
 
 
 def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:  # noqa: ARG001
@@ -79,7 +78,7 @@ def _entry(path: Path, task: Row) -> Entry:
     drawn = [row for row in results if _label(row["value"]) or row.get("id") not in labelled]
     sizes = {_size(row) for row in drawn if "original_height" in row}
     if len(sizes) > 1:
-        raise ValueError(f"the shapes of {names[0]} are for images of several sizes")
+        raise DamageError(f"the shapes of {names[0]} are for images of several sizes")
     shapes = tuple(shape for row in drawn for shape in _shapes(path, names[0], row))
     notes = (SEVERAL,) if len(answers) > 1 else ()
     return Entry(names, path, shapes, next(iter(sizes), None), notes=notes)
@@ -149,7 +148,7 @@ def _names(data: Row) -> tuple[str, ...]:
     paths = [unquote(parse_qs(urlsplit(text).query).get("d", [urlsplit(text).path])[0]) for text in said]
     image = next((path for path in paths if Path(path).suffix.lower() in EXTENSIONS), None)
     if image is None:
-        raise ValueError("a task names no image")
+        raise DamageError("a task names no image")
     folder, slash, name = image.rpartition("/")
     uploaded = folder + slash + re.sub(r"^[0-9a-f]{8}-", "", name)
     return (image,) if uploaded == image else (image, uploaded)

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
-from flawtrace.data.formats.annotated import Annotated, Entry, Outline, Plane, Points, Raster, Shape
-from flawtrace.data.formats.errors import UnreadShapeError
+from flawtrace.data.formats.annotated import Annotated, Entry, Outline, Plane, Points, Raster, Shape, Unread
+from flawtrace.data.formats.errors import DamageError, LabelFileError, UnreadShapeError
 from flawtrace.data.formats.figures import box, circle, points_of
 from flawtrace.data.formats.parsing import dumped, each, json_in
 from flawtrace.data.formats.pictures import files_of
 from flawtrace.data.formats.tracing import polygons_of
-from flawtrace.ground.errors import FlawtraceError
 from flawtrace.pictures.decoding import MAX_PIXELS
 
 IMAGES = ""
@@ -30,10 +29,14 @@ def recognised(path: Path) -> str | None:
     return "has shapes" if is_one else None
 
 
-def entries(source: Path) -> Iterator[Entry | FlawtraceError]:
+def entries(source: Path) -> Iterator[Entry | Unread]:
     for path in files_of(source, ".json"):
-        if recognised(path):
-            yield from each(path, [json_in(path)], partial(_entry, path))
+        try:
+            documents = [json_in(path)] if recognised(path) else []
+        except LabelFileError as error:
+            yield Unread((_beside(path),), error)
+        else:
+            yield from each(path, documents, partial(_names, path), partial(_entry, path))
 
 
 def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:  # noqa: ARG001
@@ -55,12 +58,24 @@ def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tupl
 
 def _entry(path: Path, document: dict[str, Any]) -> Entry:
     height, width = document.get("imageHeight"), document.get("imageWidth")
-    beside = path.with_suffix("").as_posix()
-    image = str(document.get("imagePath") or beside)
+    image = _image(path, document)
     shapes = [_shape(path, image, said) for said in document["shapes"]]
     flags = [Shape(str(name)) for name, value in (document.get("flags") or {}).items() if value]
     size = (int(height), int(width)) if height and width else None
-    return Entry((_seen_from(path, image), beside), path, (*shapes, *flags), size)
+    return Entry(_names(path, document), path, (*shapes, *flags), size)
+
+
+def _names(path: Path, document: dict[str, Any]) -> tuple[str, ...]:
+    return _seen_from(path, _image(path, document)), _beside(path)
+
+
+def _image(path: Path, document: dict[str, Any]) -> str:
+    return str(document.get("imagePath") or _beside(path))
+
+
+def _beside(path: Path) -> str:
+    """The image of the file's own name."""
+    return path.with_suffix("").as_posix()
 
 
 def _seen_from(path: Path, image: str) -> str:
@@ -97,8 +112,8 @@ def _decoded(packed: str) -> Plane:
             if picture.width * picture.height <= MAX_PIXELS:
                 return np.asarray(picture.convert("L")) > 0
     except (OSError, SyntaxError, Pillow.DecompressionBombError) as error:
-        raise ValueError(f"a mask is damaged ({error})") from error
-    raise ValueError("a mask has too many pixels")
+        raise DamageError(f"a mask is damaged ({error})") from error
+    raise DamageError("a mask has too many pixels")
 
 
 def _written(label: str, polygon: Points) -> dict[str, Any]:

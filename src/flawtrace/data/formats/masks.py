@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from flawtrace.data.formats import class_pictures
-from flawtrace.data.formats.annotated import Entry
+from flawtrace.data.formats.annotated import Entry, Unread
 from flawtrace.data.formats.class_pictures import Scheme, scheme_of
 from flawtrace.data.formats.errors import SwappedMaskError, UnclearMaskError
 from flawtrace.data.formats.pictures import files_below
@@ -32,18 +32,18 @@ def recognised(source: Path) -> str | None:
     return f"has masks such as {min(found).relative_to(source)}" if found else None
 
 
-def entries(source: Path) -> Iterator[Entry | FlawtraceError]:
+def entries(source: Path) -> Iterator[Entry | Unread]:
     yield from entries_of(sorted(label_pictures(source)), source, ignore=False)
 
 
-def entries_of(masks: list[Path], source: Path, ignore: bool) -> Iterator[Entry | FlawtraceError]:
+def entries_of(masks: list[Path], source: Path, ignore: bool) -> Iterator[Entry | Unread]:
     """One for each mask; those of one image are joined later."""
     scheme = scheme_of(source, masks, ignore)
     for path in masks:
         try:
             yield _entry(path, source, scheme)
         except FlawtraceError as error:
-            yield error
+            yield Unread(tuple(_image_names(path, source)), error)
 
 
 def label_pictures(source: Path) -> frozenset[Path]:

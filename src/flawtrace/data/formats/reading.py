@@ -1,11 +1,27 @@
 """From what a program says to what it means: images are found, shapes become masks, oddities are noted."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flawtrace.data.formats.annotated import Annotated, Defect, Entry, Outline, Plane, Raster, Shape, Size
+from flawtrace.data.formats.annotated import (
+    Annotated,
+    Defect,
+    Entry,
+    Outline,
+    Plane,
+    Raster,
+    Shape,
+    Size,
+    Unread,
+)
 from flawtrace.data.formats.class_pictures import PLACE_TELLS
-from flawtrace.data.formats.errors import LabelFileError, LabelSizeError
+from flawtrace.data.formats.errors import (
+    AmbiguousPictureError,
+    LabelFileError,
+    LabelSizeError,
+    MissingPictureError,
+)
 from flawtrace.data.formats.figures import beyond, painted, scaled
 from flawtrace.data.formats.masks import type_of_place
 from flawtrace.data.formats.parsing import DAMAGED, reason
@@ -27,20 +43,38 @@ MOST = 0.5
 """Share of the image from which on a mask is suspected to be inverted."""
 
 
-def by_image(
-    entries: Iterable[Entry | FlawtraceError], pictures: Pictures
-) -> tuple[dict[Path, list[Entry]], list[FlawtraceError]]:
+@dataclass(frozen=True)
+class Said:
+    """What labels say of which image, and what of it cannot be used."""
+
+    of: dict[Path, list[Entry]]
+    problems: list[FlawtraceError]
+    bad: set[Path]
+    """Images of which something cannot be used: what is left may not be all that they show."""
+    unplaced: bool
+    """Whether something cannot be used of which nobody knows the image."""
+
+
+def by_image(entries: Iterable[Entry | Unread], pictures: Pictures) -> Said:
     """All that is said of each image, and what is wrong with the rest."""
-    said: dict[Path, list[Entry]] = {}
-    problems: list[FlawtraceError] = []
+    said = Said({}, [], set(), False)
     for entry in entries:
+        if isinstance(entry, Unread):
+            said.problems.append(entry.error)
+            said = said if entry.names else replace(said, unplaced=True)
         try:
-            if not isinstance(entry, Entry):
-                raise entry
-            said.setdefault(pictures.find(entry.names), []).append(entry)
-        except FlawtraceError as error:
-            problems.append(error)
-    return said, problems
+            image = pictures.find(entry.names) if entry.names else None
+        except AmbiguousPictureError as error:
+            said.bad.update(error.found)
+            said.problems.extend([] if isinstance(entry, Unread) else [error])
+        except MissingPictureError as error:
+            said.problems.extend([] if isinstance(entry, Unread) else [error])
+        else:
+            if isinstance(entry, Entry) and image:
+                said.of.setdefault(image, []).append(entry)
+            elif image:
+                said.bad.add(image)
+    return said
 
 
 def says_something(said: Sequence[Entry]) -> bool:
@@ -94,7 +128,8 @@ def _drawn(
         except FlawtraceError:
             raise
         except DAMAGED as error:
-            raise LabelFileError(entry.said_in, reason(error)) from error
+            of = " of ".join(filter(None, (shape.name, entry.names[0])))
+            raise LabelFileError(entry.said_in, f"{of}: {reason(error)}") from error
         yield shape.label, mask, _oddities(figure, mask, size, line_width)
 
 

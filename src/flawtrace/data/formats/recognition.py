@@ -9,10 +9,11 @@ from typing import Protocol, runtime_checkable
 
 from flawtrace.data.errors import MissingFolderError
 from flawtrace.data.formats import coco, cvat, label_studio, labelme, masks, voc, yolo
-from flawtrace.data.formats.annotated import Annotated, Entry
+from flawtrace.data.formats.annotated import Annotated, Entry, Unread
 from flawtrace.data.formats.errors import LabelFileError, UnknownFormatError
 from flawtrace.data.formats.pictures import files_below
 from flawtrace.ground.errors import FlawtraceError
+from flawtrace.ground.presets import nearest
 
 LOOKED_AT = 20
 """Files of each kind that are opened to tell the format of a folder."""
@@ -24,7 +25,7 @@ class Reader(Protocol):
 
     def recognised(self, source: Path, /) -> str | None: ...
 
-    def entries(self, source: Path, /) -> Iterator[Entry | FlawtraceError]: ...
+    def entries(self, source: Path, /) -> Iterator[Entry | Unread]: ...
 
 
 @runtime_checkable
@@ -98,7 +99,9 @@ def settled(source: Path, form: str | None) -> Guess:
         raise MissingFolderError(source)
     if form is not None:
         if form not in READERS:
-            raise UnknownFormatError(source, f"no format is called {form}", READERS)
+            near = nearest(form, list(READERS))
+            meant = f"; did you mean {near}?" if near else ""
+            raise UnknownFormatError(source, f"no format is called {form}{meant}", READERS)
         return Guess(form, "--format says so")
     found = guesses(source)
     if len(found) == 1:

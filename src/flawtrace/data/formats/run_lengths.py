@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from flawtrace.data.formats.annotated import Plane, Size
+from flawtrace.data.formats.errors import DamageError
 from flawtrace.pictures.decoding import MAX_PIXELS
 
 
@@ -24,13 +25,13 @@ def unrolled(runs: Sequence[int], size: Size) -> Plane:
     """The mask of this size whose rows, one after the other, have these runs.
 
     Raises:
-        ValueError: they are not runs of as many pixels.
+        DamageError: they are not runs of as many pixels.
     """
     counts = np.array(runs, dtype=np.int64)
     pixels = size[0] * size[1]
     wrong = ((counts < 0) | (counts > pixels)).any() or int(counts.sum()) != pixels
     if wrong or not 0 < pixels <= MAX_PIXELS:
-        raise ValueError(f"its run lengths are not those of {size[1]} x {size[0]} pixels (width x height)")
+        raise DamageError(f"its run lengths are not those of {size[1]} x {size[0]} pixels (width x height)")
     return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(size)
 
 
@@ -38,7 +39,7 @@ def from_coco(counts: str | Sequence[int], size: Size) -> Plane:
     """COCO's run lengths go column by column.
 
     Raises:
-        ValueError: they are damaged, or of another size.
+        DamageError: they are damaged, or of another size.
     """
     runs = _unpacked(counts) if isinstance(counts, str) else counts
     return np.ascontiguousarray(unrolled(runs, size[::-1]).T)
@@ -66,7 +67,7 @@ def _unpacked(packed: str) -> list[int]:
         shift += 5
         if bits & 0x20:
             if shift > 40:
-                raise ValueError("its compressed run lengths are damaged")
+                raise DamageError("its compressed run lengths are damaged")
             continue
         value |= -1 << shift if bits & 0x10 else 0
         runs.append(value + runs[-2] if len(runs) > 2 else value)

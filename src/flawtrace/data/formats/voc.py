@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from flawtrace.data.formats.annotated import IGNORED, Annotated, Entry
+from flawtrace.data.formats.annotated import IGNORED, Annotated, Entry, Unread
 from flawtrace.data.formats.class_pictures import IGNORED_VALUES
 from flawtrace.data.formats.errors import ManyTypesError
 from flawtrace.data.formats.masks import entries_of, in_folder_of
 from flawtrace.data.formats.pictures import files_below
 from flawtrace.data.places import MASKS, is_image
-from flawtrace.ground.errors import FlawtraceError
 from flawtrace.pictures.mask_files import BACKGROUND
 
 IMAGES = "JPEGImages/"
@@ -29,7 +28,7 @@ def recognised(source: Path) -> str | None:
     return f"has a folder {found[0].parent.name}" if found else None
 
 
-def entries(source: Path) -> Iterator[Entry | FlawtraceError]:
+def entries(source: Path) -> Iterator[Entry | Unread]:
     pictures = _pictures(source)
     own = [path for path in pictures if in_folder_of(path, source, OWN)]
     masks = own or [path for path in pictures if in_folder_of(path, source, MASKS)]

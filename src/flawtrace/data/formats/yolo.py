@@ -6,14 +6,13 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from flawtrace.data.formats.annotated import IGNORED, Annotated, Entry, Outline, Shape
+from flawtrace.data.formats.annotated import IGNORED, Annotated, Entry, Outline, Shape, Unread
 from flawtrace.data.formats.class_names import from_lines, from_yaml
-from flawtrace.data.formats.errors import UnknownClassError
+from flawtrace.data.formats.errors import DamageError, UnknownClassError
 from flawtrace.data.formats.figures import box, points_of
 from flawtrace.data.formats.parsing import each, text_in
 from flawtrace.data.formats.pictures import files_below
 from flawtrace.data.formats.tracing import polygons_of
-from flawtrace.ground.errors import FlawtraceError
 
 IMAGES = "images/"
 LABELS = "labels/"
@@ -32,11 +31,11 @@ def recognised(path: Path) -> str | None:
     return "has lines of a class and shares of an image" if is_one else None
 
 
-def entries(source: Path) -> Iterator[Entry | FlawtraceError]:
+def entries(source: Path) -> Iterator[Entry | Unread]:
     names = _names(source if source.is_dir() else source.parent)
     for path in files_below(source) if source.is_dir() else [source]:
         if _is_candidate(path):
-            yield from each(path, [text_in(path)], partial(_entry, path, names))
+            yield from each(path, [text_in(path)], partial(_image_names, path), partial(_entry, path, names))
 
 
 def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:
@@ -59,8 +58,12 @@ def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tupl
 
 def _entry(path: Path, names: dict[int, str], text: str) -> Entry:
     shapes = tuple(_shape(path, names, line.split()) for line in text.splitlines() if line.strip())
+    return Entry(_image_names(path), path, shapes, in_shares=True)
+
+
+def _image_names(path: Path, text: str = "") -> tuple[str, ...]:  # noqa: ARG001 (what it says does not name it)
     folders = ["images" if part.lower() == "labels" else part for part in path.parent.parts]
-    return Entry((Path(*folders, path.stem).as_posix(),), path, shapes, in_shares=True)
+    return (Path(*folders, path.stem).as_posix(),)
 
 
 def _shape(path: Path, names: dict[int, str], line: Sequence[str]) -> Shape:
@@ -72,7 +75,7 @@ def _shape(path: Path, names: dict[int, str], line: Sequence[str]) -> Shape:
         x, y, across, down = values
         return Shape(label, box(x - across / 2, y - down / 2, x + across / 2, y + down / 2))
     if len(values) < 6 or len(values) % 2:
-        raise ValueError(f"a line has {len(values)} numbers after its class, instead of three or more pairs")
+        raise DamageError(f"a line has {len(values)} numbers after its class, instead of three or more pairs")
     return Shape(label, Outline("polygon", points_of(list(zip(values[::2], values[1::2], strict=True)))))
 
 
