@@ -17,7 +17,7 @@ from flawtrace.station.work.station import Station
 
 pytest.importorskip("playwright", reason="the tests of pages need `pip install playwright`")
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 
 class Served:

@@ -332,7 +332,10 @@ def test_a_large_image_is_painted_at_its_own_size(page: Page, served: Served) ->
 def test_the_slider_tells_the_intervals_that_we_tell(page: Page) -> None:
     page.goto("/components")
     cases = [[0, 25], [1, 29], [3, 12], [12, 12], [0, 1], [40, 500]]
-    code = "async (cases) => { const {interval} = await import('/static/thresholds.js'); return cases.map(([count, of]) => interval({count, of})); }"
+    code = """async (cases) => {
+        const { interval } = await import("/static/thresholds.js");
+        return cases.map(([count, of]) => interval({ count, of }));
+    }"""
     told: list[list[float]] = page.evaluate(code, cases)
     for (count, of), found in zip(cases, told, strict=True):
         assert found == pytest.approx(list(Errors(count, of).interval), abs=1e-9)
@@ -357,5 +360,3 @@ def test_knowledge_of_a_page_is_data(page: Page, served: Served) -> None:
     page.goto("/images")
     expect(page.get_by_text(name, exact=True)).to_be_visible()
     assert json.dumps(page.evaluate("document.querySelectorAll('img[src=x]').length")) == "0"
-
-

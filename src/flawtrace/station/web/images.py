@@ -47,12 +47,9 @@ def grid(request: Request, station: AtWork, show: Filter = "all", start: int = 0
 
 async def _sent(request: Request) -> list[tuple[str, bytes]]:
     """Names and contents of the files in a form."""
-    sent = []
     async with request.form(max_files=MOST_FILES) as form:
-        for file in form.getlist("files"):
-            if isinstance(file, UploadFile):
-                sent.append((file.filename or "unnamed", await file.read(MOST_BYTES + 1)))
-    return sent
+        files = [file for file in form.getlist("files") if isinstance(file, UploadFile)]
+        return [(file.filename or "unnamed", await file.read(MOST_BYTES + 1)) for file in files]
 
 
 @router.post("/images")
