@@ -90,10 +90,10 @@ def test_a_batch_answers_in_order_and_names_the_file_that_is_broken(
 @pytest.mark.parametrize(
     ("request_of", "status", "said"),
     [
-        (lambda part: {"content": b"no picture", "headers": PNG}, 422, "Cannot read image: "),
-        (lambda part: {"content": b"", "headers": PNG}, 422, "Cannot read image: "),
+        (lambda _: {"content": b"no picture", "headers": PNG}, 422, "Cannot read image: "),
+        (lambda _: {"content": b"", "headers": PNG}, 422, "Cannot read image: "),
         (lambda part: {"content": part[:200], "headers": PNG}, 422, "Cannot read image: "),
-        (lambda part: {"content": b"{}", "headers": {"Content-Type": "application/json"}}, 415, "not taken"),
+        (lambda _: {"content": b"{}", "headers": {"Content-Type": "application/json"}}, 415, "not taken"),
         (lambda part: {"content": part}, 415, "not taken"),
         (lambda part: {"files": {"picture": part}}, 422, "no file in the field `image`"),
         (lambda part: {"files": [("image", part), ("image", part)]}, 400, "Too many files"),

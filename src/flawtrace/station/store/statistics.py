@@ -113,11 +113,12 @@ def mistakes(session: Session, days: int = 14) -> Mistakes:
     """Escapes and overkill, from what people overruled."""
     since, said = now() - timedelta(days=days), aliased(EntryRow)
     pairs = Counter(
-        session.execute(
+        (before, after)
+        for before, after in session.execute(
             select(said.verdict, EntryRow.verdict)
             .join(said, said.id == EntryRow.overrules)
             .where(EntryRow.who != "", said.who == "", EntryRow.moment >= since)
-        ).tuples()
+        )
     )
     verdicts = session.scalars(select(EntryRow.id).where(EntryRow.who == "", EntryRow.moment >= since)).all()
     settled = pairs["UNSURE", "OK"] + pairs["UNSURE", "DEFECT"]

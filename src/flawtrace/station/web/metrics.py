@@ -82,7 +82,8 @@ class Metrics:
                 .where(EntryRow.id > self._counted, EntryRow.id <= end, EntryRow.who == "")
                 .group_by(EntryRow.verdict)
             )
-            self._verdicts.update(dict(session.execute(new).tuples().all()))
+            for verdict, count in session.execute(new):
+                self._verdicts[verdict] += count
             self._counted = end
             return {verdict: self._verdicts[verdict] for verdict in VERDICTS}
 
