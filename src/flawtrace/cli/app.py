@@ -17,6 +17,7 @@ from flawtrace.cli.labelling import labels
 from flawtrace.cli.making import demo, evaluate, inspect, train
 from flawtrace.cli.pairing import compare
 from flawtrace.cli.refitting import refit
+from flawtrace.cli.serving import watch
 from flawtrace.cli.suggesting import suggest
 from flawtrace.cli.using import bench, export, predict
 from flawtrace.ground.errors import FlawtraceError, SettingsError, UnknownSettingError
@@ -53,6 +54,7 @@ for command in (
     suggest,
     decide,
     predict,
+    watch,
     export,
     bench,
     benchmark,

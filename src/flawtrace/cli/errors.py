@@ -28,6 +28,15 @@ class MissingFoldersError(UsageError):
         )
 
 
+class WhichDetectorError(UsageError):
+    def __init__(self) -> None:
+        super().__init__(
+            "Nobody, or two, would look at the images of `watch`.\n"
+            "Expected either --run, with a detector, or --station, with an address.\n"
+            "For example: flawtrace watch camera/ --to verdicts/ --run run/"
+        )
+
+
 class NumbersError(UsageError):
     def __init__(self, flag: str, reason: str) -> None:
         super().__init__(f"Cannot use {flag} from the command line: {reason}.")
