@@ -105,14 +105,19 @@ def image(workspace: Workspace, photos: Path) -> str:
     return add_image(workspace, file.read_bytes(), "part.png")[0].hash
 
 
-def put_to_work(workspace: Workspace, run: Path) -> int:
-    """Make a copy of a run the detector at work; returns its version."""
-    copy = workspace.run_folder(1)
-    shutil.copytree(run, copy)
-    version = register(workspace, copy, "tiny")
-    with workspace.database.writing() as session:
-        promote(session, version, "test")
-    return version
+@pytest.fixture(scope="session")
+def put_to_work(run: Path) -> Callable[[Workspace], int]:
+    """Makes a copy of the tiny run the detector at work in a workspace; returns its version."""
+
+    def put(workspace: Workspace) -> int:
+        copy = workspace.run_folder(1)
+        shutil.copytree(run, copy)
+        version = register(workspace, copy, "tiny")
+        with workspace.database.writing() as session:
+            promote(session, version, "test")
+        return version
+
+    return put
 
 
 @pytest.fixture
@@ -135,9 +140,11 @@ def client_of(station: Station) -> Callable[..., TestClient]:
 
 
 @pytest.fixture(scope="session")
-def inspecting(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def inspecting(
+    put_to_work: Callable[[Workspace], int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient]:
     """A client of a station with a detector at work; tests add images, and promote nothing."""
     opened = Station(tmp_path_factory.mktemp("inspecting") / "workspace")
-    put_to_work(opened.workspace, run)
+    put_to_work(opened.workspace)
     yield TestClient(create_app(opened), base_url=LOCAL, raise_server_exceptions=False)
     opened.close()

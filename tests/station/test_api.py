@@ -16,6 +16,7 @@ from PIL import Image as Pillow
 from starlette.testclient import TestClient
 
 from flawtrace.station.store.history import verified
+from flawtrace.station.store.jobs import job_row
 from flawtrace.station.store.tables import EntryRow
 from flawtrace.station.store.workspace import content_hash
 from flawtrace.station.work.inspector import Inspector
@@ -33,6 +34,11 @@ def part(category: Path) -> bytes:
 def station_of(client: TestClient) -> Station:
     station: Station = client.app.state.station  # type: ignore[attr-defined]
     return station
+
+
+def state_of_job(station: Station, job: int) -> str:
+    with station.workspace.database.reading() as session:
+        return job_row(session, job).state
 
 
 def array_of(encoded: str | bytes) -> np.ndarray:
@@ -145,6 +151,28 @@ def test_who_comes_when_too_many_wait_is_told_when_to_come_back(
     assert "images wait already" in refused.json()["detail"]
     assert again.status_code == 200
     assert small.refused == 1
+    small.close()
+
+
+def test_a_job_that_looks_at_images_waits_while_machines_ask(
+    inspecting: TestClient, part: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station = station_of(inspecting)
+    inspecting.post("/v1/inspect", content=part, headers=PNG)
+    small = Inspector(most_waiting=1)
+    monkeypatch.setattr(station, "inspector", small)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(small.ask, time.sleep, 2)
+        while not small.waiting:
+            Event().wait(0.01)
+        job = inspecting.post("/images/look", json={"show": "unlabelled"}).json()["job"]
+        waiting.result()
+    end = time.monotonic() + 60
+    while state_of_job(station, job) in ("waiting", "running"):
+        assert time.monotonic() < end
+        Event().wait(0.05)
+    assert state_of_job(station, job) == "done"
+    assert small.refused > 0
     small.close()
 
 
