@@ -4,9 +4,9 @@
 
 Clients send images, one after the other, to a station with the detector of RUN, in a process of its own, for
 some minutes; a client that is told that too many wait (503) comes back when it was told to. Then the station
-is killed (SIGKILL) while they go on, and every verdict that a client was sent is looked up in the history. Any
-other error, and any verdict that is missing, makes this program fail. Linux only: memory is read from /proc,
-and counts what processes share once for each.
+is killed (SIGKILL) while they go on, and every verdict that a client was sent is looked up in the history.
+Any other error, and any verdict that is missing, makes this program fail. Linux only: memory is read from
+/proc, and counts what processes share once for each.
 """
 
 import argparse

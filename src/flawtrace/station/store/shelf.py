@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from flawtrace.ground.files import write_bytes
@@ -150,15 +150,13 @@ def types(session: Session) -> list[str]:
     return sorted(str(name) for name in session.scalars(query) if name)
 
 
-def _with_last(
-    query: Select[tuple[object, ...]] | Select[tuple[int]] | Select[tuple[str]], entry: type[EntryRow]
-) -> Select:  # type: ignore[type-arg]
-    """Beside each image, the last line that the history has about it."""
+def _with_last(query: Any, entry: Any) -> Any:
+    """Of a query of images, beside each the last line that the history has about it, as the alias `entry`."""
     last = select(EntryRow.image, func.max(EntryRow.id).label("id")).group_by(EntryRow.image).subquery()
     return query.outerjoin(last, last.c.image == ImageRow.hash).outerjoin(entry, entry.id == last.c.id)
 
 
-def _condition(wanted: Filter, entry: type[EntryRow]) -> list[ColumnElement[bool]]:
+def _condition(wanted: Filter, entry: Any) -> list[ColumnElement[bool]]:
     if wanted in ("unlabelled", "normal", "defect"):
         return [ImageRow.kind == wanted]
     if wanted == "unsure":
