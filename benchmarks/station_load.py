@@ -39,6 +39,7 @@ SERVE = (
     "import sys; from pathlib import Path; from flawtrace.station import serve; "
     "serve(Path(sys.argv[1]), port=0, ready=lambda address: print(address, flush=True))"
 )
+HEADERS = {"Content-Type": "image/*"}
 MEMORY_EVERY = 5.0
 """Seconds between two looks at the memory."""
 SETTLING = 0.2
@@ -64,9 +65,7 @@ class Load:
         while not self.ending.is_set():
             began = time.perf_counter()
             try:
-                answer = post(
-                    self.address, self.contents[turn % len(self.contents)], {"Content-Type": "image/*"}
-                )
+                answer = post(self.address, self.contents[turn % len(self.contents)], HEADERS)
                 said = json.loads(answer.content)
             except (UnansweredError, ValueError) as error:  # killed, perhaps in the middle of an answer
                 if not self.ending.wait(1):
@@ -122,6 +121,7 @@ def measured(folder: Path, contents: Sequence[bytes], clients: int, minutes: flo
     process = subprocess.Popen([sys.executable, "-c", SERVE, folder], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     load = Load(contents, f"{process.stdout.readline().strip()}v1/inspect")
+    post(load.address, contents[0], HEADERS)  # the process that looks at images loads its detector first
     threads = [Thread(target=load.client, args=(number,)) for number in range(clients)]
     began, memory = time.monotonic(), []
     for thread in threads:

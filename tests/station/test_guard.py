@@ -136,6 +136,16 @@ def test_a_session_begins_with_a_password_and_ends_with_leaving(client_of: Clien
     assert client_of(people).get("/metrics", headers=kept).status_code == 401
 
 
+def test_a_session_lasts_a_shift(client_of: Clients, people: Rules, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = entered(client_of(people), name="erin", password=PASSWORD)
+    monkeypatch.setattr(guard, "A_SHIFT", -1)
+    entered(ended := client_of(people), name="ivan", password=PASSWORD)
+    assert client.get("/metrics").status_code == 200
+    assert ended.get("/metrics").status_code == 401
+    people.admit(User("erin", "engineer"))
+    assert "ivan" not in {user.name for user, _ in people.sessions.values()}
+
+
 def test_the_cookie_is_for_this_station_alone(client_of: Clients, people: Rules) -> None:
     form = {"name": "erin", "password": PASSWORD}
     said = client_of(people).post("/login", data=form, follow_redirects=False).headers["Set-Cookie"].lower()

@@ -8,6 +8,7 @@ and what changes anything must come from one of its own pages, as browsers say i
 
 import hmac
 import secrets
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -40,6 +41,8 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN = ("/login", "/static/", "/v2/health/live")
 """What those may see who have not said who they are."""
 COOKIE = "flawtrace"
+A_SHIFT = 12 * 3600
+"""Seconds that a session lasts, whatever a browser makes of its cookie."""
 ENGINEER = ("/jobs", "/detectors")
 """Whatever begins so is changed by engineers alone."""
 
@@ -68,17 +71,20 @@ class Rules:
     """What programs and people show who come from elsewhere; None lets everyone in."""
     login: bool = False
     """Whether people have names and passwords."""
-    sessions: dict[str, User] = field(default_factory=dict)
-    """People who have shown who they are, by the secret in their cookie; they do so again after a restart."""
+    sessions: dict[str, tuple[User, float]] = field(default_factory=dict)
+    """People who have shown who they are, and until when that counts, by the secret in their cookie; they do
+    so again after a restart."""
 
     @property
     def closed(self) -> bool:
         return self.token is not None or self.login
 
     def admit(self, user: User) -> str:
-        """The secret of a new session."""
-        secret = secrets.token_urlsafe(32)
-        self.sessions[secret] = user
+        """The secret of a new session; those that have ended are forgotten."""
+        now, secret = time.monotonic(), secrets.token_urlsafe(32)
+        for ended in [known for known, (_, end) in list(self.sessions.items()) if end <= now]:
+            self.sessions.pop(ended, None)
+        self.sessions[secret] = user, now + A_SHIFT
         return secret
 
     def knows_token(self, said: str) -> bool:
@@ -91,7 +97,9 @@ class Rules:
         scheme, _, said = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.knows_token(said):
             return User("token", "engineer")
-        return self.sessions.get(cookie_parser(headers.get("cookie", "")).get(COOKIE, ""))
+        secret = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+        user, end = self.sessions.get(secret, (None, 0.0))
+        return user if time.monotonic() < end else None
 
 
 class Guard:
