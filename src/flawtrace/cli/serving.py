@@ -113,7 +113,7 @@ def _imported() -> "ModuleType":
     try:
         from flawtrace.station import watch  # noqa: PLC0415 (it loads torch)
     except ModuleNotFoundError as error:
-        from flawtrace.detector.errors import MissingExtraError  # noqa: PLC0415 (it loads torch)
+        from flawtrace.detector import MissingExtraError  # noqa: PLC0415 (it loads torch)
 
         package = (error.name or "").partition(".")[0]
         if package in ("", "flawtrace"):

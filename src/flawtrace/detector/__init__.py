@@ -21,7 +21,10 @@ from flawtrace.detector.choosing import (
 )
 from flawtrace.detector.decision import VERDICTS, Prediction, Thresholds, Verdict, marked
 from flawtrace.detector.errors import (
+    DamagedDetectorError,
     DoubtWarning,
+    ForeignDetectorError,
+    MissingExtraError,
     NothingToCompareError,
     NothingToDecideByError,
     WrongRuntimeError,
@@ -43,6 +46,7 @@ __all__ = [
     "AnyDetector",
     "Calibration",
     "Choice",
+    "DamagedDetectorError",
     "Detector",
     "DoubtWarning",
     "Errors",
@@ -50,8 +54,10 @@ __all__ = [
     "Export",
     "Exported",
     "Facts",
+    "ForeignDetectorError",
     "Judge",
     "Looked",
+    "MissingExtraError",
     "NothingToCompareError",
     "NothingToDecideByError",
     "Prediction",

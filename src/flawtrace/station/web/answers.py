@@ -81,9 +81,9 @@ class Verdict(Told):
     """The pixels of all regions: a PNG of the image's size, 255 where there is a defect."""
     map_url: str = Field(examples=[f"/v1/images/{HASH}/map.tiff?detector=3"])
     """The probability of a defect for each pixel: a TIFF of the image's size, float32."""
-    mask: str | None = None
+    mask: str | None = Field(default=None, examples=[None])
     """The same mask as base64, with `include=mask`."""
-    map: str | None = None
+    map: str | None = Field(default=None, examples=[None])
     """The same map as base64, with `include=map`."""
 
 

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from flawtrace.detector.errors import DamagedDetectorError, ForeignDetectorError, MissingExtraError
+from flawtrace.detector import DamagedDetectorError, ForeignDetectorError, MissingExtraError
 from flawtrace.ground.errors import DamagedFileError, FlawtraceError, OutputError
 from flawtrace.pictures.errors import ImageError
 from flawtrace.station import errors
