@@ -2,7 +2,8 @@
 
 A workspace's folder and the address of its database enter, web pages and an interface for machines leave. In
 `store` is what is kept, in `work` what computes in processes of its own, in `web` what a browser or a machine
-asks; `watch` looks at a folder, with or without a station. The station has no logic of its own: detectors, trainings, comparisons and label formats are the verbs'.
+asks; `watch` looks at a folder, with or without a station. The station has no logic of its own: detectors,
+trainings, comparisons and label formats are the verbs'.
 """
 
 from flawtrace.station import watch
