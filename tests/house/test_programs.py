@@ -101,3 +101,17 @@ def test_unlike(
 ) -> None:
     program("unlike").main([product])
     assert "| blank | " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads memory as Linux tells it")
+def test_station_load(program: Callable[[str], ModuleType], product: Path, run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fastapi", reason="the station needs `pip install 'flawtrace[serve]'`")
+    load = program("station_load")
+    contents = [file.read_bytes() for file in sorted(product.rglob("*.png"))[:5]]
+    workspace = load.prepared(run, tmp_path / "workspace")
+    row = load.measured(workspace, contents, clients=2, minutes=0.1)
+    assert (row["errors"], row["missing"]) == ({}, 0)
+    assert row["accepted"] >= row["verdicts"] > 0
+    assert row["p99_ms"] >= row["p50_ms"] > 0
+    assert min(row["memory_mb"]) > 0

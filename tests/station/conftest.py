@@ -4,17 +4,25 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("fastapi", reason="the station needs `pip install 'flawtrace[serve]'`")
 
-from flawtrace.pictures.images import png
+from starlette.testclient import TestClient
+
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.station.store.shelf import add_image
+from flawtrace.station.store.versions import promote, register
 from flawtrace.station.store.workspace import Workspace
+from flawtrace.station.web.app import create_app
+from flawtrace.station.web.guard import Rules
+from flawtrace.station.work.station import Station
+
+LOCAL = "http://127.0.0.1"
+"""Whoever asks for another name is refused."""
 
 
 def _postgres_programs() -> Path | None:
@@ -97,4 +105,46 @@ def image(workspace: Workspace, photos: Path) -> str:
     return add_image(workspace, file.read_bytes(), "part.png")[0].hash
 
 
-__all__ = ["png"]
+@pytest.fixture(scope="session")
+def put_to_work(run: Path) -> Callable[[Workspace], int]:
+    """Makes a copy of the tiny run the detector at work in a workspace; returns its version."""
+
+    def put(workspace: Workspace) -> int:
+        copy = workspace.run_folder(1)
+        shutil.copytree(run, copy)
+        version = register(workspace, copy, "tiny")
+        with workspace.database.writing() as session:
+            promote(session, version, "test")
+        return version
+
+    return put
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[Station]:
+    """An empty one, at work."""
+    opened = Station(tmp_path / "station")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def client_of(station: Station) -> Callable[..., TestClient]:
+    """Makes clients of the station under some rules; faults of ours are answers, as in a browser."""
+
+    def make(rules: Rules | None = None, **headers: str) -> TestClient:
+        app = create_app(station, rules)
+        return TestClient(app, base_url=LOCAL, headers=headers, raise_server_exceptions=False)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def inspecting(
+    put_to_work: Callable[[Workspace], int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient]:
+    """A client of a station with a detector at work; tests add images, and promote nothing."""
+    opened = Station(tmp_path_factory.mktemp("inspecting") / "workspace")
+    put_to_work(opened.workspace)
+    yield TestClient(create_app(opened), base_url=LOCAL, raise_server_exceptions=False)
+    opened.close()

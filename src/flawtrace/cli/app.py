@@ -20,6 +20,7 @@ from flawtrace.cli.refitting import refit
 from flawtrace.cli.serving import serve
 from flawtrace.cli.suggesting import suggest
 from flawtrace.cli.using import bench, export, predict
+from flawtrace.cli.watching import watch
 from flawtrace.ground.errors import FlawtraceError, SettingsError, UnknownSettingError
 
 EPILOGUE = """
@@ -54,6 +55,7 @@ for command in (
     suggest,
     decide,
     predict,
+    watch,
     export,
     bench,
     benchmark,

@@ -2,7 +2,9 @@
 
 import difflib
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from flawtrace.cli.errors import FlagError, MissingPathError, NoDetectorError, NoFolderError
@@ -65,3 +67,20 @@ def check_there(path: Path, expected: str, kind: Callable[[Path], bool] = Path.e
     by_stem = {other.stem: other.name for other in others}  # what all file names end in makes none alike
     close = difflib.get_close_matches(path.stem, by_stem, n=1)
     raise MissingPathError(path, expected, by_stem[close[0]] if close else None)
+
+
+def imported(module: str, extra: str) -> ModuleType:
+    """A part of flawtrace that needs packages which a plain installation has not.
+
+    Raises:
+        MissingExtraError: they are missing.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        from flawtrace.detector import MissingExtraError  # noqa: PLC0415 (it loads torch)
+
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "flawtrace"):
+            raise
+        raise MissingExtraError(extra, package) from error

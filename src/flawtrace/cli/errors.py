@@ -28,6 +28,15 @@ class MissingFoldersError(UsageError):
         )
 
 
+class WhichDetectorError(UsageError):
+    def __init__(self) -> None:
+        super().__init__(
+            "Nobody, or two, would look at the images of `watch`.\n"
+            "Expected either --run, with a detector, or --station, with an address.\n"
+            "For example: flawtrace watch camera/ --to verdicts/ --run run/"
+        )
+
+
 class FlagError(UsageError):
     def __init__(self, flag: str, reason: str) -> None:
         super().__init__(f"Cannot use {flag} from the command line: {reason}.")
@@ -65,13 +74,4 @@ class NoDetectorError(FlawtraceError):
             f"There is no detector in {run}.\n"
             f"Expected the file {DETECTOR_NAME}, which `flawtrace train` writes at the end.\n"
             f"{way_out}"
-        )
-
-
-class MissingPackagesError(FlawtraceError):
-    def __init__(self, extra: str, package: str) -> None:
-        super().__init__(
-            f"The package {package} is not installed.\n"
-            f"Expected the packages of the extra {extra!r}.\n"
-            f"Install them: pip install 'flawtrace[{extra}]'"
         )

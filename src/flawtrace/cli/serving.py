@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from flawtrace.cli.checks import imported
 from flawtrace.cli.console import print_plain
-from flawtrace.cli.errors import MissingPackagesError
 from flawtrace.cli.flags import Flag
 from flawtrace.cli.stopping import stoppable
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from flawtrace.station import Taken
 
 Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65535))]
@@ -69,7 +67,7 @@ def serve(
     verify
         Check that nobody has changed the history of verdicts, and end.
     """
-    station = _station()
+    station = imported("flawtrace.station", "serve")
     if verify:
         print_plain(f"{station.verify(workspace, database)} lines of history, none of them changed.")
     elif add_person is not None:
@@ -88,14 +86,6 @@ def serve(
                 adding=_told,
                 ready=lambda address: print_plain(f"The station is open: {address}\nCtrl-C closes it."),
             )
-
-
-def _station() -> "ModuleType":
-    try:
-        from flawtrace import station  # noqa: PLC0415 (an extra, and it loads torch)
-    except ImportError as error:
-        raise MissingPackagesError("serve", str(error.name)) from error
-    return station
 
 
 def _told(taken: "Taken") -> None:

@@ -22,7 +22,10 @@ from flawtrace.detector.choosing import (
 )
 from flawtrace.detector.decision import VERDICTS, Prediction, Thresholds, Verdict, marked
 from flawtrace.detector.errors import (
+    DamagedDetectorError,
     DoubtWarning,
+    ForeignDetectorError,
+    MissingExtraError,
     NothingToCompareError,
     NothingToDecideByError,
     WrongRuntimeError,
@@ -45,6 +48,7 @@ __all__ = [
     "AnyDetector",
     "Calibration",
     "Choice",
+    "DamagedDetectorError",
     "Detector",
     "DoubtWarning",
     "Errors",
@@ -52,8 +56,10 @@ __all__ = [
     "Export",
     "Exported",
     "Facts",
+    "ForeignDetectorError",
     "Judge",
     "Looked",
+    "MissingExtraError",
     "NothingToCompareError",
     "NothingToDecideByError",
     "Prediction",

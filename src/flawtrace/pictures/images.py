@@ -91,10 +91,15 @@ def fit_mask(mask: Mask, height: int, width: int | None = None) -> Bool[Tensor, 
 
 def write_map(path: Path, anomaly_map: AnomalyMap) -> None:
     """Float32 TIFF: the numbers themselves."""
+    write_bytes(path, map_file_content(anomaly_map))
+
+
+def map_file_content(anomaly_map: AnomalyMap) -> bytes:
+    """What `write_map` writes."""
     buffer = io.BytesIO()
     values = anomaly_map.detach().cpu().float().numpy()
     tifffile.imwrite(buffer, values, photometric="minisblack", metadata=None)
-    write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def write_mask(path: Path, mask: Mask) -> None:

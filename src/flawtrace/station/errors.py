@@ -59,6 +59,44 @@ class BrokenHistoryError(FlawtraceError):
         )
 
 
+class NoModelError(FlawtraceError):
+    def __init__(self, name: str, expected: str) -> None:
+        super().__init__(
+            f"There is no model {name[:64]} here.\nExpected {expected}.\n"
+            "GET /v2/models/detector describes it."
+        )
+
+
+class TensorError(FlawtraceError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The request cannot be understood: {reason}.\n"
+            "Expected one tensor `image`: UINT8 of shape [height, width, 3], or BYTES of shape [1] with "
+            "the file in base64.\n"
+            "GET /v2/models/detector describes it."
+        )
+
+
+class NothingSentError(FlawtraceError):
+    def __init__(self, field: str) -> None:
+        address = "http://127.0.0.1:8321/v1/inspect" + ("/batch" if field == "images" else "")
+        super().__init__(
+            f"The form holds no file in the field `{field}`.\n"
+            f"Expected {'at least' if field == 'images' else 'exactly'} one.\n"
+            f"For example: curl -F {field}=@part.png {address}"
+        )
+
+
+class ForeignContentError(FlawtraceError):
+    def __init__(self, content_type: str) -> None:
+        super().__init__(
+            f"Content of type {content_type[:64] or '(none)'} is not taken.\n"
+            "Expected an image (such as image/png), or a form (multipart/form-data) with a file `image`.\n"
+            "For example: curl --data-binary @part.png -H 'Content-Type: image/png' "
+            "http://127.0.0.1:8321/v1/inspect"
+        )
+
+
 class BusyError(FlawtraceError):
     def __init__(self, waiting: int) -> None:
         super().__init__(f"{waiting} images wait already.\nSend the image again in a few seconds.")

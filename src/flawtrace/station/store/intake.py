@@ -103,7 +103,9 @@ def safe_path(name: str) -> Path:
 def told(error: FlawtraceError, root: Workspace | Path) -> str:
     """An error in words, without the folders of this machine."""
     folder = root.root if isinstance(root, Workspace) else root
-    return re.sub(rf"{re.escape(str(folder))}/\S*?([^/\s]+)", r"\1", str(error)).replace(f"{folder}/", "")
+    return re.sub(rf"{re.escape(str(folder))}/(?:[^/\s]+/)*([^/\s]+)", r"\1", str(error)).replace(
+        f"{folder}/", ""
+    )
 
 
 def _product_in(folder: Path) -> Path:

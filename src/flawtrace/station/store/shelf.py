@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from flawtrace.ground.files import write_bytes
+from flawtrace.pictures.errors import ImageError
 from flawtrace.pictures.images import read_image
 from flawtrace.station.errors import NoImageError
 from flawtrace.station.store.tables import EntryRow, ImageRow, Kind, now
@@ -65,8 +66,10 @@ def add_image(workspace: Workspace, content: bytes, name: str) -> tuple[ImageRow
     write_bytes(file, content)
     try:
         _, row.height, row.width = read_image(file).shape
-    except BaseException:
+    except BaseException as error:
         file.unlink(missing_ok=True)
+        if isinstance(error, ImageError):  # whoever sent it knows it by this name
+            error.args = (str(error).replace(str(file), row.name or "the image"),)
         raise
     with workspace.database.writing() as session:
         if (known := session.get(ImageRow, image)) is not None:  # two clients sent it at once
@@ -148,7 +151,7 @@ def types(session: Session) -> list[str]:
 
 
 def _with_last(query: Any, entry: Any) -> Any:
-    """Beside each image, the last line that the history has about it."""
+    """Of a query of images, beside each the last line that the history has about it, as the alias `entry`."""
     last = select(EntryRow.image, func.max(EntryRow.id).label("id")).group_by(EntryRow.image).subquery()
     return query.outerjoin(last, last.c.image == ImageRow.hash).outerjoin(entry, entry.id == last.c.id)
 

@@ -10,44 +10,40 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.staticfiles import StaticFiles
 
 from flawtrace.ground.errors import FlawtraceError
-from flawtrace.pictures.errors import ImageError
-from flawtrace.station import errors
+from flawtrace.station.store.intake import told
 from flawtrace.station.web import (
+    api,
     comparing,
+    describing,
     entering,
     helping,
     images,
     looking,
+    metrics,
     painting,
+    protocol,
     reporting,
     start,
     training,
 )
-from flawtrace.station.web.guard import Guard, Rules
+from flawtrace.station.web.guard import HEADERS, MOST_BYTES, TOO_MUCH, Guard, Rules
+from flawtrace.station.web.metrics import Metrics
 from flawtrace.station.web.pages import problem, style_sheet
+from flawtrace.station.web.statuses import RETRY_AFTER, status_of
 from flawtrace.station.work.station import Station
 
 STATIC = Path(__file__).parents[1] / "static"
-STATUS = {
-    errors.NoImageError: HTTPStatus.NOT_FOUND,
-    errors.NotSeenError: HTTPStatus.NOT_FOUND,
-    errors.NoJobError: HTTPStatus.NOT_FOUND,
-    errors.NoDetectorYetError: HTTPStatus.CONFLICT,
-    errors.NotAllowedError: HTTPStatus.UNAUTHORIZED,
-    errors.StaleMaskError: HTTPStatus.PRECONDITION_FAILED,
-    errors.MaskShapeError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.BusyError: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.WorkerEndedError: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.TooMuchError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    ImageError: HTTPStatus.UNPROCESSABLE_ENTITY,
-}
-"""Of errors; all others are the request's fault in some way."""
-RETRY_AFTER = 2
-"""Seconds after which to come back where too many wait."""
-ROOMS = (start, images, looking, painting, training, comparing, reporting, helping, entering)
+ROOMS = (
+    *(start, images, looking, painting, training, comparing, reporting, helping, entering),
+    *(api, protocol, metrics, describing),
+)
+MACHINES = ("/v1/", "/v2", "/metrics", "/openapi.json")
+"""Where whoever asks is a program, whatever it accepts."""
+FAULT = "Something went wrong here.\nThe station's log says what; please report it with `flawtrace doctor`."
 
 
 def create_app(station: Station, rules: Rules | None = None) -> FastAPI:
@@ -67,6 +63,7 @@ def create_app(station: Station, rules: Rules | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.station, app.state.rules = station, rules or Rules()
+    app.state.metrics = Metrics(station)
     for room in ROOMS:
         app.include_router(room.router)
     app.add_api_route("/static/station.css", style_sheet, include_in_schema=False)
@@ -74,31 +71,43 @@ def create_app(station: Station, rules: Rules | None = None) -> FastAPI:
     app.add_exception_handler(FlawtraceError, _explained)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _misunderstood)
+    app.add_exception_handler(Exception, _failed)
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MOST_BYTES)
     app.add_middleware(Guard, rules=app.state.rules)
     return app
 
 
 def _explained(request: Request, error: Exception) -> Response:
     """An error that its reader can mend."""
-    status = next((said for kind, said in STATUS.items() if isinstance(error, kind)), HTTPStatus.BAD_REQUEST)
-    return _answer(request, str(error), status)
+    assert isinstance(error, FlawtraceError)
+    station: Station = request.app.state.station
+    return _answer(request, told(error, station.workspace), status_of(error))
 
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _answer(request, str(error.detail), HTTPStatus(error.status_code))
+    too_much = error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    return _answer(request, TOO_MUCH if too_much else str(error.detail), HTTPStatus(error.status_code))
 
 
 def _misunderstood(request: Request, error: Exception) -> Response:
+    """What is wrong with a request, and never what it said: that may be a password."""
     assert isinstance(error, RequestValidationError)
     said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
     return _answer(request, said, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
+def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001 (its log has the traceback)
+    """A fault of ours. This answer does not pass the guard, so it brings the headers itself."""
+    return JSONResponse({"detail": FAULT}, HTTPStatus.INTERNAL_SERVER_ERROR, HEADERS)
+
+
 def _answer(request: Request, message: str, status: HTTPStatus) -> Response:
     headers = {"Retry-After": str(RETRY_AFTER)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    if "text/html" in request.headers.get("accept", ""):
+    path = request.url.path
+    if "text/html" in request.headers.get("accept", "") and not path.startswith(MACHINES):
         answer = problem(request, message, status)
         answer.headers.update(headers)
         return answer
-    return JSONResponse({"detail": message}, status, headers)
+    key = "error" if path.startswith("/v2") else "detail"  # as the Open Inference Protocol has it
+    return JSONResponse({key: message}, status, headers)

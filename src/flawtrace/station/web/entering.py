@@ -8,12 +8,10 @@ from starlette.concurrency import run_in_threadpool
 
 from flawtrace.station.errors import NotAllowedError
 from flawtrace.station.store.people import checked
-from flawtrace.station.web.guard import COOKIE, Rules, User
+from flawtrace.station.web.guard import A_SHIFT, COOKIE, Rules, User
 from flawtrace.station.web.pages import AtWork, back, page
 
 router = APIRouter(include_in_schema=False)
-A_SHIFT = 12 * 3600
-"""Seconds that a session lasts."""
 
 
 @router.get("/login")

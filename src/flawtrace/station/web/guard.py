@@ -8,13 +8,14 @@ and what changes anything must come from one of its own pages, as browsers say i
 
 import hmac
 import secrets
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.cookies import SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,11 +33,16 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+MOST_BYTES = 256 * 2**20
+"""Of one request: no image that is taken is larger, and whoever has more sends it in parts."""
+TOO_MUCH = f"The request is too large.\nExpected at most {MOST_BYTES // 2**20} MB.\nSend less at once."
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN = ("/login", "/static/", "/v2/health/live")
 """What those may see who have not said who they are."""
 COOKIE = "flawtrace"
+A_SHIFT = 12 * 3600
+"""Seconds that a session lasts, whatever a browser makes of its cookie."""
 ENGINEER = ("/jobs", "/detectors")
 """Whatever begins so is changed by engineers alone."""
 
@@ -65,17 +71,20 @@ class Rules:
     """What programs and people show who come from elsewhere; None lets everyone in."""
     login: bool = False
     """Whether people have names and passwords."""
-    sessions: dict[str, User] = field(default_factory=dict)
-    """People who have shown who they are, by the secret in their cookie; they do so again after a restart."""
+    sessions: dict[str, tuple[User, float]] = field(default_factory=dict)
+    """People who have shown who they are, and until when that counts, by the secret in their cookie; they do
+    so again after a restart."""
 
     @property
     def closed(self) -> bool:
         return self.token is not None or self.login
 
     def admit(self, user: User) -> str:
-        """The secret of a new session."""
-        secret = secrets.token_urlsafe(32)
-        self.sessions[secret] = user
+        """The secret of a new session; those that have ended are forgotten."""
+        now, secret = time.monotonic(), secrets.token_urlsafe(32)
+        for ended in [known for known, (_, end) in list(self.sessions.items()) if end <= now]:
+            self.sessions.pop(ended, None)
+        self.sessions[secret] = user, now + A_SHIFT
         return secret
 
     def knows_token(self, said: str) -> bool:
@@ -88,8 +97,9 @@ class Rules:
         scheme, _, said = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.knows_token(said):
             return User("token", "engineer")
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        return self.sessions.get(cookie.value) if cookie else None
+        secret = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+        user, end = self.sessions.get(secret, (None, 0.0))
+        return user if time.monotonic() < end else None
 
 
 class Guard:
@@ -117,20 +127,27 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """Why a request is not answered; sets who asks where it is."""
+        safe = scope["method"] in SAFE
         if _host(headers.get("host", "")) not in self._rules.hosts:
             return told("This station is not known under that name.", HTTPStatus.MISDIRECTED_REQUEST)
-        safe = scope["method"] in SAFE
         if not safe and not _own(headers):
             return told("This request came from a page of another site.", HTTPStatus.FORBIDDEN)
-        path, user = scope["path"], self._rules.user(headers)
+        if _length(headers) > MOST_BYTES:
+            return told(TOO_MUCH, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        user = self._rules.user(headers)
         scope.setdefault("state", {})["user"] = user
-        if user is None and not path.startswith(OPEN):
-            if safe and "text/html" in headers.get("accept", ""):
-                return RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-            return told("Say who you are: send the station's token.", HTTPStatus.UNAUTHORIZED)
-        if user is not None and not safe and not user.engineer and path.startswith(ENGINEER):
-            return told("Only engineers train, promote and decide.", HTTPStatus.FORBIDDEN)
-        return None
+        return _not_for(user, scope["path"], safe, "text/html" in headers.get("accept", ""))
+
+
+def _not_for(user: User | None, path: str, safe: bool, browsing: bool) -> Response | None:
+    """Why somebody may not do this."""
+    if user is None and not path.startswith(OPEN):
+        if safe and browsing:
+            return RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+        return told("Say who you are: send the station's token.", HTTPStatus.UNAUTHORIZED)
+    if user is not None and not safe and not user.engineer and path.startswith(ENGINEER):
+        return told("Only engineers train, promote and decide.", HTTPStatus.FORBIDDEN)
+    return None
 
 
 def told(message: str, status: HTTPStatus) -> Response:
@@ -146,10 +163,16 @@ def _host(header: str) -> str:
         return ""
 
 
+def _length(headers: Headers) -> int:
+    """Bytes that a request announces; one that announces none is counted while it is read."""
+    said = headers.get("content-length", "")
+    return int(said) if said.isdecimal() else 0
+
+
 def _own(headers: Headers) -> bool:
     """Whether a request comes from a page of this station, or from a program."""
     if (site := headers.get("sec-fetch-site")) is not None:
         return site in ("same-origin", "none")
     if (origin := headers.get("origin")) is not None:
-        return urlsplit(origin).netloc == headers.get("host")
+        return origin.partition("://")[2] == headers.get("host")
     return True

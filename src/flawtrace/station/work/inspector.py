@@ -21,13 +21,18 @@ class Inspector:
     """Hands work to a process of its own, so that neither a page nor a training waits for the interpreter."""
 
     def __init__(self, most_waiting: int = MOST_WAITING) -> None:
-        self._most, self._waiting, self._lock = most_waiting, 0, Lock()
+        self._most, self._waiting, self._refused, self._lock = most_waiting, 0, 0, Lock()
         self._pool = _pool()
 
     @property
     def waiting(self) -> int:
         """Pieces of work that were asked for and are not done."""
         return self._waiting
+
+    @property
+    def refused(self) -> int:
+        """Pieces of work that were refused because too many waited."""
+        return self._refused
 
     def ask(self, work: Callable[Asked, Answer], /, *args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
         """Do a piece of work there and wait for it; called from a thread, as it takes a while.
@@ -38,6 +43,7 @@ class Inspector:
         """
         with self._lock:
             if self._waiting >= self._most:
+                self._refused += 1
                 raise BusyError(self._waiting)
             self._waiting += 1
             pool = self._pool

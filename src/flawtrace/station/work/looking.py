@@ -16,6 +16,7 @@ from flawtrace import verbs
 from flawtrace.data.pieces import worked_on
 from flawtrace.detector import AnyDetector, Detector, detector_file, fastest
 from flawtrace.ground.files import write_bytes
+from flawtrace.ground.shapes import AnomalyMap, Mask
 from flawtrace.pictures.images import fit, read_image
 from flawtrace.pictures.traits import traits
 from flawtrace.station.errors import NoDetectorYetError
@@ -34,7 +35,7 @@ class Found:
 
 
 def look(run: Path, image: Path, out: Path) -> Found:
-    """Look at one image; its map (float16) and mask (bits) go to the file `out`, an .npz."""
+    """Look at one image; map and mask go to the file `out`, from which `read_found` takes them."""
     detector = _opened(run, *_state(run))
     seen = read_image(image)
     said = detector.predict(seen)
@@ -52,6 +53,14 @@ def look(run: Path, image: Path, out: Path) -> Found:
         traits=traits(seen),
         regions=regions,
     )
+
+
+def read_found(file: Path) -> tuple[AnomalyMap, Mask]:
+    """Map and mask that `look` wrote, at the image's size; the map to half precision."""
+    with np.load(file) as found:
+        anomaly_map = found["map"].astype(np.float32)
+        bits = np.unpackbits(found["mask"], count=anomaly_map.size)
+    return torch.from_numpy(anomaly_map), torch.from_numpy(bits.reshape(anomaly_map.shape).astype(bool))
 
 
 def profile(run: Path, image: Path) -> tuple[tuple[int, ...], bytes]:

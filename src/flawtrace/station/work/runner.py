@@ -11,7 +11,7 @@ from typing import Any
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import read_jsonl
 from flawtrace.pictures.errors import ImageError
-from flawtrace.station.errors import NoDetectorYetError, WorkerEndedError
+from flawtrace.station.errors import BusyError, NoDetectorYetError, WorkerEndedError
 from flawtrace.station.store.jobs import becomes, first_waiting, job_row, options_of, put_back
 from flawtrace.station.store.shelf import cards, labelled
 from flawtrace.station.store.tables import JobRow, State
@@ -97,7 +97,7 @@ class Runner:
         if process.is_alive():
             process.terminate()
             process.join()
-            return ("waiting", "") if self._closing.is_set() else ("stopped", "")
+            return self._cut_short()
         return self._ended(row, order, process)
 
     def _look_at(self, row: JobRow) -> tuple[State, str]:
@@ -108,18 +108,29 @@ class Runner:
         told.phase("looking at images")
         failed = []
         for done, image in enumerate(images):
-            if self._stopping.is_set() or self._closing.is_set():
-                return (
-                    ("waiting", "")
-                    if self._closing.is_set()
-                    else ("stopped", f"{done} images were looked at")
-                )
             try:
-                self._inspect(image)
+                looked = self._inspect_in_turn(image)
             except ImageError as error:
                 failed.append(str(error).split("\n")[0])
+                looked = True
+            if not looked:
+                return self._cut_short(f"{done} images were looked at")
             told.count(done + 1, len(images))
         return "done", f"{len(images)} images were looked at" + "".join(f"; {one}" for one in failed[:3])
+
+    def _inspect_in_turn(self, image: str) -> bool:
+        """Look at an image as soon as there is room; machines come first. False if the job ends before."""
+        while not (self._stopping.is_set() or self._closing.is_set()):
+            try:
+                self._inspect(image)
+                return True
+            except BusyError:
+                self._closing.wait(POLL)
+        return False
+
+    def _cut_short(self, message: str = "") -> tuple[State, str]:
+        """How a job ends that somebody stopped, or that goes on when the station is opened again."""
+        return ("waiting", "") if self._closing.is_set() else ("stopped", message)
 
     def _ended(self, row: JobRow, order: Order, process: BaseProcess) -> tuple[State, str]:
         last = last_row(order.progress)

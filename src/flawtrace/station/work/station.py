@@ -1,6 +1,8 @@
 """A station at work: what it keeps, and the processes that compute for it."""
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -27,6 +29,8 @@ class Station:
         """
         self.workspace = Workspace(folder, url)
         self.inspector = Inspector()
+        self.told_seconds: list[Callable[[float], None]] = []
+        """Who is told how long each image took, from asking to a verdict in the history."""
         self.runner = Runner(self.workspace, self.inspect)
         self.runner.start()
 
@@ -47,6 +51,7 @@ class Station:
             NoImageError: the image was never added.
             BusyError, WorkerEndedError: as `Inspector.ask`.
         """
+        began = time.perf_counter()
         with self.workspace.database.reading() as session:
             row, detector = image_row(session, image), at_work(session)
         if detector is None:
@@ -67,6 +72,8 @@ class Station:
         )
         with self.workspace.database.writing() as session:
             append(session, entry)
+        for tell in self.told_seconds:
+            tell(time.perf_counter() - began)
         return entry, found
 
 

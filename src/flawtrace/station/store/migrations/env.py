@@ -4,9 +4,10 @@ from alembic import context
 
 from flawtrace.station.store.tables import Table
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=Table.metadata,
-    transaction_per_migration=False,
-)
-context.run_migrations()
+if hasattr(context, "config"):  # not where something else than alembic imports this file
+    context.configure(
+        connection=context.config.attributes["connection"],
+        target_metadata=Table.metadata,
+        transaction_per_migration=False,
+    )
+    context.run_migrations()

@@ -1,0 +1,52 @@
+"""What can go wrong while a folder is watched."""
+
+from pathlib import Path
+
+from flawtrace.ground.errors import FlawtraceError
+
+
+class AddressError(FlawtraceError):
+    def __init__(self, flag: str, address: str) -> None:
+        super().__init__(
+            f"Cannot use {flag} {address}.\nExpected an address that begins with http:// or https://.\n"
+            f"For example: {flag} http://127.0.0.1:8321"
+        )
+
+
+class NoSecretError(FlawtraceError):
+    def __init__(self, variable: str) -> None:
+        super().__init__(
+            "Whoever hears of verdicts could not tell ours from others'.\n"
+            f"Expected a secret in the environment variable {variable}, by which they are signed.\n"
+            f"For example: export {variable}=$(openssl rand -hex 32), and give it to the receiver too."
+        )
+
+
+class NotWatchedError(FlawtraceError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"There is no folder {folder}.\nExpected the folder into which the images are written.\n"
+            "Check the path, or make the folder."
+        )
+
+
+class StationRefusedError(FlawtraceError):
+    def __init__(self, address: str, status: int, said: str) -> None:
+        super().__init__(
+            f"{address} refused an image with status {status}: {said}\n"
+            "Expected the address of a station, and its token in FLAWTRACE_TOKEN where it wants one.\n"
+            "Correct it and run the same command again; nothing is lost."
+        )
+
+
+class NotNowError(FlawtraceError):
+    """Who would look at an image is away or busy: the image waits."""
+
+    def __init__(self, reason: str, seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+        """After which to ask again, where that was said."""
+
+
+class UnseenError(FlawtraceError):
+    """An image that nobody can look at, in words of who tried."""
