@@ -4,7 +4,8 @@ import { element } from "./draw.js";
 import { writing } from "./view.js";
 
 const AT_ONCE = 3; // uploads side by side
-const SMALL = 12; // files per request, so that one that fails can be told apart soon
+const FEW = 12; // files per request, so that one that fails can be told apart soon
+const MOST_BYTES = 100e6; // per request, unless a single file has more
 
 const list = document.querySelector("[data-uploads]");
 const drop = document.querySelector("[data-drop]");
@@ -47,8 +48,7 @@ async function send(files, whole) {
   if (!files.length) return;
   document.querySelector("[data-progress]").hidden = false;
   const batch = whole ? crypto.randomUUID() : null;
-  const parts = [];
-  for (let start = 0; start < files.length; start += SMALL) parts.push(files.slice(start, start + SMALL));
+  const parts = parted(files);
   const tally = { waiting: files.length, sent: 0, added: 0, known: 0, refused: 0 };
   const show = () => {
     const said = [
@@ -86,6 +86,21 @@ async function send(files, whole) {
   }
   page.dataset.sent = String(Number(page.dataset.sent ?? 0) + 1);
   if (tally.added && !tally.refused && !list.children.length) location.assign("/images");
+}
+
+/** Files in groups that one request can take. */
+function parted(files) {
+  const parts = [];
+  let bytes = Infinity;
+  for (const one of files) {
+    if (bytes + one.file.size > MOST_BYTES || parts.at(-1).length === FEW) {
+      parts.push([]);
+      bytes = 0;
+    }
+    parts.at(-1).push(one);
+    bytes += one.file.size;
+  }
+  return parts;
 }
 
 async function posted(part, batch) {

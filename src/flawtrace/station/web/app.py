@@ -37,11 +37,9 @@ from flawtrace.station.web.statuses import RETRY_AFTER, status_of
 from flawtrace.station.work.station import Station
 
 STATIC = Path(__file__).parents[1] / "static"
-ROOMS = (
-    *(start, images, looking, painting, training, comparing, reporting, helping, entering),
-    *(api, protocol, metrics, describing),
-)
-MACHINES = ("/v1/", "/v2", "/metrics", "/openapi.json")
+PAGES = (start, images, looking, painting, training, comparing, reporting, helping, entering)
+FOR_THEIR_PLACES = (api, protocol, metrics, describing)
+THEIR_PLACES = ("/v1/", "/v2", "/metrics", "/openapi.json")
 """Where whoever asks is a program, whatever it accepts."""
 FAULT = "Something went wrong here.\nThe station's log says what; please report it with `flawtrace doctor`."
 
@@ -64,7 +62,7 @@ def create_app(station: Station, rules: Rules | None = None) -> FastAPI:
     )
     app.state.station, app.state.rules = station, rules or Rules()
     app.state.metrics = Metrics(station)
-    for room in ROOMS:
+    for room in PAGES + FOR_MACHINES:
         app.include_router(room.router)
     app.add_api_route("/static/station.css", style_sheet, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC))
@@ -99,13 +97,15 @@ def _misunderstood(request: Request, error: Exception) -> Response:
 
 def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001 (its log has the traceback)
     """A fault of ours. This answer does not pass the guard, so it brings the headers itself."""
-    return JSONResponse({"detail": FAULT}, HTTPStatus.INTERNAL_SERVER_ERROR, HEADERS)
+    answer = _answer(request, FAULT, HTTPStatus.INTERNAL_SERVER_ERROR)
+    answer.headers.update(HEADERS)
+    return answer
 
 
 def _answer(request: Request, message: str, status: HTTPStatus) -> Response:
     headers = {"Retry-After": str(RETRY_AFTER)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     path = request.url.path
-    if "text/html" in request.headers.get("accept", "") and not path.startswith(MACHINES):
+    if "text/html" in request.headers.get("accept", "") and not path.startswith(THEIR_PLACES):
         answer = problem(request, message, status)
         answer.headers.update(headers)
         return answer

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from anyio import sleep
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
@@ -12,6 +13,8 @@ from flawtrace.station.web.guard import A_SHIFT, COOKIE, Rules, User
 from flawtrace.station.web.pages import AtWork, back, page
 
 router = APIRouter(include_in_schema=False)
+SLOW = 1.0
+"""Seconds that whoever guesses waits for the answer."""
 
 
 @router.get("/login")
@@ -37,6 +40,7 @@ async def enter(
     elif rules.knows_token(password):
         user = User("token", "engineer")
     if user is None:
+        await sleep(SLOW)
         raise NotAllowedError
     answer = back("/")
     secure = request.url.scheme == "https"

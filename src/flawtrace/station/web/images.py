@@ -4,7 +4,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
@@ -139,12 +139,11 @@ def _incoming(workspace: Workspace, batch: UUID) -> Path:
 
 
 def _unpacked(workspace: Workspace, content: bytes, name: str) -> list[Taken]:
-    folder = workspace.root / "incoming" / safe_path(name).stem
+    folder = _incoming(workspace, uuid4()) / safe_path(name).stem
     packed = folder.with_name(f".{folder.name}.zip")
     write_bytes(packed, content)
     try:
         unpack(packed, folder)
         return list(take_folder(workspace, folder))
     finally:
-        packed.unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder.parent, ignore_errors=True)

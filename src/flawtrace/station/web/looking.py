@@ -3,7 +3,6 @@
 import json
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -20,7 +19,7 @@ from flawtrace.station.store.shelf import Filter, image_row, label, neighbours, 
 from flawtrace.station.store.tables import DetectorRow, EntryRow, Kind
 from flawtrace.station.store.versions import at_work, detector_row
 from flawtrace.station.web.pages import AtWork, Who, back, page
-from flawtrace.station.work.looking import decide, profile
+from flawtrace.station.work.looking import decide, profile, read_found
 from flawtrace.station.work.station import Station, overrule
 
 router = APIRouter(include_in_schema=False)
@@ -165,14 +164,11 @@ def _knowledge(station: Station, detector: DetectorRow) -> dict[str, Any]:
 def _found(station: Station, image: str, version: int) -> tuple[torch.Tensor, torch.Tensor, DetectorRow]:
     """Map and mask at the image's size."""
     with station.workspace.database.reading() as session:
-        row, detector = image_row(session, image), detector_row(session, version)
+        image, detector = image_row(session, image).hash, detector_row(session, version)
     file = station.workspace.found_file(version, image)
     if not file.exists():
         raise NotSeenError(version)
-    with np.load(file) as found:
-        anomaly_map = torch.from_numpy(found["map"].astype(np.float32))
-        bits = np.unpackbits(found["mask"], count=row.height * row.width)
-    return anomaly_map, torch.from_numpy(bits.reshape(row.height, row.width).astype(bool)), detector
+    return *read_found(file), detector
 
 
 def _picture(values: torch.Tensor) -> Response:
