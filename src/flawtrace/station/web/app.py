@@ -38,7 +38,7 @@ from flawtrace.station.work.station import Station
 
 STATIC = Path(__file__).parents[1] / "static"
 PAGES = (start, images, looking, painting, training, comparing, reporting, helping, entering)
-FOR_THEIR_PLACES = (api, protocol, metrics, describing)
+FOR_MACHINES = (api, protocol, metrics, describing)
 THEIR_PLACES = ("/v1/", "/v2", "/metrics", "/openapi.json")
 """Where whoever asks is a program, whatever it accepts."""
 FAULT = "Something went wrong here.\nThe station's log says what; please report it with `flawtrace doctor`."
