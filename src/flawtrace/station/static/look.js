@@ -9,6 +9,24 @@ const { address, width, height } = page.dataset;
 const knowledge = JSON.parse(document.getElementById("knowledge")?.textContent ?? "null");
 const view = new View(page.querySelector("canvas"), { width: Number(width), height: Number(height) });
 
+// Keys: what is done often needs no mouse
+const presses = {
+  ArrowLeft: "[data-before]", ArrowRight: "[data-after]", j: "[data-after]", k: "[data-before]",
+  o: "[data-ok]", x: "[data-defect]", p: "[data-paint]", i: "[data-inspect]",
+  h: "[data-layer=heat][type=checkbox]", l: "[data-layer=outline][type=checkbox]", m: "[data-layer=painted][type=checkbox]",
+};
+document.addEventListener("keydown", (event) => {
+  if (writing(event) || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (view.key(event)) return event.preventDefault();
+  const target = presses[event.key] && document.querySelector(presses[event.key]);
+  if (!target || target.disabled) return;
+  event.preventDefault();
+  target.click();
+});
+for (const button of page.querySelectorAll("[data-zoom]")) {
+  button.addEventListener("click", () => (button.dataset.zoom === "fit" ? view.fit() : view.zoom(Number(button.dataset.zoom))));
+}
+
 // The layers, and the switches that show them
 const layers = {};
 for (const [name, path] of Object.entries({ image: "preview/full", heat: page.dataset.heat, outline: page.dataset.outline, painted: "painted" })) {
@@ -131,22 +149,4 @@ if (profilePanel && page.dataset.heat) {
       note.textContent = `Pixel ${Math.floor(right)}, ${Math.floor(down)}: error ${here[0].toPrecision(3)}, at the end ${here[length - 1].toPrecision(3)}`;
     });
   }
-}
-
-// Keys: what is done often needs no mouse
-const presses = {
-  ArrowLeft: "[data-before]", ArrowRight: "[data-after]", j: "[data-after]", k: "[data-before]",
-  o: "[data-ok]", x: "[data-defect]", p: "[data-paint]", i: "[data-inspect]",
-  h: "[data-layer=heat][type=checkbox]", l: "[data-layer=outline][type=checkbox]", m: "[data-layer=painted][type=checkbox]",
-};
-document.addEventListener("keydown", (event) => {
-  if (writing(event) || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (view.key(event)) return event.preventDefault();
-  const target = presses[event.key] && document.querySelector(presses[event.key]);
-  if (!target || target.disabled) return;
-  event.preventDefault();
-  target.click();
-});
-for (const button of page.querySelectorAll("[data-zoom]")) {
-  button.addEventListener("click", () => (button.dataset.zoom === "fit" ? view.fit() : view.zoom(Number(button.dataset.zoom))));
 }
