@@ -83,9 +83,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    """An empty one."""
-    opened = Workspace(tmp_path / "workspace")
+def workspace(tmp_path: Path, url: str) -> Iterator[Workspace]:
+    """An empty one, with its database in SQLite and in PostgreSQL."""
+    opened = Workspace(tmp_path / "workspace", url)
     yield opened
     opened.close()
 

@@ -1,0 +1,100 @@
+"""Jobs run one after the other, can be stopped and go on, and a restart loses none."""
+
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flawtrace.ground.files import read_jsonl
+from flawtrace.station.errors import ForeignWorkspaceError
+from flawtrace.station.store.intake import take_folder
+from flawtrace.station.store.jobs import ask, job_row
+from flawtrace.station.store.versions import versions
+from flawtrace.station.work.station import Station
+
+TINY = tomllib.loads((Path(__file__).parents[1] / "tiny.toml").read_text())
+LONG = {"cycles": 100_000}
+"""So that a training is never over before a test has stopped it."""
+
+
+def asked(station: Station, **settings: Any) -> int:
+    with station.workspace.database.writing() as session:
+        return ask(session, "train", {"settings": TINY | settings}).id
+
+
+def state(station: Station, job: int) -> str:
+    with station.workspace.database.reading() as session:
+        return job_row(session, job).state
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    """Until something is true; whoever runs the tests ends what never is."""
+    while not true():
+        time.sleep(0.1)
+
+
+def under_way(station: Station, job: int) -> Callable[[], bool]:
+    """Whether a training has told of its cycles."""
+    file = station.workspace.progress_file(job)
+    return lambda: any("cycle" in row.get("phase", "") for row in read_jsonl(file))
+
+
+@pytest.mark.slow
+def test_a_job_is_stopped_goes_on_and_survives_a_restart(tmp_path: Path, photos: Path) -> None:
+    station = Station(tmp_path / "station")
+    list(take_folder(station.workspace, photos))
+    first, second = asked(station, **LONG), asked(station)
+    wait_for(under_way(station, first))
+    assert state(station, second) == "waiting"
+    station.close()
+
+    station = Station(tmp_path / "station")
+    told = len(list(read_jsonl(station.workspace.progress_file(first))))
+    wait_for(lambda: len(list(read_jsonl(station.workspace.progress_file(first)))) > told)
+    assert (state(station, first), state(station, second)) == ("running", "waiting")
+    station.runner.stop(first)
+    wait_for(lambda: state(station, first) == "stopped")
+    wait_for(lambda: state(station, second) not in ("waiting", "running"))
+    with station.workspace.database.reading() as session:
+        row = job_row(session, second)
+        assert (row.state, row.message) == ("done", "Detector 1")
+        assert [version.id for version in versions(session)] == [1]
+    station.runner.resume(first)
+    wait_for(lambda: state(station, first) == "running")
+    station.close()
+
+
+def test_a_job_that_waits_is_stopped_at_once(station: Station) -> None:
+    station.runner.close()
+    job = asked(station)
+    station.runner.stop(job)
+    assert state(station, job) == "stopped"
+    station.runner.resume(job)
+    assert state(station, job) == "waiting"
+
+
+@pytest.mark.slow
+def test_a_job_that_cannot_work_says_why(station: Station) -> None:
+    job = asked(station)
+    wait_for(lambda: state(station, job) == "failed")
+    with station.workspace.database.reading() as session:
+        message = job_row(session, job).message
+    assert "Expected" in message
+
+
+def test_a_refit_wants_a_detector_at_work(station: Station) -> None:
+    with station.workspace.database.writing() as session:
+        job = ask(session, "refit", {}).id
+    wait_for(lambda: state(station, job) == "failed")
+    with station.workspace.database.reading() as session:
+        assert "No detector is at work yet" in job_row(session, job).message
+
+
+def test_a_folder_with_other_things_is_no_workspace(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(ForeignWorkspaceError, match="not empty"):
+        Station(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["thesis.tex"]
