@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 A_WHILE = 240_000
 """Milliseconds that a training of the tests may take on a busy machine."""
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 780}
-PAGES = ("/", "/images", "/train", "/compare", "/next", "/report", "/help", "/components")
+PAGES = ("/", "/images", "/train", "/compare", "/next", "/report", "/help", "/components", "/docs")
 expect.set_options(timeout=60_000)  # tests run side by side
 TINY = tomllib.loads((Path(__file__).parents[1] / "tiny.toml").read_text())
 
@@ -122,14 +122,10 @@ class Painter:
         self.page.wait_for_selector(f"[data-saved='{saved + 1}']")
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_the_first_ten_minutes(
-    browser: Browser, served: Served, complaints: Complaints, viewport: dict[str, int]
-) -> None:
-    """From an empty workspace to a detector that is promoted, corrected, trained again and rolled back."""
-    context = context_of(browser, served, viewport)
-    page = context.new_page()
-    complaints.of(page)
+def test_the_first_ten_minutes(page: Page, browser: Browser, served: Served, complaints: Complaints) -> None:
+    """From an empty workspace to a detector that is promoted; then, on a phone, overruled, trained again,
+    compared, promoted and rolled back.
+    """
     page.goto("/")
     page.get_by_role("button", name="Fill with demo images").click()
     page.wait_for_url("**/images")
@@ -141,27 +137,30 @@ def test_the_first_ten_minutes(
     page.get_by_role("button", name="Promote detector 1").click()
     expect(page.get_by_role("banner").get_by_text("Detector 1 at work")).to_be_visible()
 
-    page.goto("/images?show=unlabelled")
-    page.locator("a.card").first.click()
-    page.wait_for_selector("[data-look][data-ready]")
-    page.get_by_role("button", name="Look at it").click()
-    expect(page.get_by_text("by detector 1, score")).to_be_visible(timeout=60_000)
-    page.get_by_label("Your name").fill("Ada")
-    page.get_by_role("button", name="It is defective").click()
-    expect(page.get_by_text("by Ada")).to_be_visible()
+    context = context_of(browser, served, PHONE)
+    phone = context.new_page()
+    complaints.of(phone)
+    phone.goto("/images?show=unlabelled")
+    phone.locator("a.card").first.click()
+    phone.wait_for_selector("[data-look][data-ready]")
+    phone.get_by_role("button", name="Look at it").click()
+    expect(phone.get_by_text("by detector 1, score")).to_be_visible()
+    phone.get_by_label("Your name").fill("Ada")
+    phone.get_by_role("button", name="It is defective").click()
+    expect(phone.get_by_text("by Ada")).to_be_visible()
 
-    page.goto("/train")
-    expect(page.get_by_label("Refit detector 1")).to_be_checked()
-    page.get_by_role("button", name="Train", exact=True).click()
-    page.get_by_role("link", name="Compare and promote").click(timeout=A_WHILE)
-    newest = page.get_by_role("region", name="Detector 2")
+    phone.goto("/train")
+    expect(phone.get_by_label("Refit detector 1")).to_be_checked()
+    phone.get_by_role("button", name="Train", exact=True).click()
+    phone.get_by_role("link", name="Compare and promote").click(timeout=A_WHILE)
+    newest = phone.get_by_role("region", name="Detector 2")
     expect(newest.get_by_text("Against the detector that was at work")).to_be_visible()
     expect(newest.get_by_text("same answers")).to_be_visible()
     newest.get_by_role("button", name="Promote detector 2").click()
-    page.get_by_role("button", name="Roll back to detector 1").click()
-    expect(page.get_by_role("banner").get_by_text("Detector 1 at work")).to_be_visible()
-    page.goto("/report")
-    expect(page.get_by_text("Verdicts per day")).to_be_visible()
+    phone.get_by_role("button", name="Roll back to detector 1").click()
+    expect(phone.get_by_role("banner").get_by_text("Detector 1 at work")).to_be_visible()
+    phone.goto("/report")
+    expect(phone.get_by_role("heading", name="Verdicts per day")).to_be_visible()
     with served.station.workspace.database.reading() as session:
         assert verified(session) == 2
         working = at_work(session)
@@ -200,7 +199,7 @@ def test_images_are_labelled_by_keys(page: Page, served: Served) -> None:
     for seed in range(3):
         add_image(served.station.workspace, a_picture(seed=seed), f"{seed}.png")
     page.goto("/images")
-    page.wait_for_selector("[data-grid][data-ready]")
+    page.wait_for_selector("[data-grid][data-ready]", state="attached")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
     page.keyboard.press("ArrowRight")
@@ -208,7 +207,7 @@ def test_images_are_labelled_by_keys(page: Page, served: Served) -> None:
     expect(page.get_by_text("2 selected")).to_be_visible()
     page.keyboard.press("o")
     expect(page.get_by_role("link", name="Normal 2")).to_be_visible()
-    page.wait_for_selector("[data-grid][data-ready]")
+    page.wait_for_selector("[data-grid][data-ready]", state="attached")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-look][data-ready]")
@@ -223,15 +222,19 @@ def test_images_are_labelled_by_keys(page: Page, served: Served) -> None:
 
 
 def test_files_folders_and_archives_are_added(page: Page, served: Served, photos: Path) -> None:
+    ready = "[data-grid][data-ready]"
     page.goto("/images")
+    page.wait_for_selector(ready, state="attached")
     good: FilePayload = {"name": "good.png", "mimeType": "image/png", "buffer": a_picture()}
     bad: FilePayload = {"name": "bad.png", "mimeType": "image/png", "buffer": b"no image"}
     page.get_by_label("Choose files").set_input_files([good, bad])
     expect(page.get_by_text("1 added, 1 refused")).to_be_visible()
     expect(page.locator("[data-uploads]")).to_contain_text("bad.png")
     page.goto("/images")
+    page.wait_for_selector(ready, state="attached")
     page.get_by_label("Choose a folder").set_input_files(photos)
     expect(page.get_by_role("link", name=re.compile("Defect [1-9]"))).to_be_visible(timeout=60_000)
+    page.wait_for_selector(ready, state="attached")
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("parts/normal/1.png", a_picture(seed=5))

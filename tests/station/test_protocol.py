@@ -107,7 +107,7 @@ def test_a_map_comes_where_it_is_asked_for(inspecting: TestClient, picture: np.n
         (tensor([0] * 12, shape=(2, 2, 3)), 422, "2 x 2 pixels"),
         (tensor(["!"], "BYTES", (1,)), 400, "base64"),
         (tensor([1], "BYTES", (1,)), 400, "BYTES tensor"),
-        (tensor(["aaaa"], "BYTES", (1,)), 422, "Cannot read"),
+        (tensor(["aaaa"], "BYTES", (1,)), 422, "no image of a format"),
         ({"inputs": []}, 400, "0 inputs"),
         ({}, 422, "inputs"),
         (tensor([0] * 12288) | {"outputs": [{"name": "colour"}]}, 422, "outputs"),
