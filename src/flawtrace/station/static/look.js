@@ -2,7 +2,7 @@
 
 import { chart, element, shape } from "./draw.js";
 import { errors, histogram, interval } from "./thresholds.js";
-import { View, loaded, writing } from "./view.js";
+import { View, loaded, writing, zooms } from "./view.js";
 
 const page = document.querySelector("[data-look]");
 const { address, width, height } = page.dataset;
@@ -23,9 +23,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   target.click();
 });
-for (const button of page.querySelectorAll("[data-zoom]")) {
-  button.addEventListener("click", () => (button.dataset.zoom === "fit" ? view.fit() : view.zoom(Number(button.dataset.zoom))));
-}
+zooms(view, document.querySelectorAll("[data-zoom]"));
 
 // The layers, and the switches that show them
 const layers = {};

@@ -31,10 +31,7 @@ export class Mask extends EventTarget {
   /** Begin with a mask, white where it marks; there is no way back behind it. */
   start(picture) {
     this.context.clearRect(0, 0, this.width, this.height);
-    if (picture) {
-      this.context.drawImage(picture, 0, 0, this.width, this.height);
-      this._byPixel((data, place) => data[place] >= 128 && data[place + 3] >= 128);
-    }
+    this._draw(picture);
     this._undo = [];
     this._redo = [];
     this.changed = false;
@@ -71,9 +68,7 @@ export class Mask extends EventTarget {
   replace(picture) {
     this._step([0, 0, this.width, this.height], () => {
       this.context.clearRect(0, 0, this.width, this.height);
-      if (!picture) return;
-      this.context.drawImage(picture, 0, 0, this.width, this.height);
-      this._byPixel((data, place) => data[place] >= 128 && data[place + 3] >= 128);
+      this._draw(picture);
     });
   }
 
@@ -83,8 +78,7 @@ export class Mask extends EventTarget {
     mine.getContext("2d").drawImage(this.canvas, 0, 0);
     this._step([0, 0, this.width, this.height], () => {
       this.context.clearRect(0, 0, this.width, this.height);
-      this.context.drawImage(picture, 0, 0, this.width, this.height);
-      this._byPixel((data, place) => data[place] >= 128 && data[place + 3] >= 128);
+      this._draw(picture);
       this.context.drawImage(mine, 0, 0);
     });
   }
@@ -125,12 +119,14 @@ export class Mask extends EventTarget {
     this.context.globalCompositeOperation = "source-over";
   }
 
-  /** Marks exactly the pixels of which `marks` is true. */
-  _byPixel(marks) {
+  /** Mark what is white in a picture, if there is one, on an empty mask. */
+  _draw(picture) {
+    if (!picture) return;
+    this.context.drawImage(picture, 0, 0, this.width, this.height);
     const pixels = this.context.getImageData(0, 0, this.width, this.height);
     const { data } = pixels;
     for (let place = 0; place < data.length; place += 4) {
-      const value = marks(data, place) ? 255 : 0;
+      const value = data[place] >= 128 && data[place + 3] >= 128 ? 255 : 0;
       data[place] = data[place + 1] = data[place + 2] = data[place + 3] = value;
     }
     this.context.putImageData(pixels, 0, 0);

@@ -1,7 +1,7 @@
 /** The page on which a mask is painted: tools, keys, and saving without losing anybody's strokes. */
 
 import { Mask, outlined, traced } from "./mask.js";
-import { View, loaded, writing } from "./view.js";
+import { View, loaded, writing, zooms } from "./view.js";
 
 const VEIL = "rgb(0 229 255)";
 const page = document.querySelector("[data-painting]");
@@ -207,9 +207,7 @@ const does = {
 };
 for (const [name, button] of Object.entries(actions)) button.addEventListener("click", does[name]);
 for (const button of document.querySelectorAll("[data-tool]")) button.addEventListener("click", () => choose(button.dataset.tool));
-for (const button of document.querySelectorAll("[data-zoom]")) {
-  button.addEventListener("click", () => (button.dataset.zoom === "fit" ? view.fit() : view.zoom(Number(button.dataset.zoom))));
-}
+zooms(view, document.querySelectorAll("[data-zoom]"));
 document.querySelector("[name=opacity]").addEventListener("input", (event) => {
   shown.opacity = Number(event.target.value);
   view.redraw();

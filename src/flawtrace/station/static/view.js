@@ -170,6 +170,13 @@ export class View extends EventTarget {
   }
 }
 
+/** Let the buttons of a page zoom. */
+export function zooms(view, buttons) {
+  for (const button of buttons) {
+    button.addEventListener("click", () => (button.dataset.zoom === "fit" ? view.fit() : view.zoom(Number(button.dataset.zoom))));
+  }
+}
+
 /** What is kept of an event of a pointer. */
 const copy = ({ clientX, clientY, pointerId, shiftKey, pointerType }) => ({ clientX, clientY, pointerId, shiftKey, pointerType });
 

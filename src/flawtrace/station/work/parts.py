@@ -18,6 +18,7 @@ def lay_out(
 
     They are links where the file system has them, and copies elsewhere.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     for row in rows:
         if row.kind == "normal":
             _put(workspace.image_file(row), folder / "normal" / f"{row.hash}{row.suffix}")

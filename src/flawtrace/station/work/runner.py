@@ -1,6 +1,7 @@
 """Runs the jobs of a station one after the other, each training in a process of its own."""
 
 import logging
+import shutil
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -10,6 +11,7 @@ from typing import Any
 
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import read_jsonl
+from flawtrace.ground.run_files import SETTINGS_NAME
 from flawtrace.pictures.errors import ImageError
 from flawtrace.station.errors import BusyError, NoDetectorYetError, WorkerEndedError
 from flawtrace.station.store.jobs import becomes, first_waiting, job_row, options_of, put_back
@@ -71,22 +73,23 @@ class Runner:
             if row is not None:
                 self._stopping.clear()
                 self._become(row.id, "running")
-                try:
-                    state, message = self._done(row)
-                except FlawtraceError as error:
-                    state, message = "failed", str(error)
-                except Exception as error:  # a fault of ours ends a job, never the queue
-                    log.exception("job %d", row.id)
-                    state, message = "failed", f"Something went wrong here: {error}"
-                if state != "waiting" or not self._closing.is_set():
-                    self._become(row.id, state, message)
+                self._become(row.id, *self._outcome(row))
 
     def _become(self, job: int, state: State, message: str = "") -> None:
         with self._workspace.database.writing() as session:
             becomes(session, job, state, message)
 
+    def _outcome(self, row: JobRow) -> tuple[State, str]:
+        """Do a job, and say how it ended."""
+        try:
+            return self._done(row)
+        except FlawtraceError as error:
+            return "failed", str(error)
+        except Exception as error:  # a fault of ours ends a job, never the queue
+            log.exception("job %d", row.id)
+            return "failed", f"Something went wrong here: {error}"
+
     def _done(self, row: JobRow) -> tuple[State, str]:
-        """Do a job to its end; how it ended."""
         if row.task == "look":
             return self._look_at(row)
         order = self._ordered(row)
@@ -140,23 +143,22 @@ class Runner:
         return "done", f"Detector {version}"
 
     def _ordered(self, row: JobRow) -> Order:
-        """What a job means, with its images laid out; a job that goes on keeps those it began with."""
-        options, workspace = options_of(row), self._workspace
+        """What a job means, with its images laid out; a training that goes on keeps those it began with."""
+        options, workspace, run = options_of(row), self._workspace, self._workspace.run_folder(row.id)
         with workspace.database.reading() as session:
             rows, current = labelled(session), at_work(session)
         before = None if current is None else workspace.root / current.folder
         if row.task == "refit" and before is None:
             raise NoDetectorYetError
         parts = workspace.root / "parts" / f"{row.id:04}"
-        if not parts.exists():
-            unfinished = parts.with_name(f".{parts.name}")
-            lay_out(workspace, rows, unfinished, options.get("types"))
-            unfinished.mkdir(parents=True, exist_ok=True)
-            unfinished.rename(parts)
+        if not (run / SETTINGS_NAME).exists():
+            shutil.rmtree(parts, ignore_errors=True)
+            lay_out(workspace, rows, parts, options.get("types"))
+            workspace.progress_file(row.id).unlink(missing_ok=True)
         return Order(
             task=row.task,
             parts=parts,
-            run=workspace.run_folder(row.id),
+            run=run,
             progress=workspace.progress_file(row.id),
             at_work=before,
             preset=options.get("preset", "light"),
