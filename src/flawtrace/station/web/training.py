@@ -1,8 +1,9 @@
 """Jobs: ask for a training, watch it, stop it, let it go on."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from anyio import sleep
@@ -11,7 +12,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sse_starlette import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
 
-from flawtrace.ground.files import read_jsonl
 from flawtrace.station.store.jobs import ask, job_row, jobs, options_of
 from flawtrace.station.store.shelf import counts, types
 from flawtrace.station.store.tables import JobRow, State
@@ -23,6 +23,8 @@ router = APIRouter(include_in_schema=False)
 ENDED: tuple[State, ...] = ("done", "failed", "stopped")
 POLL = 0.5
 """Seconds between two looks at a job that runs."""
+MOST_AT_ONCE = 400
+"""Lines of progress that somebody gets who comes late."""
 NAMES = {"train": "Training", "refit": "Refit", "look": "Looking at images"}
 
 
@@ -102,13 +104,12 @@ async def events(station: AtWork, job: int) -> Response:
 
 
 async def _events(station: Station, job: int) -> AsyncIterator[dict[str, str]]:
-    sent = 0
+    file, read = station.workspace.progress_file(job), 0
     while True:
         row = await run_in_threadpool(_row, station, job)
-        rows = await run_in_threadpool(_progress, station, job)
-        for said in rows[sent:]:
-            yield {"event": "progress", "data": json.dumps(said)}
-        sent = len(rows)
+        lines, read = await run_in_threadpool(_added, file, read)
+        for line in thinned(lines, MOST_AT_ONCE):
+            yield {"event": "progress", "data": line}
         if row.state in ENDED:
             yield {"event": "end", "data": json.dumps({"state": row.state, "message": row.message})}
             return
@@ -121,5 +122,25 @@ def _row(station: Station, job: int) -> JobRow:
         return job_row(session, job)
 
 
-def _progress(station: Station, job: int) -> list[dict[str, Any]]:
-    return list(read_jsonl(station.workspace.progress_file(job)))
+def _added(file: Path, start: int) -> tuple[list[str], int]:
+    """The whole lines of a file behind so many bytes, and how many bytes that makes."""
+    if not file.exists() or file.stat().st_size <= start:
+        return [], start
+    with file.open("rb") as opened:
+        opened.seek(start)
+        whole = opened.read().rpartition(b"\n")[0]
+    return whole.decode().splitlines(), start + len(whole) + 1 if whole else start
+
+
+def thinned(lines: Sequence[str], most: int) -> list[str]:
+    """Evenly chosen lines of progress, the last among them, and all others, as notes and errors.
+
+    >>> thinned(['{"phase": 1}', '{"phase": 2}', '{"note": ""}', '{"phase": 3}', '{"phase": 4}'], 2)
+    ['{"phase": 2}', '{"note": ""}', '{"phase": 4}']
+    """
+    step, last = max(1, -(-len(lines) // most)), len(lines) - 1
+    return [
+        line
+        for place, line in enumerate(lines)
+        if (last - place) % step == 0 or not line.startswith('{"phase"')
+    ]
