@@ -216,9 +216,9 @@ def test_images_are_labelled_by_keys(page: Page, served: Served) -> None:
     page.wait_for_url(lambda url: url != first)
     page.wait_for_selector("[data-look][data-ready]")
     page.keyboard.press("x")
-    expect(page.get_by_text("by inspector")).to_be_visible()
+    expect(page.get_by_text("defect (no mask)").first).to_be_visible()
     with served.station.workspace.database.reading() as session:
-        assert counts(session)["overruled"] == 1
+        assert (counts(session)["defect"], counts(session)["overruled"]) == (1, 0)
 
 
 def test_files_folders_and_archives_are_added(page: Page, served: Served, photos: Path) -> None:
@@ -292,6 +292,31 @@ def test_tools_undo_and_redo(page: Page, served: Served) -> None:
     painter.save()
     mask = mask_of(served, image)
     assert mask[30, 130] and mask[20, 40] and not mask[40, 40]
+
+
+def test_saving_closes_a_polygon_and_never_saves_nothing(page: Page, served: Served) -> None:
+    image = add_one(served)
+    painter = Painter(page, image, 120, 160)
+    page.keyboard.press("Control+s")
+    expect(page.get_by_text("Nothing is painted yet")).to_be_visible()
+    with served.station.workspace.database.reading() as session:
+        assert image_row(session, image).kind == "unlabelled"
+    page.keyboard.press("g")
+    for corner in ((100, 20), (140, 20), (140, 60)):
+        page.mouse.click(*painter.at(*corner))
+    painter.save()
+    assert mask_of(served, image)[30, 130]
+
+
+def test_space_moves_the_picture_and_paints_nothing(page: Page, served: Served) -> None:
+    image = add_one(served)
+    painter = Painter(page, image, 120, 160)
+    painter.stroke((20, 30), (60, 30))
+    page.keyboard.down("Space")
+    painter.stroke((80, 80), (100, 100))
+    page.keyboard.up("Space")
+    painter.save()
+    assert not mask_of(served, image)[60:].any()
 
 
 def test_an_open_outline_is_not_filled(page: Page, served: Served) -> None:

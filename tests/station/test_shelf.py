@@ -1,5 +1,6 @@
 """Images are kept by content, labelled, filtered and never lost."""
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from flawtrace.station.errors import (
     TooMuchError,
 )
 from flawtrace.station.store import intake
-from flawtrace.station.store.shelf import add_image, cards, counts, image_row, label, neighbours
+from flawtrace.station.store.shelf import add_image, cards, counts, image_row, label, labelled, neighbours
 from flawtrace.station.store.strokes import NO_MASK, save_mask, tag
 from flawtrace.station.store.workspace import Workspace
 from flawtrace.station.work.parts import lay_out
@@ -69,7 +70,15 @@ def test_filters_count_what_they_show(workspace: Workspace, photos: Path) -> Non
         overrule(session, hashes[2], "OK", who="Ada", why="dust", last=None)
     with workspace.database.reading() as session:
         found = counts(session)
-        assert found == {"all": 5, "unlabelled": 2, "normal": 2, "defect": 1, "unsure": 0, "overruled": 1}
+        assert found == {
+            "all": 5,
+            "unlabelled": 2,
+            "normal": 2,
+            "defect": 1,
+            "unsure": 0,
+            "overruled": 1,
+            "aside": 0,
+        }
         for name, count in found.items():
             assert len(cards(session, name)) == count
         assert [card.image.hash for card in cards(session, "all", limit=2, start=1)] == hashes[3:1:-1]
@@ -124,6 +133,34 @@ def test_a_mask_of_another_size_is_refused(workspace: Workspace, image: str) -> 
         save_mask(workspace, image, mask_of_size(20, 30), NO_MASK)
 
 
+def test_what_is_said_about_an_image_never_costs_its_mask(workspace: Workspace, image: str) -> None:
+    with workspace.database.reading() as session:
+        row = image_row(session, image)
+    painted = save_mask(workspace, image, mask_of_size(row.height, row.width), NO_MASK)
+    for kind in ("normal", "unlabelled", "aside", "defect"):
+        with workspace.database.writing() as session:
+            label(session, image, kind)
+    with workspace.database.reading() as session:
+        assert image_row(session, image).mask == painted
+
+
+def test_what_is_set_aside_is_neither_shown_nor_learnt_from(workspace: Workspace, image: str) -> None:
+    with workspace.database.writing() as session:
+        label(session, image, "aside")
+    with workspace.database.reading() as session:
+        assert {name for name, count in counts(session).items() if count} == {"aside"}
+        assert labelled(session) == []
+
+
+def test_an_archive_keeps_its_labels_whatever_lies_beside_them(workspace: Workspace, tmp_path: Path) -> None:
+    parts = {f"parts/{kind}/{number}.png": picture(number) for number, kind in enumerate(["normal"] * 3)}
+    packed = archive(tmp_path / "a.zip", {**parts, "__MACOSX/parts/normal/._1.png": b"x", "readme.txt": b"x"})
+    intake.unpack(packed, tmp_path / "inside")
+    assert [one.state for one in intake.take_folder(workspace, tmp_path / "inside")] == ["added"] * 3
+    with workspace.database.reading() as session:
+        assert counts(session)["normal"] == 3
+
+
 def test_an_unknown_image_is_told(workspace: Workspace) -> None:
     with workspace.database.reading() as session, pytest.raises(NoImageError):
         image_row(session, "0" * 64)
@@ -164,6 +201,13 @@ def test_a_broken_file_does_not_stop_the_others(workspace: Workspace, tmp_path: 
     assert states["good.png"].state == "added"
     assert states["bad.png"].state == "refused"
     assert str(workspace.root) not in states["bad.png"].message
+
+
+def picture(seed: int) -> bytes:
+    values = np.random.default_rng(seed).integers(0, 255, (32, 32), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def archive(file: Path, members: dict[str, bytes]) -> Path:

@@ -1,6 +1,7 @@
 """The command that opens the inspection station."""
 
 import os
+from collections import Counter
 from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -8,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from flawtrace.cli.checks import imported
+from flawtrace.cli.checks import check_folder, imported
 from flawtrace.cli.console import print_plain
 from flawtrace.cli.flags import Flag
 from flawtrace.cli.stopping import stoppable
+from flawtrace.ground.wording import counted
 
 if TYPE_CHECKING:
     from flawtrace.station import Taken
@@ -67,6 +69,7 @@ def serve(
     verify
         Check that nobody has changed the history of verdicts, and end.
     """
+    check_folder(*add)
     station = imported("flawtrace.station", "serve")
     if verify:
         print_plain(f"{station.verify(workspace, database)} lines of history, none of them changed.")
@@ -74,6 +77,7 @@ def serve(
         station.admit(workspace, add_person, role, getpass(f"Password of {add_person}: "), database)
         print_plain(f"{add_person} can enter as {role}.")
     else:
+        told = _Told()
         with stoppable(lambda: "The station is closed; what it keeps is in its workspace."):
             station.serve(
                 workspace,
@@ -83,11 +87,27 @@ def serve(
                 token=os.environ.get(TOKEN),
                 names=name,
                 add=add,
-                adding=_told,
-                ready=lambda address: print_plain(f"The station is open: {address}\nCtrl-C closes it."),
+                adding=told.add,
+                ready=told.opened,
             )
 
 
-def _told(taken: "Taken") -> None:
-    if taken.state == "refused":
-        print_plain(f"{taken.name} was not added: {taken.message}")
+class _Told:
+    """What is said while images are added, and when the station is open."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def add(self, taken: "Taken") -> None:
+        self._counts[taken.state] += 1
+        if taken.state == "refused":
+            print_plain(f"{taken.name} was not added: {taken.message}")
+
+    def opened(self, address: str) -> None:
+        if self._counts:
+            counts = self._counts
+            print_plain(
+                f"{counted(counts['added'], 'image')} added; already there: {counts['known']}; "
+                f"refused: {counts['refused']}."
+            )
+        print_plain(f"The station is open: {address}\nCtrl-C closes it.")

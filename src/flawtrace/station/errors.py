@@ -137,10 +137,29 @@ class NotSeenError(FlawtraceError):
         super().__init__(f"Detector {version} has not looked at this image.\nLet it look at the image first.")
 
 
-class NotAllowedError(FlawtraceError):
+class NoVerdictError(FlawtraceError):
     def __init__(self) -> None:
         super().__init__(
-            "That name and password, or token, do not fit.\nTry again, or ask who set up the station."
+            "No detector has said anything about this image that could be overruled.\n"
+            "Let the detector look at it first, or say what it shows as a label."
+        )
+
+
+class AddressError(FlawtraceError):
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"Cannot answer at {host}:{port}: {reason}.\n"
+            "Expected an address of this machine, and a port that no other program uses.\n"
+            "Choose another with --port (0 takes any that is free) or --host."
+        )
+
+
+class NoWorkspaceError(FlawtraceError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"{folder} is no workspace.\n"
+            "Expected a folder that `flawtrace serve` has used before.\n"
+            "Check the path."
         )
 
 
@@ -154,8 +173,8 @@ class OpenToAllError(FlawtraceError):
 
 
 class WeakPasswordError(FlawtraceError):
-    def __init__(self, shortest: int) -> None:
+    def __init__(self, shortest: int, what: str = "password") -> None:
         super().__init__(
-            f"The password is too short.\nExpected at least {shortest} characters.\n"
+            f"The {what} is too short.\nExpected at least {shortest} characters.\n"
             "Several words are easy to keep in mind."
         )

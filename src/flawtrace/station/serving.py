@@ -2,17 +2,19 @@
 
 import logging
 import secrets
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvicorn
 
-from flawtrace.station.errors import OpenToAllError, WeakPasswordError
+from flawtrace.station.errors import AddressError, NoWorkspaceError, OpenToAllError, WeakPasswordError
+from flawtrace.station.store.database import Database, file_url
 from flawtrace.station.store.history import verified
 from flawtrace.station.store.intake import Taken, take_folder
 from flawtrace.station.store.people import add_person, anyone
 from flawtrace.station.store.tables import Role
-from flawtrace.station.store.workspace import Workspace
+from flawtrace.station.store.workspace import DATABASE_NAME, Workspace, is_workspace
 from flawtrace.station.web.app import create_app
 from flawtrace.station.web.guard import LOCAL, Rules
 from flawtrace.station.work.station import Station
@@ -21,6 +23,9 @@ SHUTDOWN = 5
 """Seconds that open requests get to end."""
 SHORTEST = 10
 """Characters of a password."""
+SHORTEST_TOKEN = 16
+ANY = ("0.0.0.0", "::")
+"""Hosts that stand for every address of the machine."""
 
 
 def serve(
@@ -41,42 +46,58 @@ def serve(
     added first.
 
     Raises:
-        OpenToAllError: others could reach it, and nobody would have to say who they are.
+        AddressError: it cannot answer there.
+        OpenToAllError, WeakPasswordError: others could reach it, and nobody, or anybody who guesses, would be
+            let in.
         ForeignWorkspaceError, FolderInUseError, DatabaseError: the workspace cannot be used.
     """
-    station = Station(folder, url)
-    rules = Rules(hosts={*LOCAL, host, *names}, token=token, login=anyone(station.workspace.database))
-    if host not in LOCAL and not rules.closed:
-        station.close()
-        raise OpenToAllError(host, secrets.token_urlsafe(16))
-    for source in add:
-        for taken in take_folder(station.workspace, source):
-            if adding:
-                adding(taken)
-    config = uvicorn.Config(
-        create_app(station, rules),
-        host=host,
-        port=port,
-        log_level=logging.WARNING,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN,
-    )
-    _Server(config, ready).run()
+    if token is not None and len(token) < SHORTEST_TOKEN:
+        raise WeakPasswordError(SHORTEST_TOKEN, "token")
+    with _listening(host, port) as listening:
+        station = Station(folder, url)
+        rules = Rules(hosts={*LOCAL, host, *names}, token=token, login=anyone(station.workspace.database))
+        if host not in LOCAL and not rules.closed:
+            station.close()
+            raise OpenToAllError(host, secrets.token_urlsafe(16))
+        for source in add:
+            for taken in take_folder(station.workspace, source):
+                if adding:
+                    adding(taken)
+        config = uvicorn.Config(
+            create_app(station, rules),
+            log_level=logging.WARNING,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=SHUTDOWN,
+        )
+        shown = names[0] if names else "127.0.0.1" if host in ANY else host
+        address = f"http://{shown}:{listening.getsockname()[1]}/"
+        _Server(config, lambda: ready(address) if ready else None).run(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Before anything is made or opened: a socket at the address."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise AddressError(host, port, error.strerror or str(error)) from error
 
 
 def verify(folder: Path, url: str | None = None) -> int:
-    """The number of lines in a workspace's history, if none of them was changed.
+    """The number of lines in a workspace's history, if none of them was changed; the station may be open.
 
     Raises:
         BrokenHistoryError: one was.
+        NoWorkspaceError: the folder is none.
     """
-    workspace = Workspace(folder, url)
+    if not is_workspace(folder):
+        raise NoWorkspaceError(folder)
+    database = Database(url or file_url(folder / DATABASE_NAME))
     try:
-        with workspace.database.reading() as session:
+        with database.reading() as session:
             return verified(session)
     finally:
-        workspace.close()
+        database.close()
 
 
 def admit(folder: Path, name: str, role: Role, password: str, url: str | None = None) -> None:
@@ -95,14 +116,13 @@ def admit(folder: Path, name: str, role: Role, password: str, url: str | None = 
 
 
 class _Server(uvicorn.Server):
-    """Says its address when it answers there."""
+    """Says when it answers."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[str], None] | None) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
 
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        await super().startup(sockets)  # type: ignore[arg-type]
-        if self.started and self._ready:
-            port = self.servers[0].sockets[0].getsockname()[1]
-            self._ready(f"http://{self.config.host}:{port}/")
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()

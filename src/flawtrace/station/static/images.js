@@ -176,7 +176,7 @@ document.addEventListener("keydown", (event) => {
   if (writing(event) || event.ctrlKey || event.metaKey) return;
   const cards = [...page.querySelectorAll("a.card")];
   const here = cards.indexOf(document.activeElement);
-  const perRow = cards.filter((card) => card.offsetTop === cards[0]?.offsetTop).length || 1;
+  const perRow = cards.filter((card) => card.parentElement.offsetTop === cards[0]?.parentElement.offsetTop).length || 1;
   const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: perRow, ArrowUp: -perRow };
   if (steps[event.key] !== undefined && cards.length) {
     event.preventDefault();

@@ -17,7 +17,7 @@ source.addEventListener("state", (event) => {
   const chip = page.querySelector("[data-state]");
   chip.textContent = event.data;
   chip.className = `chip ${event.data === "running" ? "UNSURE" : "quiet"}`;
-  if (event.data === "waiting") phase.textContent = "Waiting for another job to end";
+  if (event.data === "waiting") phase.textContent = "Waiting for its turn";
 });
 source.addEventListener("progress", (event) => {
   const row = JSON.parse(event.data);
@@ -41,7 +41,7 @@ source.addEventListener("end", (event) => {
 function left({ done, total, phase: name }) {
   if (!first || first.name !== name) first = { name, done, at: Date.now() };
   const rate = (done - first.done) / (Date.now() - first.at);
-  if (Date.now() - started < 5000 || rate <= 0) return "";
+  if (Date.now() - started < 5000 || !(rate > 0)) return "";
   const seconds = (total - done) / rate / 1000;
   return seconds > 90 ? `, about ${Math.round(seconds / 60)} minutes left` : `, about ${Math.round(seconds)} seconds left`;
 }

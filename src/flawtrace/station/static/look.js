@@ -93,7 +93,7 @@ if (panel && knowledge?.held_out.normal.length) {
     panel.querySelector("[data-save]").disabled = Math.abs(defect - knowledge.thresholds.defect) < 5e-4;
     const score = panel.dataset.score;
     if (score !== "") {
-      const verdict = Number(score) >= defect ? "DEFECT" : Number(score) >= unsure ? "UNSURE" : "OK";
+      const verdict = "unlike" in panel.dataset ? "UNSURE" : Number(score) >= defect ? "DEFECT" : Number(score) >= unsure ? "UNSURE" : "OK";
       panel.querySelector("[data-verdict]").replaceChildren(element("span", { class: `chip ${verdict}` }, verdict));
     }
   };

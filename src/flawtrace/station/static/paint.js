@@ -4,6 +4,7 @@ import { Mask, outlined, traced } from "./mask.js";
 import { View, loaded, writing, zooms } from "./view.js";
 
 const VEIL = "rgb(0 229 255)";
+const NOTHING = '"none"'; // the tag of an image without a mask
 const page = document.querySelector("[data-painting]");
 const { address, predicted } = page.dataset;
 const size = { width: Number(page.dataset.width), height: Number(page.dataset.height) };
@@ -80,7 +81,9 @@ view.addEventListener("pinch", () => {
 const { canvas } = view;
 canvas.addEventListener("pointerdown", (event) => {
   if (view.pans(event) || event.button !== 0) return;
+  if (view.touches > 1) return;
   canvas.setPointerCapture(event.pointerId);
+  if (document.querySelector("[data-conflict]").hidden) say("");
   const at = view.at(event);
   if (state.tool === "brush" || state.tool === "eraser") {
     state.erases = (state.tool === "eraser") !== event.shiftKey;
@@ -157,6 +160,8 @@ async function reload() {
 }
 
 async function save(then) {
+  close();
+  if (state.tag === NOTHING && mask.empty) return say("Nothing is painted yet. If the part is good, label it as normal.");
   const body = await mask.file();
   const query = typeField.value ? `?${new URLSearchParams({ defect_type: typeField.value })}` : "";
   const answer = await fetch(`${address}/painted${query}`, {
@@ -196,7 +201,7 @@ mask.addEventListener("change", () => {
 });
 const actions = Object.fromEntries([...document.querySelectorAll("[data-action]")].map((button) => [button.dataset.action, button]));
 const does = {
-  undo: () => mask.undo(),
+  undo: () => (state.corners.length ? (state.corners.pop(), view.redraw()) : mask.undo()),
   redo: () => mask.redo(),
   clear: () => mask.clear(),
   save: () => save(),
@@ -223,10 +228,10 @@ window.addEventListener("beforeunload", (event) => {
 // Keys
 const tools = { b: "brush", e: "eraser", g: "polygon", f: "fill", v: "move" };
 document.addEventListener("keydown", (event) => {
-  if (writing(event)) return;
   const command = event.ctrlKey || event.metaKey;
+  if (writing(event) && !(command && event.key === "s")) return;
   const done =
-    (command && event.key === "z" && !event.shiftKey && (mask.undo(), true)) ||
+    (command && event.key === "z" && !event.shiftKey && (does.undo(), true)) ||
     (command && (event.key === "y" || (event.key.toLowerCase() === "z" && event.shiftKey)) && (mask.redo(), true)) ||
     (command && event.key === "s" && (save(), true)) ||
     (!command && event.key === "[" && (resize(1 / 1.15), true)) ||
@@ -235,7 +240,7 @@ document.addEventListener("keydown", (event) => {
     (event.key === "Enter" && event.target === document.body && (does.next(), true)) ||
     (event.key === "Escape" && ((state.corners = []), view.redraw(), true)) ||
     (event.key === "Backspace" && state.corners.length && (state.corners.pop(), view.redraw(), true)) ||
-    (event.key === " " && event.target === document.body && ((state.moving = true), true)) ||
+    (event.key === " " && !event.target.closest("button, a") && ((state.moving = true), true)) ||
     (!command && tools[event.key] && (choose(tools[event.key]), true)) ||
     (!command && view.key(event));
   if (done) event.preventDefault();

@@ -100,6 +100,11 @@ export class View extends EventTarget {
     return Boolean(move);
   }
 
+  /** How many fingers, or other pointers, are down. */
+  get touches() {
+    return this._pointers.size;
+  }
+
   /** Whether a press moves the picture; a page that paints says otherwise for its own buttons. */
   pans(event) {
     return event.button <= 1;

@@ -74,7 +74,9 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            members = [one for one in opened.infolist() if not one.is_dir() and not _linked(one)]
+            members = [
+                one for one in opened.infolist() if not (one.is_dir() or _linked(one) or _of_finder(one))
+            ]
             size = sum(one.file_size for one in members)
             if len(members) > MOST_FILES:
                 raise TooMuchError(f"The archive with {len(members)} files", f"{MOST_FILES} files")
@@ -109,11 +111,12 @@ def told(error: FlawtraceError, root: Workspace | Path) -> str:
 
 
 def _product_in(folder: Path) -> Path:
-    """The folder itself, or the only one in it, as archives have it."""
+    """The folder itself, or the only one in it, as archives have it, whatever else lies beside that."""
     inside = visible(folder)
-    if holds_product(folder):
+    folders = [path for path in inside if path.is_dir()]
+    if holds_product(folder) or len(folders) != 1 or any(is_image(path) for path in inside):
         return folder
-    return _product_in(inside[0]) if len(inside) == 1 and inside[0].is_dir() else folder
+    return _product_in(folders[0])
 
 
 def _images(folder: Path) -> Iterator[Path]:
@@ -143,8 +146,10 @@ def _labelled(workspace: Workspace, sample: Sample, folder: Path) -> Taken:
     return taken
 
 
-def _linked(member: zipfile.ZipInfo) -> bool:
-    return stat.S_ISLNK(member.external_attr >> 16)
+def _wanted(member: zipfile.ZipInfo) -> bool:
+    """Whether it is a file, no link, and nothing that macOS puts into every archive beside the files."""
+    linked = stat.S_ISLNK(member.external_attr >> 16)
+    return not (member.is_dir() or linked or member.filename.startswith("__MACOSX/"))
 
 
 def _copied(read: Callable[[int], bytes], write: Callable[[bytes], object], announced: int) -> None:

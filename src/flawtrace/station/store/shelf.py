@@ -14,7 +14,7 @@ from flawtrace.station.errors import NoImageError
 from flawtrace.station.store.tables import EntryRow, ImageRow, Kind, now
 from flawtrace.station.store.workspace import Workspace, content_hash
 
-Filter: TypeAlias = Literal["all", "unlabelled", "normal", "defect", "unsure", "overruled"]
+Filter: TypeAlias = Literal["all", "unlabelled", "normal", "defect", "unsure", "overruled", "aside"]
 FILTERS: tuple[Filter, ...] = get_args(Filter)
 DEFECT = "defect"
 """The type of defects that nobody gave one."""
@@ -94,12 +94,12 @@ def image_row(session: Session, image: str) -> ImageRow:
 
 
 def label(session: Session, image: str, kind: Kind, defect_type: str | None = None) -> ImageRow:
-    """Say what an image shows, inside `Database.writing`. A normal image keeps no mask."""
+    """Say what an image shows, or set it aside, inside `Database.writing`. Its mask stays, whatever is said:
+    it counts where the image is defective.
+    """
     row = image_row(session, image)
     row.kind = kind
     row.defect_type = (defect_type or row.defect_type or DEFECT) if kind == "defect" else None
-    if kind == "normal":
-        row.mask = None
     return row
 
 
@@ -140,7 +140,11 @@ def neighbours(session: Session, image: str, wanted: Filter) -> tuple[str | None
 
 def labelled(session: Session) -> Sequence[ImageRow]:
     """All images of which somebody said what they show, in the order in which they came."""
-    query = select(ImageRow).where(ImageRow.kind != "unlabelled").order_by(ImageRow.added, ImageRow.hash)
+    query = (
+        select(ImageRow)
+        .where(ImageRow.kind.in_(("normal", "defect")))
+        .order_by(ImageRow.added, ImageRow.hash)
+    )
     return session.scalars(query).all()
 
 
@@ -157,8 +161,9 @@ def _with_last(query: Any, entry: Any) -> Any:
 
 
 def _condition(wanted: Filter, entry: Any) -> list[ColumnElement[bool]]:
-    if wanted in ("unlabelled", "normal", "defect"):
+    if wanted in get_args(Kind):
         return [ImageRow.kind == wanted]
+    among = [ImageRow.kind != "aside"]
     if wanted == "unsure":
-        return [entry.verdict == "UNSURE", entry.who == ""]
-    return [entry.who != ""] if wanted == "overruled" else []
+        return [*among, entry.verdict == "UNSURE", entry.who == ""]
+    return [*among, entry.who != ""] if wanted == "overruled" else among

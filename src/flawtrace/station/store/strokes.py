@@ -35,7 +35,8 @@ def save_mask(
         if tag(row) != begun_with:
             raise StaleMaskError
         row.mask = content_hash(content) if content else None
-        label(session, image, "defect", defect_type)
+        if content:
+            label(session, image, "defect", defect_type)
         return tag(row)
 
 

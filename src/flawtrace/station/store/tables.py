@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 from sqlalchemy import DateTime, Dialect, Float, ForeignKey, Index, MetaData, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-Kind: TypeAlias = Literal["unlabelled", "normal", "defect"]
+Kind: TypeAlias = Literal["unlabelled", "normal", "defect", "aside"]
 State: TypeAlias = Literal["waiting", "running", "done", "failed", "stopped"]
 Role: TypeAlias = Literal["inspector", "engineer"]
 

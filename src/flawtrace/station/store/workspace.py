@@ -64,13 +64,17 @@ class Workspace:
         return self.root / "jobs" / f"{job:04}.jsonl"
 
 
+def is_workspace(root: Path) -> bool:
+    return (root / MARK).exists()
+
+
 def refuse_foreign(root: Path) -> None:
     """Before anything is written.
 
     Raises:
         ForeignWorkspaceError: the folder holds something, and is no workspace.
     """
-    known = (root / MARK).exists() or not root.exists()
+    known = is_workspace(root) or not root.exists()
     if not known and (not root.is_dir() or any(path.name != LOCK_NAME for path in root.iterdir())):
         raise ForeignWorkspaceError(root)
 

@@ -1,13 +1,13 @@
 """Where people say who they are, at a station that others can reach."""
 
+from http import HTTPStatus
 from typing import Annotated
 
 from anyio import sleep
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from flawtrace.station.errors import NotAllowedError
 from flawtrace.station.store.people import checked
 from flawtrace.station.web.guard import A_SHIFT, COOKIE, Rules, User
 from flawtrace.station.web.pages import AtWork, back, page
@@ -21,7 +21,7 @@ SLOW = 1.0
 def ask_who(request: Request) -> HTMLResponse:
     """Asks for a name and a password, or for the station's token."""
     rules: Rules = request.app.state.rules
-    return page(request, "login", login=rules.login, token=rules.token is not None)
+    return _asked(rules, request)
 
 
 @router.post("/login")
@@ -30,8 +30,8 @@ async def enter(
     station: AtWork,
     password: Annotated[str, Form(max_length=200)],
     name: Annotated[str, Form(max_length=64)] = "",
-) -> RedirectResponse:
-    """Begin a session."""
+) -> Response:
+    """Begin a session; who does not fit is asked again, a moment later."""
     rules: Rules = request.app.state.rules
     user: User | None = None
     if name and rules.login:
@@ -41,7 +41,7 @@ async def enter(
         user = User("token", "engineer")
     if user is None:
         await sleep(SLOW)
-        raise NotAllowedError
+        return _asked(rules, request, HTTPStatus.UNAUTHORIZED)
     answer = back("/")
     secure = request.url.scheme == "https"
     answer.set_cookie(
@@ -58,3 +58,8 @@ def leave(request: Request) -> RedirectResponse:
     answer = back("/login")
     answer.delete_cookie(COOKIE)
     return answer
+
+
+def _asked(rules: Rules, request: Request, status: HTTPStatus = HTTPStatus.OK) -> HTMLResponse:
+    wrong = status != HTTPStatus.OK
+    return page(request, "login", status, login=rules.login, token=rules.token is not None, wrong=wrong)

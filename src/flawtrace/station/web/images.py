@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 
+from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import write_bytes
 from flawtrace.pictures.images import as_picture, fit, jpeg, read_image
 from flawtrace.station.errors import TooMuchError
@@ -64,7 +65,7 @@ def add(
         if len(content) > MOST_BYTES:
             raise TooMuchError(name, f"{MOST_BYTES // 2**20} MB")
         if content.startswith(ZIP):
-            taken += _unpacked(station.workspace, content, name)
+            taken += _of_archive(station.workspace, content, name)
         elif batch is not None:
             write_bytes(_incoming(station.workspace, batch) / safe_path(name), content)
         else:
@@ -136,6 +137,14 @@ def preview(station: AtWork, image: str, size: Literal["small", "large", "full"]
 
 def _incoming(workspace: Workspace, batch: UUID) -> Path:
     return workspace.root / "incoming" / batch.hex
+
+
+def _of_archive(workspace: Workspace, content: bytes, name: str) -> list[Taken]:
+    """What became of the files in an archive; of one that cannot be unpacked, that alone is told."""
+    try:
+        return _unpacked(workspace, content, name)
+    except FlawtraceError as error:
+        return [Taken(name, "refused", str(error))]
 
 
 def _unpacked(workspace: Workspace, content: bytes, name: str) -> list[Taken]:

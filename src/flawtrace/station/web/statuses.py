@@ -13,7 +13,7 @@ STATUS: dict[type[FlawtraceError], HTTPStatus] = {
     errors.NoJobError: HTTPStatus.NOT_FOUND,
     errors.NoModelError: HTTPStatus.NOT_FOUND,
     errors.NoDetectorYetError: HTTPStatus.CONFLICT,
-    errors.NotAllowedError: HTTPStatus.UNAUTHORIZED,
+    errors.NoVerdictError: HTTPStatus.CONFLICT,
     errors.StaleMaskError: HTTPStatus.PRECONDITION_FAILED,
     errors.MaskShapeError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NothingSentError: HTTPStatus.UNPROCESSABLE_ENTITY,
