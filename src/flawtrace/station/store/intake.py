@@ -74,9 +74,7 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            members = [
-                one for one in opened.infolist() if not (one.is_dir() or _linked(one) or _of_finder(one))
-            ]
+            members = [one for one in opened.infolist() if _wanted(one)]
             size = sum(one.file_size for one in members)
             if len(members) > MOST_FILES:
                 raise TooMuchError(f"The archive with {len(members)} files", f"{MOST_FILES} files")
