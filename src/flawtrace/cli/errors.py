@@ -75,3 +75,8 @@ class NoDetectorError(FlawtraceError):
             f"Expected the file {DETECTOR_NAME}, which `flawtrace train` writes at the end.\n"
             f"{way_out}"
         )
+
+
+class PasswordsDifferError(UsageError):
+    def __init__(self) -> None:
+        super().__init__("The two passwords differ.\nExpected the same twice.\nRun the same command again.")

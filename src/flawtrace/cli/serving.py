@@ -11,6 +11,7 @@ from cyclopts.validators import Number
 
 from flawtrace.cli.checks import check_folder, imported
 from flawtrace.cli.console import print_plain
+from flawtrace.cli.errors import PasswordsDifferError
 from flawtrace.cli.flags import Flag
 from flawtrace.cli.stopping import stoppable
 from flawtrace.ground.wording import counted
@@ -74,7 +75,10 @@ def serve(
     if verify:
         print_plain(f"{station.verify(workspace, database)} lines of history, none of them changed.")
     elif add_person is not None:
-        station.admit(workspace, add_person, role, getpass(f"Password of {add_person}: "), database)
+        password = getpass(f"Password of {add_person}: ")
+        if getpass("The same again: ") != password:
+            raise PasswordsDifferError
+        station.admit(workspace, add_person, role, password, database)
         print_plain(f"{add_person} can enter as {role}.")
     else:
         told = _Told()

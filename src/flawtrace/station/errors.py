@@ -154,6 +154,15 @@ class AddressError(FlawtraceError):
         )
 
 
+class OpenElsewhereError(FlawtraceError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"A station is open on {folder} already.\n"
+            "Expected none, because both would write the same files.\n"
+            "Use its page, or close it first; it may take some seconds to end."
+        )
+
+
 class NoWorkspaceError(FlawtraceError):
     def __init__(self, folder: Path) -> None:
         super().__init__(

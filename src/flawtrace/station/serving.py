@@ -49,7 +49,7 @@ def serve(
         AddressError: it cannot answer there.
         OpenToAllError, WeakPasswordError: others could reach it, and nobody, or anybody who guesses, would be
             let in.
-        ForeignWorkspaceError, FolderInUseError, DatabaseError: the workspace cannot be used.
+        ForeignWorkspaceError, OpenElsewhereError, DatabaseError: the workspace cannot be used.
     """
     if token is not None and len(token) < SHORTEST_TOKEN:
         raise WeakPasswordError(SHORTEST_TOKEN, "token")

@@ -4,8 +4,9 @@ import hashlib
 from contextlib import ExitStack
 from pathlib import Path
 
+from flawtrace.ground.errors import FolderInUseError
 from flawtrace.ground.files import LOCK_NAME, locked
-from flawtrace.station.errors import ForeignWorkspaceError
+from flawtrace.station.errors import ForeignWorkspaceError, OpenElsewhereError
 from flawtrace.station.store.database import Database, file_url
 from flawtrace.station.store.tables import ImageRow
 
@@ -26,13 +27,16 @@ class Workspace:
 
         Raises:
             ForeignWorkspaceError: the folder holds something else.
-            FolderInUseError: another station is at work there.
+            OpenElsewhereError: another station is at work there.
             DatabaseError: the database cannot be used.
         """
         self.root = root.resolve()
         refuse_foreign(self.root)
         self._open = ExitStack()
-        self._open.enter_context(locked(self.root))
+        try:
+            self._open.enter_context(locked(self.root))
+        except FolderInUseError as error:
+            raise OpenElsewhereError(self.root) from error
         with self._open:
             (self.root / MARK).write_text(MEANING)
             self.url = url or file_url(self.root / DATABASE_NAME)

@@ -25,7 +25,7 @@ class Station:
         """The station of a workspace, which is made where there is none.
 
         Raises:
-            ForeignWorkspaceError, FolderInUseError, DatabaseError: as `Workspace`.
+            ForeignWorkspaceError, OpenElsewhereError, DatabaseError: as `Workspace`.
         """
         self.workspace = Workspace(folder, url)
         self.inspector = Inspector()
