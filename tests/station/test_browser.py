@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from browsing import Complaints, Served, launched
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
 
+from flawtrace.data import read_category
 from flawtrace.detector import Errors
 from flawtrace.pictures.images import mask_file_content
 from flawtrace.pictures.mask_files import read_mask
@@ -245,6 +247,37 @@ def test_files_folders_and_archives_are_added(page: Page, served: Served, photos
     zipped: FilePayload = {"name": "p.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
     page.get_by_label("Choose files").set_input_files([zipped])
     expect(page.get_by_role("link", name=f"Normal {before['normal'] + 3}")).to_be_visible()
+
+
+def test_photographs_of_a_product_bring_their_masks_and_are_painted_on(
+    page: Page, served: Served, real_data: Path, tmp_path: Path
+) -> None:
+    category = read_category(real_data / "mpdd/metal_plate")
+    for sample in (*category.normal[:3], *category.anomalous[:3]):
+        kind = "defects" if sample.anomalous else "normal"
+        for file, place in ((sample.image, kind), (sample.mask, "masks")):
+            if file is not None:
+                copy = tmp_path / "parts" / place / f"{sample.image.stem}-{kind}{file.suffix}"
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copy)
+    page.goto("/images")
+    page.wait_for_selector("[data-grid][data-ready]", state="attached")
+    page.get_by_label("Choose a folder").set_input_files(tmp_path / "parts")
+    expect(page.get_by_role("link", name="Defect 3")).to_be_visible()
+    expect(page.get_by_role("link", name="Normal 3")).to_be_visible()
+    with served.station.workspace.database.reading() as session:
+        row = cards(session, "defect")[0].image
+    before = mask_of(served, row.hash)
+    painter = Painter(page, row.hash, row.height, row.width)
+    painter.brush(21)
+    x, y = row.width // 2, 30
+    painter.stroke((x, y), (x + 40, y))
+    painter.save()
+    after = mask_of(served, row.hash)
+    assert after.shape == (row.height, row.width)
+    assert after[before].all()
+    assert after[y, x + 20]
+    assert not before[y, x + 20]
 
 
 def test_a_stroke_is_saved_where_it_was_painted_at_every_zoom(page: Page, served: Served) -> None:
