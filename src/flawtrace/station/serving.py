@@ -72,7 +72,7 @@ def serve(
         )
         shown = names[0] if names else "127.0.0.1" if host in ANY else host
         address = f"http://{shown}:{listening.getsockname()[1]}/"
-        _Server(config, lambda: ready(address) if ready else None).run(sockets=[listening])
+        _Server(config, station, lambda: ready(address) if ready else None).run(sockets=[listening])
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -116,13 +116,17 @@ def admit(folder: Path, name: str, role: Role, password: str, url: str | None = 
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers."""
+    """Says when it answers; ends what is computed for a page before it waits for its requests to end."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, station: Station, ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._station, self._ready = station, ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._station.inspector.close()
+        await super().shutdown(sockets)
