@@ -9,7 +9,7 @@ from flawtrace.report.contrast import COMPARISON_NAME, MEANINGS, word_for, write
 from flawtrace.report.diagnosis import examined
 from flawtrace.report.gallery import Shown, gallery
 from flawtrace.report.page import REPORT_NAME, can_report, write_report
-from flawtrace.report.pages import template
+from flawtrace.report.pages import environment, template
 from flawtrace.report.pictures import captioned
 from flawtrace.report.sheet import contact_sheet
 
@@ -21,6 +21,7 @@ __all__ = [
     "can_report",
     "captioned",
     "contact_sheet",
+    "environment",
     "examined",
     "gallery",
     "plots",

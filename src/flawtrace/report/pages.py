@@ -1,16 +1,21 @@
-"""The templates of pages that are one file each."""
+"""The templates of pages: those of the report, and how any page is filled in."""
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 
 def template(name: str) -> Template:
-    """Of the package's folder `templates`; a name that is not filled in is an error."""
-    environment = Environment(
-        loader=PackageLoader("flawtrace.report"),
+    """One of the report's."""
+    return environment("flawtrace.report").get_template(name)
+
+
+def environment(package: str) -> Environment:
+    """Of the templates in a package's folder `templates`; a name that is not filled in is an error."""
+    made = Environment(
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = lambda value: "–" if value is None else f"{value:.3f}"
-    return environment.get_template(name)
+    made.filters["number"] = lambda value: "–" if value is None else f"{value:.3f}"
+    return made

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from flawtrace.station.errors import NoJobError
 from flawtrace.station.store.tables import JobRow, State, now
 
-Task: TypeAlias = Literal["train", "refit", "look", "demo"]
+Task: TypeAlias = Literal["train", "refit", "look"]
 
 
 def ask(session: Session, task: Task, options: dict[str, Any]) -> JobRow:

@@ -37,10 +37,6 @@ class Card:
     image: ImageRow
     entry: EntryRow | None
 
-    @property
-    def overruled(self) -> bool:
-        return self.entry is not None and bool(self.entry.who)
-
 
 def add_image(workspace: Workspace, content: bytes, name: str) -> tuple[ImageRow, bool]:
     """Add a file, unless it is there already; returns its row, and whether it is new.

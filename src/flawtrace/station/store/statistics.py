@@ -9,7 +9,7 @@ from statistics import median
 
 import numpy as np
 from scipy.stats import mannwhitneyu
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from flawtrace.detector import VERDICTS, Errors
@@ -118,9 +118,11 @@ def mistakes(session: Session, days: int = 14) -> Mistakes:
         .where(EntryRow.who != "", said.who == "", EntryRow.moment >= since)
     )
     pairs = Counter((before, after) for before, after in overruled)
-    verdicts = session.scalars(select(EntryRow.id).where(EntryRow.who == "", EntryRow.moment >= since)).all()
+    verdicts = session.scalar(
+        select(func.count()).select_from(EntryRow).where(EntryRow.who == "", EntryRow.moment >= since)
+    )
     settled = pairs["UNSURE", "OK"] + pairs["UNSURE", "DEFECT"]
-    return Mistakes(pairs["OK", "DEFECT"], pairs["DEFECT", "OK"], settled, len(verdicts))
+    return Mistakes(pairs["OK", "DEFECT"], pairs["DEFECT", "OK"], settled, verdicts or 0)
 
 
 def drift(

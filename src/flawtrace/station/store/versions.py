@@ -53,6 +53,17 @@ def at_work(session: Session) -> DetectorRow | None:
     return None if last is None else session.get(DetectorRow, last.detector)
 
 
+def needed_at_work(session: Session) -> DetectorRow:
+    """The same, where nothing can be done without it.
+
+    Raises:
+        NoDetectorYetError: none is at work.
+    """
+    if (row := at_work(session)) is None:
+        raise NoDetectorYetError
+    return row
+
+
 def before_it(session: Session) -> DetectorRow | None:
     """The version that was at work before the one that is now."""
     now_id = None

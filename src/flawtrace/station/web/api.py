@@ -9,24 +9,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
 from starlette.datastructures import UploadFile
-from torch import Tensor
 
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.pictures.images import map_file_content, mask_file_content
-from flawtrace.station.errors import (
-    ForeignContentError,
-    NoDetectorYetError,
-    NothingSentError,
-    NotSeenError,
-)
+from flawtrace.station.errors import ForeignContentError, NothingSentError
 from flawtrace.station.store.intake import safe_path, told
-from flawtrace.station.store.shelf import add_image, image_row
+from flawtrace.station.store.shelf import add_image
 from flawtrace.station.store.tables import EntryRow
-from flawtrace.station.store.versions import at_work, detector_row
+from flawtrace.station.store.versions import needed_at_work
 from flawtrace.station.web.answers import Outcome, Region, Thresholds, Verdict, refusals
 from flawtrace.station.web.pages import AtWork
 from flawtrace.station.web.statuses import status_of
-from flawtrace.station.work.looking import Found, read_found
+from flawtrace.station.work.looking import Found
 from flawtrace.station.work.station import Station
 
 router = APIRouter(prefix="/v1", tags=["Verdicts"])
@@ -42,6 +36,12 @@ def _form(properties: dict[str, Any], **others: Any) -> dict[str, Any]:
     """What a request holds, for the documents: its body is read here, and not by FastAPI."""
     schema = {"type": "object", "required": list(properties), "properties": properties}
     return {"requestBody": {"required": True, "content": {FORM: {"schema": schema}, **others}}}
+
+
+def _of_found(kind: str) -> dict[int | str, dict[str, Any]]:
+    """The answers of an address of what was found in an image, for the documents."""
+    refused = refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return {HTTPStatus.OK.value: {"content": {kind: {"schema": FILE}}}, **refused}
 
 
 ONE_IMAGE = _form({"image": FILE}, **{kind: {"schema": FILE} for kind in TYPES})
@@ -138,35 +138,28 @@ def inspect_batch(
     Each has a verdict or an error, in the order of the files.
     """
     with station.workspace.database.reading() as session:
-        if at_work(session) is None:
-            raise NoDetectorYetError
+        needed_at_work(session)
     return [_outcome(station, image, wanted(include)) for image in images]
 
 
 @router.get(
     "/images/{image}/mask.png",
     response_class=Response,
-    responses={
-        200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
-        **refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
-    },
+    responses=_of_found("image/png"),
 )
 def mask(station: AtWork, image: Hash, detector: Version = None) -> Response:
     """The pixels in which the detector sees a defect: a PNG of the image's size, 255 where there is one."""
-    return Response(mask_file_content(_seen(station, image, detector)[1]), media_type="image/png")
+    return Response(mask_file_content(station.found(image, detector)[1]), media_type="image/png")
 
 
 @router.get(
     "/images/{image}/map.tiff",
     response_class=Response,
-    responses={
-        200: {"content": {"image/tiff": {"schema": {"type": "string", "format": "binary"}}}},
-        **refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
-    },
+    responses=_of_found("image/tiff"),
 )
 def anomaly_map(station: AtWork, image: Hash, detector: Version = None) -> Response:
     """The probability of a defect for each pixel, to three digits: a TIFF of the image's size, float32."""
-    return Response(map_file_content(_seen(station, image, detector)[0]), media_type="image/tiff")
+    return Response(map_file_content(station.found(image, detector)[0]), media_type="image/tiff")
 
 
 def wanted(include: str | None) -> frozenset[str]:
@@ -205,7 +198,7 @@ def verdict_of(station: Station, image: Sent, include: Collection[str] = ()) -> 
     )
     if not include:
         return said
-    values, marked = _seen(station, entry.image, entry.detector)
+    values, marked, _ = station.found(entry.image, entry.detector)
     files = {"map": map_file_content(values), "mask": mask_file_content(marked)}
     return said.model_copy(update={name: base64.b64encode(files[name]).decode() for name in include})
 
@@ -225,16 +218,3 @@ def _kind(request: Request) -> str:
 
 async def _read(file: UploadFile) -> Sent:
     return Sent(await file.read(), safe_path(file.filename or "image").name)
-
-
-def _seen(station: Station, image: str, version: int | None) -> tuple[Tensor, Tensor]:
-    """Map and mask of an image by one version, or by the one at work."""
-    with station.workspace.database.reading() as session:
-        image_row(session, image)
-        detector = at_work(session) if version is None else detector_row(session, version)
-    if detector is None:
-        raise NoDetectorYetError
-    file = station.workspace.found_file(detector.id, image)
-    if not file.exists():
-        raise NotSeenError(detector.id)
-    return read_found(file)

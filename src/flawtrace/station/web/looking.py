@@ -1,6 +1,5 @@
 """One image: what the detector sees in it, what people say, and where the thresholds lie."""
 
-import json
 from typing import Annotated, Any, Literal
 
 import torch
@@ -14,12 +13,12 @@ from flawtrace.detector import facts_of
 from flawtrace.ground.files import read_json
 from flawtrace.ground.run_files import SUMMARY_NAME
 from flawtrace.pictures.images import OUTLINE, heat, line_width, outline, png
-from flawtrace.station.errors import NoDetectorYetError, NotSeenError, NoVerdictError
+from flawtrace.station.errors import NoVerdictError
 from flawtrace.station.store.shelf import Filter, image_row, label, neighbours, types
 from flawtrace.station.store.tables import DetectorRow, EntryRow, Kind
-from flawtrace.station.store.versions import at_work, detector_row
+from flawtrace.station.store.versions import at_work, detector_row, needed_at_work
 from flawtrace.station.web.pages import AtWork, Who, back, page
-from flawtrace.station.work.looking import decide, profile, read_found
+from flawtrace.station.work.looking import decide, profile
 from flawtrace.station.work.station import Station, overrule
 
 router = APIRouter(include_in_schema=False)
@@ -48,7 +47,6 @@ def look(request: Request, station: AtWork, image: str, show: Filter = "all") ->
         after=after,
         show=show,
         knowledge=_knowledge(station, detector) if detector else None,
-        thresholds=json.loads(said.thresholds) if said else None,
     )
 
 
@@ -96,7 +94,7 @@ def label_one(
 @router.get("/images/{image}/heat/{version}")
 def heat_of(station: AtWork, image: str, version: int) -> Response:
     """Where a version sees a defect, as colours to lie over the image."""
-    anomaly_map, _, detector = _found(station, image, version)
+    anomaly_map, _, detector = station.found(image, version)
     threshold = facts_of(station.run_of(detector)).thresholds.outline
     return _picture(heat(anomaly_map, threshold))
 
@@ -104,7 +102,7 @@ def heat_of(station: AtWork, image: str, version: int) -> Response:
 @router.get("/images/{image}/outline/{version}")
 def outline_of(station: AtWork, image: str, version: int) -> Response:
     """The regions that a version found, as a line to lie over the image."""
-    anomaly_map, mask, _ = _found(station, image, version)
+    anomaly_map, mask, _ = station.found(image, version)
     line = outline(mask, line_width(anomaly_map))
     return _picture(torch.cat([OUTLINE.expand(*line.shape, 3), 255 * line[..., None].byte()], dim=-1))
 
@@ -112,7 +110,7 @@ def outline_of(station: AtWork, image: str, version: int) -> Response:
 @router.get("/images/{image}/predicted/{version}")
 def predicted(station: AtWork, image: str, version: int) -> Response:
     """The mask that a version found, to begin painting with."""
-    _, mask, _ = _found(station, image, version)
+    _, mask, _ = station.found(image, version)
     return _picture(255 * mask.byte())
 
 
@@ -120,9 +118,7 @@ def predicted(station: AtWork, image: str, version: int) -> Response:
 def profile_of(station: AtWork, image: str) -> Response:
     """The loss profile of each cell: float32, little-endian; the shape is in the header `X-Shape`."""
     with station.workspace.database.reading() as session:
-        row, detector = image_row(session, image), at_work(session)
-    if detector is None:
-        raise NoDetectorYetError
+        row, detector = image_row(session, image), needed_at_work(session)
     shape, values = station.inspector.ask(
         profile, station.run_of(detector), station.workspace.image_file(row)
     )
@@ -160,16 +156,6 @@ def _knowledge(station: Station, detector: DetectorRow) -> dict[str, Any]:
         "held_out": {kind: sorted(facts.held_out.get(kind, [])) for kind in ("normal", "anomalous")},
         "profiles": read_json(summary).get("profiles", {}) if summary.exists() else {},
     }
-
-
-def _found(station: Station, image: str, version: int) -> tuple[torch.Tensor, torch.Tensor, DetectorRow]:
-    """Map and mask at the image's size."""
-    with station.workspace.database.reading() as session:
-        image, detector = image_row(session, image).hash, detector_row(session, version)
-    file = station.workspace.found_file(version, image)
-    if not file.exists():
-        raise NotSeenError(version)
-    return *read_found(file), detector
 
 
 def _picture(values: torch.Tensor) -> Response:

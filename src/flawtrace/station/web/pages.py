@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
-from flawtrace.report import style, template
+from flawtrace.report import environment, style, template
 from flawtrace.station.store.jobs import jobs
 from flawtrace.station.store.versions import at_work
 from flawtrace.station.web.guard import User
@@ -73,13 +73,6 @@ def style_sheet() -> Response:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("flawtrace.station"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = lambda value: "–" if value is None else f"{value:.3f}"
-    environment.filters["moment"] = lambda value: value.strftime("%Y-%m-%d %H:%M UTC") if value else ""
-    return environment
+    made = environment("flawtrace.station")
+    made.filters["moment"] = lambda value: value.strftime("%Y-%m-%d %H:%M UTC") if value else ""
+    return made

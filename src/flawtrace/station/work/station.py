@@ -7,14 +7,15 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from flawtrace.station.errors import NoDetectorYetError
+from flawtrace.ground.shapes import AnomalyMap, Mask
+from flawtrace.station.errors import NotSeenError
 from flawtrace.station.store.history import append
 from flawtrace.station.store.shelf import image_row, label
 from flawtrace.station.store.tables import DetectorRow, EntryRow
-from flawtrace.station.store.versions import at_work
+from flawtrace.station.store.versions import detector_row, needed_at_work
 from flawtrace.station.store.workspace import Workspace
 from flawtrace.station.work.inspector import Inspector
-from flawtrace.station.work.looking import Found, look
+from flawtrace.station.work.looking import Found, look, read_found
 from flawtrace.station.work.runner import Runner
 
 
@@ -53,9 +54,7 @@ class Station:
         """
         began = time.perf_counter()
         with self.workspace.database.reading() as session:
-            row, detector = image_row(session, image), at_work(session)
-        if detector is None:
-            raise NoDetectorYetError
+            row, detector = image_row(session, image), needed_at_work(session)
         place = self.workspace.found_file(detector.id, image)
         found = self.inspector.ask(look, self.run_of(detector), self.workspace.image_file(row), place)
         entry = EntryRow(
@@ -75,6 +74,21 @@ class Station:
         for tell in self.told_seconds:
             tell(time.perf_counter() - began)
         return entry, found
+
+    def found(self, image: str, version: int | None = None) -> tuple[AnomalyMap, Mask, DetectorRow]:
+        """Map and mask of an image by one version, or by the one at work, at the image's size.
+
+        Raises:
+            NoImageError, NoDetectorYetError: there is no such image, or no such version.
+            NotSeenError: that version has not looked at it.
+        """
+        with self.workspace.database.reading() as session:
+            image_row(session, image)
+            detector = needed_at_work(session) if version is None else detector_row(session, version)
+        file = self.workspace.found_file(detector.id, image)
+        if not file.exists():
+            raise NotSeenError(detector.id)
+        return *read_found(file), detector
 
 
 def overrule(
