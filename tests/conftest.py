@@ -1,8 +1,9 @@
 """Shared by all tests."""
 
 import os
+import signal
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from flawtrace import verbs
 from flawtrace.ground.config import Config
+from flawtrace.ground.learner import seeded
 from flawtrace.ground.presets import load_config
 from flawtrace.method.material import Material, covered
 from flawtrace.method.patches import edges
@@ -25,14 +27,20 @@ settings.load_profile("flawtrace")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Detectors that a second of training makes are doubtful. Not in a file, which would import too early."""
+    """Detectors that a second of training makes are doubtful. Not in a file, which would import too early.
+
+    Ctrl-C means something even where a shell has started the tests in the background, and so ignores it.
+    """
     config.addinivalue_line("filterwarnings", "ignore::flawtrace.detector.errors.DoubtWarning")
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
-def the_same_chance_each_time() -> None:
-    """A test sees the same random images in every run and in any order: what fails can be seen to fail again."""
-    torch.manual_seed(0)
+def the_same_chance_each_time() -> Iterator[None]:
+    """A test sees the same random images in every run and order: what fails can be seen to fail again."""
+    with seeded(0):
+        yield
 
 
 @pytest.fixture

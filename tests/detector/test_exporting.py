@@ -279,7 +279,7 @@ def test_an_exported_detector_knows_its_facts(elsewhere: OnnxDetector | Openvino
 def test_the_whole_detector_in_one_piece_is_the_detector(run: Path) -> None:
     detector, image = Detector.load(run), torch.rand(3, 90, 50)
     (maps, masks, scores, verdicts), found = detector(image[None]), detector.predict(image)
-    assert maps[0].allclose(found.anomaly_map, atol=1e-4)  # one resamples by a matrix: 7e-6 seen in 300 images
+    assert maps[0].allclose(found.anomaly_map, atol=1e-4)  # two ways of resampling: 7e-6 in 300 images
     shown = found.score >= detector.thresholds.unsure
     assert (masks[0] == ((maps[0] >= detector.thresholds.outline) & shown)).all()
     assert scores.item() == pytest.approx(found.score, abs=1e-4)

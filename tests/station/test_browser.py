@@ -18,12 +18,15 @@ from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expe
 
 from flawtrace.data import read_category
 from flawtrace.detector import Errors
+from flawtrace.ground.files import append_json
 from flawtrace.pictures.images import mask_file_content
 from flawtrace.pictures.mask_files import read_mask
 from flawtrace.station.store.history import verified
-from flawtrace.station.store.shelf import add_image, cards, counts, image_row
+from flawtrace.station.store.jobs import ask, becomes, job_row, options_of
+from flawtrace.station.store.shelf import add_image, cards, counts, hashes, image_row
 from flawtrace.station.store.strokes import NO_MASK, save_mask
 from flawtrace.station.store.versions import at_work
+from flawtrace.station.web import images
 from flawtrace.station.work import runner
 from flawtrace.station.work.demo import fill
 
@@ -138,6 +141,11 @@ def test_the_first_ten_minutes(page: Page, browser: Browser, served: Served, com
     page.get_by_role("link", name="Compare and promote").click(timeout=A_WHILE)
     page.get_by_role("button", name="Promote detector 1").click()
     expect(page.get_by_role("banner").get_by_text("Detector 1 at work")).to_be_visible()
+    page.get_by_role("slider").fill("0.25")
+    page.get_by_role("button", name="Use this threshold").click()
+    expect(page.get_by_text("Saved: verdicts are given by it")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("slider")).to_have_value("0.25")
 
     context = context_of(browser, served, PHONE)
     phone = context.new_page()
@@ -221,6 +229,71 @@ def test_images_are_labelled_by_keys(page: Page, served: Served) -> None:
     expect(page.get_by_text("defect (no mask)").first).to_be_visible()
     with served.station.workspace.database.reading() as session:
         assert (counts(session)["defect"], counts(session)["overruled"]) == (1, 0)
+
+
+def test_a_training_learns_from_what_was_selected_over_several_pages(page: Page, served: Served) -> None:
+    fill(served.station.workspace)
+    with served.station.workspace.database.reading() as session:
+        wanted = set(hashes(session, "defect")) | set(hashes(session, "normal"))
+        count = counts(session)
+    page.goto("/images?show=defect")
+    page.wait_for_selector("[data-grid][data-ready]", state="attached")
+    page.keyboard.press("a")
+    page.goto("/images?show=normal")
+    told = f"{count['defect']} selected, {count['defect']} of them not on this page"
+    expect(page.get_by_text(told)).to_be_visible()
+    page.keyboard.press("a")
+    page.get_by_role("button", name=f"Select all {count['normal']}").click()
+    expect(page.get_by_text(f"{count['defect'] + count['normal']} selected")).to_be_visible()
+    page.get_by_role("link", name="Train on these").click()
+    expect(page.get_by_label(re.compile(f"The {len(wanted)} selected ones"))).to_be_checked()
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.get_by_text(f"with {len(wanted)} selected images")).to_be_visible()
+    with served.station.workspace.database.reading() as session:
+        assert set(options_of(job_row(session, 1))["images"]) == wanted
+
+
+def test_all_pages_of_a_search_are_selected_at_once(
+    page: Page, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "ON_A_PAGE", 2)
+    for seed, name in enumerate(["left 1", "left 2", "right", "left 3"]):
+        add_image(served.station.workspace, a_picture(seed=seed), f"{name}.png")
+    page.goto("/images")
+    page.keyboard.press("/")
+    page.keyboard.type("LEFT")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 to 2 of 3")).to_be_visible()
+    page.wait_for_selector("[data-grid][data-ready]", state="attached")
+    page.get_by_label("Select left 3.png").check()
+    page.get_by_role("button", name="Select all 3").click()
+    expect(page.get_by_text("3 selected, 1 of them not on this page")).to_be_visible()
+    page.get_by_role("button", name="Normal", exact=True).click()
+    expect(page.get_by_role("link", name="Normal 3")).to_be_visible()
+    expect(page.get_by_role("region", name="Selected images")).to_be_hidden()
+
+
+def test_a_curve_takes_back_what_a_checkpoint_did_not_keep(page: Page, served: Served) -> None:
+    with served.station.workspace.database.writing() as session:
+        job = ask(session, "train", {}).id
+        becomes(session, job, "done", "Detector 1")
+    served.station.workspace.progress_file(job).parent.mkdir(exist_ok=True)
+    for done in (1, 2, 3, 4, 2, 3):
+        row = {"phase": "cycle 1", "done": done, "total": 9, "values": {"loss": 1 / done}}
+        append_json(served.station.workspace.progress_file(job), row)
+    page.goto(f"/jobs/{job}")
+    expect(page.get_by_text("Detector 1").last).to_be_visible()
+    curve = page.locator(".curve polyline")
+    expect(curve).to_have_attribute("points", re.compile(r"^\S+ \S+ \S+$"))
+
+
+def test_what_a_camera_with_12_bits_puts_into_16_is_seen(page: Page, served: Served) -> None:
+    values = np.random.default_rng(0).integers(1500, 4096, (60, 80), dtype=np.uint16)
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "PNG")
+    image = add_image(served.station.workspace, buffer.getvalue(), "deep.png")[0].hash
+    seen = Image.open(io.BytesIO(page.request.get(f"/images/{image}/preview/full").body()))
+    assert np.asarray(seen).mean() > 100
 
 
 def test_files_folders_and_archives_are_added(page: Page, served: Served, photos: Path) -> None:
@@ -350,6 +423,29 @@ def test_space_moves_the_picture_and_paints_nothing(page: Page, served: Served) 
     page.keyboard.up("Space")
     painter.save()
     assert not mask_of(served, image)[60:].any()
+
+
+def test_a_defect_is_painted_by_keys_alone(page: Page, served: Served) -> None:
+    image = add_one(served)
+    painter = Painter(page, image, 120, 160)
+    painter.brush(8)
+    page.locator("canvas").focus()
+    for key in ["ArrowLeft"] * 20:  # from the middle (80, 60), two pixels each
+        page.keyboard.press(key)
+    page.keyboard.press("Space")
+    for key in ["ArrowDown"] * 10 + ["Shift+ArrowRight"] * 3:
+        page.keyboard.press(key)
+    page.keyboard.press("Space")
+    page.keyboard.press("g")
+    for keys in (["ArrowRight"] * 20, ["ArrowRight"] * 10, ["ArrowUp"] * 10):
+        for key in keys:
+            page.keyboard.press(key)
+        page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    painter.save()
+    mask = mask_of(served, image)
+    assert mask[70, 40] and mask[80, 42] and not mask[60, 60]
+    assert mask[75, 98] and not mask[65, 85]
 
 
 def test_an_open_outline_is_not_filled(page: Page, served: Served) -> None:

@@ -115,7 +115,39 @@ def test_whoever_shows_no_token_sees_nothing(client_of: Clients) -> None:
     assert client.get("/metrics", headers={"Authorization": f"Basic {TOKEN}"}).status_code == 401
     assert client.get("/v2/health/live").status_code == 200
     page = client.get("/", headers={"Accept": "text/html"}, follow_redirects=False)
-    assert (page.status_code, page.headers["Location"]) == (303, "/login")
+    assert (page.status_code, page.headers["Location"]) == (303, "/login?to=%2F")
+    assert "No detector at work" not in client.get("/login").text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reached"),
+    [
+        ("/compare", "/compare"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("https://evil.example", "/"),
+    ],
+)
+def test_who_has_entered_sees_the_page_that_was_asked_for(
+    client_of: Clients, wanted: str, reached: str
+) -> None:
+    client = client_of(Rules(token=TOKEN))
+    form = client.get("/login", params={"to": wanted}).text
+    assert f'name="to" value="{reached}"' in form
+    answer = client.post("/login", data={"password": TOKEN, "to": wanted}, follow_redirects=False)
+    assert answer.headers["Location"] == reached
+
+
+def test_people_are_refused_with_a_page_and_programs_with_a_line(client_of: Clients, people: Rules) -> None:
+    inspector = entered(client_of(people), name="ivan", password=PASSWORD)
+    for_people = inspector.post("/jobs/1/stop", headers={"Accept": "text/html"})
+    assert for_people.status_code == 403
+    assert "<h1>That did not work</h1>" in for_people.text
+    assert "Only engineers" in for_people.text
+    assert "Only engineers" in inspector.post("/jobs/1/stop").json()["detail"]
+    elsewhere = inspector.get("/", headers={"Accept": "text/html", "Host": "evil.example"})
+    assert elsewhere.status_code == 421
+    assert "ivan" not in elsewhere.text
 
 
 def test_a_program_shows_its_token_and_a_person_types_it(client_of: Clients) -> None:

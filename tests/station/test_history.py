@@ -1,6 +1,7 @@
 """What the history says as a whole."""
 
 import json
+from datetime import datetime, time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Session
 from flawtrace.station.errors import NoDetectorYetError
 from flawtrace.station.store.history import append, verified
 from flawtrace.station.store.shelf import image_row
-from flawtrace.station.store.statistics import FEWEST, drift, mistakes, per_day, per_type
+from flawtrace.station.store.statistics import FEWEST, beginning, drift, mistakes, per_day, per_type
 from flawtrace.station.store.tables import DetectorRow, EntryRow, now
 from flawtrace.station.store.versions import at_work, before_it, promote, register, versions
 from flawtrace.station.store.workspace import Workspace
@@ -49,6 +50,15 @@ def test_days_without_a_verdict_are_days_too(workspace: Workspace, image: str) -
         days = per_day(session, 3)
     assert [day.total for day in days] == [0, 0, 3]
     assert days[-1].verdicts == {"OK": 2, "UNSURE": 0, "DEFECT": 1}
+
+
+def test_days_are_those_of_this_machine_s_clock(workspace: Workspace, image: str) -> None:
+    with workspace.database.writing() as session:
+        said(session, image, "OK")
+    with workspace.database.reading() as session:
+        (today,) = per_day(session, 1)
+    assert (today.date, today.total) == (datetime.now().astimezone().date(), 1)
+    assert beginning(1).astimezone().timetz().replace(tzinfo=None) == time()
 
 
 def test_escapes_and_overkill_come_from_what_people_overruled(workspace: Workspace, image: str) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from flawtrace.ground.files import read_jsonl
-from flawtrace.station.errors import ForeignWorkspaceError, WorkerEndedError
+from flawtrace.station.errors import ForeignWorkspaceError, NoneLabelledError, WorkerEndedError
 from flawtrace.station.store.intake import take_folder
 from flawtrace.station.store.jobs import ask, job_row
+from flawtrace.station.store.shelf import chosen, labelled
 from flawtrace.station.work.inspector import Inspector
 from flawtrace.station.work.station import Station
 
@@ -80,6 +81,22 @@ def test_a_job_that_cannot_work_says_why(station: Station) -> None:
     with station.workspace.database.reading() as session:
         message = job_row(session, job).message
     assert "Expected" in message
+
+
+def test_a_training_learns_from_the_images_that_were_chosen(station: Station, photos: Path) -> None:
+    list(take_folder(station.workspace, photos))
+    station.runner.close()
+    with station.workspace.database.writing() as session:
+        rows = labelled(session)
+        wanted = [rows[0].hash, rows[1].hash, rows[-1].hash]
+        images = [row.hash for row in chosen(session, [*wanted, "f" * 64])]
+        job = ask(session, "train", {"images": images})
+        session.flush()
+        with pytest.raises(NoneLabelledError, match="None of the 1 selected"):
+            chosen(session, ["f" * 64])
+    order = station.runner._ordered(job)
+    given = {path.stem for path in order.parts.rglob("*") if path.is_file()}
+    assert given == set(wanted)
 
 
 def test_a_refit_wants_a_detector_at_work(station: Station) -> None:

@@ -21,7 +21,16 @@ from flawtrace.station.errors import (
     TooMuchError,
 )
 from flawtrace.station.store import intake
-from flawtrace.station.store.shelf import add_image, cards, counts, image_row, label, labelled, neighbours
+from flawtrace.station.store.shelf import (
+    add_image,
+    cards,
+    counts,
+    hashes,
+    image_row,
+    label,
+    labelled,
+    neighbours,
+)
 from flawtrace.station.store.strokes import NO_MASK, save_mask, tag
 from flawtrace.station.store.workspace import Workspace
 from flawtrace.station.work.parts import lay_out
@@ -60,14 +69,14 @@ def test_a_name_is_never_a_path(workspace: Workspace, photos: Path) -> None:
 
 
 def test_filters_count_what_they_show(workspace: Workspace, photos: Path) -> None:
-    hashes = [
+    added = [
         add_image(workspace, file.read_bytes(), file.name)[0].hash
         for file in sorted(photos.rglob("*.png"))[:5]
     ]
     with workspace.database.writing() as session:
-        label(session, hashes[0], "normal")
-        label(session, hashes[1], "defect", "scratch")
-        overrule(session, hashes[2], "OK", who="Ada", why="dust", last=None)
+        label(session, added[0], "normal")
+        label(session, added[1], "defect", "scratch")
+        overrule(session, added[2], "OK", who="Ada", why="dust", last=None)
     with workspace.database.reading() as session:
         found = counts(session)
         assert found == {
@@ -81,7 +90,26 @@ def test_filters_count_what_they_show(workspace: Workspace, photos: Path) -> Non
         }
         for name, count in found.items():
             assert len(cards(session, name)) == count
-        assert [card.image.hash for card in cards(session, "all", limit=2, start=1)] == hashes[3:1:-1]
+        assert [card.image.hash for card in cards(session, "all", limit=2, start=1)] == added[3:1:-1]
+
+
+def test_names_are_searched_for_as_they_are_written(workspace: Workspace, photos: Path) -> None:
+    for file, name in zip(
+        sorted(photos.rglob("*.png")), ["Cam_1 🙂.png", "cam%2.png", "camX1.png"], strict=False
+    ):
+        add_image(workspace, file.read_bytes(), name)
+    with workspace.database.reading() as session:
+        for find, names in {
+            "CAM": {"Cam_1 🙂.png", "cam%2.png", "camX1.png"},
+            "m_1": {"Cam_1 🙂.png"},
+            "%": {"cam%2.png"},
+            "🙂": {"Cam_1 🙂.png"},
+            "other": set(),
+        }.items():
+            found = cards(session, find=find)
+            assert {card.image.name for card in found} == names
+            assert [card.image.hash for card in found] == hashes(session, find=find)
+            assert counts(session, find=find)["all"] == len(names)
 
 
 def test_neighbours_follow_the_order_of_the_grid(workspace: Workspace, photos: Path) -> None:

@@ -21,6 +21,15 @@ class NoImageError(FlawtraceError):
         )
 
 
+class NoneLabelledError(FlawtraceError):
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"None of the {count} selected images has a label.\n"
+            "Expected images of which somebody said that they are normal or defective.\n"
+            "Label them on the page Images, or train on all that are labelled."
+        )
+
+
 class NoJobError(FlawtraceError):
     def __init__(self, job: int) -> None:
         super().__init__(f"There is no job {job}.\nThe page Train lists all jobs.")

@@ -1,6 +1,7 @@
 /** The grid: files and folders that are dropped, several labels at once, keys. */
 
 import { element } from "./draw.js";
+import { keep, selection } from "./selection.js";
 import { writing } from "./view.js";
 
 const AT_ONCE = 3; // uploads side by side
@@ -131,37 +132,59 @@ function failed(part, batch) {
   list.append(item);
 }
 
-// Labels
+// The selection, which lasts over pages and filters
 const page = document.querySelector("[data-grid]");
 const bar = document.querySelector("[data-selection]");
-const boxes = () => [...page.querySelectorAll("input[name=image]")];
-const chosen = () => boxes().filter((box) => box.checked).map((box) => box.value);
+const boxes = [...page.querySelectorAll("input[name=image]")];
 let last = null;
 
 page.addEventListener("click", (event) => {
   const box = event.target.closest("input[name=image]");
   if (!box) return;
   if (event.shiftKey && last) {
-    const all = boxes();
-    const [from, to] = [all.indexOf(last), all.indexOf(box)].sort((a, b) => a - b);
-    for (const one of all.slice(from, to + 1)) one.checked = box.checked;
+    const [from, to] = [boxes.indexOf(last), boxes.indexOf(box)].sort((a, b) => a - b);
+    for (const one of boxes.slice(from, to + 1)) one.checked = box.checked;
   }
   last = box;
+  for (const one of boxes) selection[one.checked ? "add" : "delete"](one.value);
   selected();
 });
 
-function selected() {
-  const count = chosen().length;
-  bar.hidden = count === 0;
-  bar.querySelector("[data-count]").textContent = `${count} selected`;
+function select(images) {
+  for (const image of images) selection.add(image);
+  selected();
 }
+
+function selectNone() {
+  selection.clear();
+  selected();
+}
+
+function selected() {
+  keep();
+  for (const box of boxes) box.checked = selection.has(box.value);
+  const elsewhere = selection.size - boxes.filter((box) => box.checked).length;
+  bar.hidden = selection.size === 0;
+  bar.querySelector("[data-count]").textContent = `${selection.size} selected${elsewhere ? `, ${elsewhere} of them not on this page` : ""}`;
+}
+bar.querySelector("[data-select-all]")?.addEventListener("click", async () => {
+  const { show, find } = page.dataset;
+  const answer = await fetch(`/images/hashes?${new URLSearchParams({ show, find })}`);
+  if (answer.ok) select(await answer.json());
+});
+bar.querySelector("[data-select-none]").addEventListener("click", selectNone);
+selected();
+
+// Labels
 
 for (const button of document.querySelectorAll("[data-label]")) {
   button.addEventListener("click", async () => {
-    const labels = { images: chosen(), kind: button.dataset.label, defect_type: bar.querySelector("[name=defect_type]").value || null };
+    const labels = { images: [...selection], kind: button.dataset.label, defect_type: bar.querySelector("[name=defect_type]").value || null };
     const answer = await fetch("/images/labels", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(labels) });
-    if (answer.ok) location.reload();
-    else bar.querySelector("[data-count]").textContent = (await answer.json()).detail;
+    if (answer.ok) {
+      selectNone();
+      location.reload();
+    } else bar.querySelector("[data-count]").textContent = (await answer.json()).detail;
   });
 }
 document.querySelector("[data-look-at-all]")?.addEventListener("click", async (event) => {
@@ -185,12 +208,13 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     cards[here].parentElement.querySelector("input[name=image]").click();
   } else if (event.key === "a") {
-    for (const box of boxes()) box.checked = true;
-    selected();
+    select(boxes.map((box) => box.value));
   } else if (event.key === "Escape") {
-    for (const box of boxes()) box.checked = false;
-    selected();
-  } else if ((event.key === "o" || event.key === "x") && chosen().length) {
+    selectNone();
+  } else if (event.key === "/") {
+    event.preventDefault();
+    document.querySelector("input[name=find]").focus();
+  } else if ((event.key === "o" || event.key === "x") && selection.size) {
     document.querySelector(`[data-label=${event.key === "o" ? "normal" : "defect"}]`).click();
   }
 });

@@ -28,7 +28,7 @@ source.addEventListener("progress", (event) => {
   bar.max = row.total;
   bar.value = row.done;
   phase.textContent = `${row.phase}${left(row)}`;
-  for (const [name, value] of Object.entries(row.values ?? {})) plotted(name, value);
+  for (const [name, value] of Object.entries(row.values ?? {})) plotted(name, row.done, value);
   if (row.visits) visited(row.visits);
 });
 source.addEventListener("end", (event) => {
@@ -46,21 +46,25 @@ function left({ done, total, phase: name }) {
   return seconds > 90 ? `, about ${Math.round(seconds / 60)} minutes left` : `, about ${Math.round(seconds)} seconds left`;
 }
 
-function plotted(name, value) {
+/** Add a point to a curve. A training that goes on from a checkpoint takes back what came after it. */
+function plotted(name, done, value) {
   let curve = curves.get(name);
   if (!curve) {
     const figure = element("figure", { class: "curve" }, element("figcaption", {}, element("b", {}, name), " ", element("span", {})));
     page.querySelector("[data-curves]").append(figure);
     const plot = chart(figure, box, name);
-    curve = { values: [], line: shape(plot, "polyline", { class: "here" }), number: figure.querySelector("span") };
+    curve = { points: [], line: shape(plot, "polyline", { class: "here" }), number: figure.querySelector("span") };
     curves.set(name, curve);
   }
-  curve.values.push(value);
-  if (curve.values.length > KEPT) curve.values = curve.values.filter((_, index) => index % 2);
-  const [low, high] = [Math.min(...curve.values), Math.max(...curve.values)];
-  const points = curve.values.map((one, index) => [
-    (index * box.width) / Math.max(1, curve.values.length - 1),
-    box.height * (1 - (one - low) / (high - low || 1)) * 0.94 + 3,
+  if (curve.points.at(-1)?.done >= done) curve.points = curve.points.filter((one) => one.done < done);
+  curve.points.push({ done, value });
+  if (curve.points.length > KEPT) curve.points = curve.points.filter((_, index) => index % 2);
+  const values = curve.points.map((one) => one.value);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const begun = curve.points[0].done;
+  const points = curve.points.map((one) => [
+    ((one.done - begun) * box.width) / (done - begun || 1),
+    box.height * (1 - (one.value - low) / (high - low || 1)) * 0.94 + 3,
   ]);
   curve.line.setAttribute("points", points.join(" "));
   curve.number.textContent = `${value.toPrecision(3)} (${low.toPrecision(3)} to ${high.toPrecision(3)})`;

@@ -13,7 +13,7 @@ const mask = new Mask(size.width, size.height);
 const message = document.querySelector("[data-message]");
 const typeField = document.querySelector("[name=defect_type]");
 const sizeField = document.querySelector("[name=size]");
-const state = { tool: "brush", points: null, corners: [], pointer: null, tag: null };
+const state = { tool: "brush", points: null, corners: [], pointer: null, keyed: false, tag: null };
 
 // What is shown: the picture, the mask as a veil, and what is being drawn
 const veil = new OffscreenCanvas(1, 1);
@@ -83,31 +83,18 @@ canvas.addEventListener("pointerdown", (event) => {
   if (view.pans(event) || event.button !== 0) return;
   if (view.touches > 1) return;
   canvas.setPointerCapture(event.pointerId);
-  if (document.querySelector("[data-conflict]").hidden) say("");
-  const at = view.at(event);
-  if (state.tool === "brush" || state.tool === "eraser") {
-    state.erases = (state.tool === "eraser") !== event.shiftKey;
-    state.points = [at];
-  } else if (state.tool === "polygon") {
-    state.corners.push(at);
-  } else if (state.tool === "fill" && !mask.fill(...at)) {
-    say("Nothing to fill here: draw a closed outline first, and click inside of it.");
-  }
-  view.redraw();
+  press(view.at(event), event.shiftKey);
 });
 canvas.addEventListener("pointermove", (event) => {
   state.pointer = view.at(event);
+  state.keyed = false;
   if (state.points) {
     const between = event.getCoalescedEvents?.() ?? [];
     state.points.push(...(between.length ? between : [event]).map((one) => view.at(one)));
   }
   view.redraw();
 });
-canvas.addEventListener("pointerup", () => {
-  if (!state.points) return;
-  mask.stroke(state.points, brush(), state.erases);
-  state.points = null;
-});
+canvas.addEventListener("pointerup", lift);
 canvas.addEventListener("pointerleave", () => {
   state.pointer = null;
   view.redraw();
@@ -119,6 +106,45 @@ canvas.addEventListener("wheel", (event) => {
   event.stopImmediatePropagation();
   resize(event.deltaY < 0 ? 1.15 : 1 / 1.15);
 }, { passive: false, capture: true });
+
+/** What the tool does where it is pressed. */
+function press(at, turned) {
+  if (document.querySelector("[data-conflict]").hidden) say("");
+  if (state.tool === "brush" || state.tool === "eraser") {
+    state.erases = (state.tool === "eraser") !== turned;
+    state.points = [at];
+  } else if (state.tool === "polygon") {
+    state.corners.push(at);
+  } else if (state.tool === "fill" && !mask.fill(...at)) {
+    say("Nothing to fill here: draw a closed outline first, and click inside of it.");
+  }
+  view.redraw();
+}
+
+/** The end of a stroke. */
+function lift() {
+  if (!state.points) return;
+  mask.stroke(state.points, brush(), state.erases);
+  state.points = null;
+}
+
+/** Move the tool by an arrow key: by a quarter of the brush, or by one pixel with Shift. */
+function steer(right, down, finely) {
+  const step = finely ? 1 : Math.max(1, Math.round(brush() / 4));
+  const [x, y] = state.pointer ?? [size.width / 2, size.height / 2];
+  const within = (at, most) => Math.min(Math.max(at, 0), most - 1);
+  state.pointer = [within(x + right * step, size.width), within(y + down * step, size.height)];
+  state.keyed = true;
+  state.points?.push(state.pointer);
+  view.reveal(state.pointer);
+  view.redraw();
+}
+
+/** Press the tool where arrow keys have brought it; a brush stays down until it is pressed again. */
+function pressKey(turned) {
+  if (state.points) lift();
+  else press(state.pointer, turned);
+}
 
 /** Make the brush larger or smaller, by one pixel at least. */
 function resize(factor) {
@@ -227,6 +253,8 @@ window.addEventListener("beforeunload", (event) => {
 
 // Keys
 const tools = { b: "brush", e: "eraser", g: "polygon", f: "fill", v: "move" };
+const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const onPicture = (event) => event.target === canvas || event.target === document.body;
 document.addEventListener("keydown", (event) => {
   const command = event.ctrlKey || event.metaKey;
   if (writing(event) && !(command && event.key === "s")) return;
@@ -238,8 +266,10 @@ document.addEventListener("keydown", (event) => {
     (!command && event.key === "]" && (resize(1.15), true)) ||
     (event.key === "Enter" && state.corners.length && (close(), true)) ||
     (event.key === "Enter" && event.target === document.body && (does.next(), true)) ||
-    (event.key === "Escape" && ((state.corners = []), view.redraw(), true)) ||
+    (event.key === "Escape" && ((state.corners = []), (state.points = null), view.redraw(), true)) ||
     (event.key === "Backspace" && state.corners.length && (state.corners.pop(), view.redraw(), true)) ||
+    (arrows[event.key] && !command && onPicture(event) && (steer(...arrows[event.key], event.shiftKey), true)) ||
+    (event.key === " " && state.keyed && onPicture(event) && (event.repeat || pressKey(event.shiftKey), true)) ||
     (event.key === " " && !event.target.closest("button, a") && ((state.moving = true), true)) ||
     (!command && tools[event.key] && (choose(tools[event.key]), true)) ||
     (!command && view.key(event));

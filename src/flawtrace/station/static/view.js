@@ -81,6 +81,15 @@ export class View extends EventTarget {
     this._changed();
   }
 
+  /** Move the picture as far as a point of it has to come to be seen. */
+  reveal([x, y]) {
+    const far = 40;
+    const [right, down] = [this.left + x * this.scale, this.top + y * this.scale];
+    const inside = (at, most) => Math.min(Math.max(at, far), most - far) - at;
+    const [across, along] = [inside(right, this.canvas.clientWidth), inside(down, this.canvas.clientHeight)];
+    if (across || along) this.pan(across, along);
+  }
+
   /** Keys that every picture understands; returns whether this was one. */
   key(event) {
     const far = 80;

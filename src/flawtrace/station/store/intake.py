@@ -22,7 +22,9 @@ MOST_BYTES = 20 * 2**30
 MOST_TIMES = 200
 """Times that an archive may be larger unpacked: images hardly are."""
 DEEPEST = 6
-LONGEST = 100
+LONGEST = 200
+"""Bytes of a name."""
+FORBIDDEN = frozenset('<>:"|?*')
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,20 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def safe_path(name: str) -> Path:
-    """What a client calls a file, as a path that stays inside and has nothing in it but plain characters.
+    """What a client calls a file, as a path that stays inside and that any file system takes.
 
-    >>> safe_path("../../etc/passwd").as_posix(), safe_path("C:\\\\parts\\\\normal\\\\1.png").as_posix()
-    ('etc/passwd', 'C/parts/normal/1.png')
+    >>> safe_path("../../etc/passwd").as_posix(), safe_path("C:\\\\parts\\\\gut #1 🙂\\\\1.png").as_posix()
+    ('etc/passwd', 'C/parts/gut #1 🙂/1.png')
     """
-    parts = (re.sub(r"[^\w. -]+", "", part).strip(". ") for part in re.split(r"[/\\]", name))
-    kept = [part[-LONGEST:] for part in parts if part][-DEEPEST:]
+    parts = (_plain(part) for part in re.split(r"[/\\]", name))
+    kept = [part for part in parts if part][-DEEPEST:]
     return Path(*kept) if kept else Path("unnamed")
+
+
+def _plain(part: str) -> str:
+    """Without control characters, and those that mean something to a file system; its end, if it is long."""
+    shown = "".join(sign for sign in part if sign.isprintable() and sign not in FORBIDDEN)
+    return shown.encode()[-LONGEST:].decode(errors="ignore").strip(". ")
 
 
 def told(error: FlawtraceError, root: Workspace | Path) -> str:

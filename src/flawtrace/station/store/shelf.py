@@ -1,6 +1,6 @@
 """The images of a station: added by content, and labelled as normal or as showing a defect."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 from flawtrace.ground.files import write_bytes
 from flawtrace.pictures.errors import ImageError
 from flawtrace.pictures.images import read_image
-from flawtrace.station.errors import NoImageError
+from flawtrace.station.errors import NoImageError, NoneLabelledError
 from flawtrace.station.store.tables import EntryRow, ImageRow, Kind, now
 from flawtrace.station.store.workspace import Workspace, content_hash
 
@@ -99,12 +99,14 @@ def label(session: Session, image: str, kind: Kind, defect_type: str | None = No
     return row
 
 
-def cards(session: Session, wanted: Filter = "all", limit: int = 60, start: int = 0) -> list[Card]:
-    """Images that a filter lets through, the newest first."""
+def cards(
+    session: Session, wanted: Filter = "all", limit: int = 60, start: int = 0, *, find: str = ""
+) -> list[Card]:
+    """Images that a filter lets through and whose names contain `find`, in any case; the newest first."""
     entry = aliased(EntryRow)
     rows = session.execute(
         _with_last(select(ImageRow, entry), entry)
-        .where(*_condition(wanted, entry))
+        .where(*_condition(wanted, entry), *_named(find))
         .order_by(ImageRow.added.desc(), ImageRow.hash)
         .limit(limit)
         .offset(start)
@@ -112,14 +114,19 @@ def cards(session: Session, wanted: Filter = "all", limit: int = 60, start: int 
     return [Card(image, last) for image, last in rows]
 
 
-def counts(session: Session) -> dict[Filter, int]:
+def hashes(session: Session, wanted: Filter = "all", *, find: str = "") -> list[str]:
+    """All that `cards` would show, in the same order."""
+    entry = aliased(EntryRow)
+    query = _with_last(select(ImageRow.hash), entry).where(*_condition(wanted, entry), *_named(find))
+    return list(session.scalars(query.order_by(ImageRow.added.desc(), ImageRow.hash)))
+
+
+def counts(session: Session, *, find: str = "") -> dict[Filter, int]:
     """How many images each filter lets through."""
     entry = aliased(EntryRow)
+    images = _with_last(select(func.count()).select_from(ImageRow), entry).where(*_named(find))
     return {
-        wanted: session.execute(
-            _with_last(select(func.count()).select_from(ImageRow), entry).where(*_condition(wanted, entry))
-        ).scalar_one()
-        for wanted in FILTERS
+        wanted: session.execute(images.where(*_condition(wanted, entry))).scalar_one() for wanted in FILTERS
     }
 
 
@@ -144,6 +151,19 @@ def labelled(session: Session) -> Sequence[ImageRow]:
     return session.scalars(query).all()
 
 
+def chosen(session: Session, images: Collection[str]) -> list[ImageRow]:
+    """Those of some images of which somebody said what they show, in the order in which they came.
+
+    Raises:
+        NoneLabelledError: nobody did of any.
+    """
+    wanted = set(images)
+    rows = [row for row in labelled(session) if row.hash in wanted]
+    if not rows:
+        raise NoneLabelledError(len(wanted))
+    return rows
+
+
 def types(session: Session) -> list[str]:
     """The defect types in use."""
     query = select(ImageRow.defect_type).where(ImageRow.kind == "defect").distinct()
@@ -154,6 +174,11 @@ def _with_last(query: Any, entry: Any) -> Any:
     """Of a query of images, beside each the last line that the history has about it, as the alias `entry`."""
     last = select(EntryRow.image, func.max(EntryRow.id).label("id")).group_by(EntryRow.image).subquery()
     return query.outerjoin(last, last.c.image == ImageRow.hash).outerjoin(entry, entry.id == last.c.id)
+
+
+def _named(find: str) -> list[ColumnElement[bool]]:
+    """That a name contains these characters, whatever they are."""
+    return [ImageRow.name.icontains(find, autoescape=True)] if find else []
 
 
 def _condition(wanted: Filter, entry: Any) -> list[ColumnElement[bool]]:

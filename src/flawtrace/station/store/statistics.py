@@ -4,7 +4,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from statistics import median
 
 import numpy as np
@@ -27,7 +27,7 @@ CHANCE = 0.001
 
 @dataclass(frozen=True)
 class Day:
-    """Verdicts of detectors on one day, in UTC."""
+    """Verdicts of detectors on one day, as the clock of this machine has it."""
 
     date: date
     verdicts: Mapping[str, int]
@@ -92,15 +92,20 @@ class Drift:
 
 def per_day(session: Session, days: int = 14) -> list[Day]:
     """The last days, those without a verdict as well."""
-    today = now().date()
     query = select(EntryRow.moment, EntryRow.verdict).where(
-        EntryRow.who == "", EntryRow.moment >= now() - timedelta(days=days)
+        EntryRow.who == "", EntryRow.moment >= beginning(days)
     )
     found: dict[date, Counter[str]] = defaultdict(Counter)
     for moment, verdict in session.execute(query):
-        found[moment.date()][verdict] += 1
-    dates = [today - timedelta(days=back) for back in reversed(range(days))]
+        found[moment.astimezone().date()][verdict] += 1
+    dates = [beginning(days).date() + timedelta(days=ahead) for ahead in range(days)]
     return [Day(one, {verdict: found[one][verdict] for verdict in VERDICTS}) for one in dates]
+
+
+def beginning(days: int) -> datetime:
+    """The midnight, by this machine's clock, with which so many days began, today among them."""
+    first = now().astimezone().date() - timedelta(days=days - 1)
+    return datetime.combine(first, time()).astimezone()
 
 
 def per_type(session: Session) -> dict[str, int]:
@@ -110,8 +115,8 @@ def per_type(session: Session) -> dict[str, int]:
 
 
 def mistakes(session: Session, days: int = 14) -> Mistakes:
-    """Escapes and overkill, from what people overruled."""
-    since, said = now() - timedelta(days=days), aliased(EntryRow)
+    """Escapes and overkill of the last days, from what people overruled."""
+    since, said = beginning(days), aliased(EntryRow)
     overruled = session.execute(
         select(said.verdict, EntryRow.verdict)
         .join(said, said.id == EntryRow.overrules)

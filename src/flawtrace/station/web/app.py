@@ -18,6 +18,7 @@ from flawtrace.station.store.intake import told
 from flawtrace.station.web import (
     api,
     comparing,
+    deciding,
     describing,
     entering,
     helping,
@@ -30,17 +31,15 @@ from flawtrace.station.web import (
     start,
     training,
 )
-from flawtrace.station.web.guard import HEADERS, MOST_BYTES, TOO_MUCH, Guard, Rules
+from flawtrace.station.web.guard import HEADERS, MOST_BYTES, TOO_MUCH, Guard, Rules, for_people
 from flawtrace.station.web.metrics import Metrics
 from flawtrace.station.web.pages import problem, style_sheet
 from flawtrace.station.web.statuses import RETRY_AFTER, status_of
 from flawtrace.station.work.station import Station
 
 STATIC = Path(__file__).parents[1] / "static"
-PAGES = (start, images, looking, painting, training, comparing, reporting, helping, entering)
+PAGES = (start, images, looking, painting, training, comparing, deciding, reporting, helping, entering)
 FOR_MACHINES = (api, protocol, metrics, describing)
-THEIR_PLACES = ("/v1/", "/v2", "/metrics", "/openapi.json")
-"""Where whoever asks is a program, whatever it accepts."""
 FAULT = "Something went wrong here.\nThe station's log says what; please report it with `flawtrace doctor`."
 
 
@@ -71,7 +70,7 @@ def create_app(station: Station, rules: Rules | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(Exception, _failed)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MOST_BYTES)
-    app.add_middleware(Guard, rules=app.state.rules)
+    app.add_middleware(Guard, rules=app.state.rules, answer=_answer)
     return app
 
 
@@ -104,10 +103,9 @@ def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001 (it
 
 def _answer(request: Request, message: str, status: HTTPStatus) -> Response:
     headers = {"Retry-After": str(RETRY_AFTER)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    path = request.url.path
-    if "text/html" in request.headers.get("accept", "") and not path.startswith(THEIR_PLACES):
+    if for_people(request):
         answer = problem(request, message, status)
         answer.headers.update(headers)
         return answer
-    key = "error" if path.startswith("/v2") else "detail"  # as the Open Inference Protocol has it
+    key = "error" if request.url.path.startswith("/v2") else "detail"  # as the Open Inference Protocol has it
     return JSONResponse({key: message}, status, headers)

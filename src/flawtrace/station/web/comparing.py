@@ -13,6 +13,7 @@ from flawtrace.ground.run_files import SUMMARY_NAME
 from flawtrace.report import COMPARISON_NAME, REPORT_NAME
 from flawtrace.station.store.tables import DetectorRow
 from flawtrace.station.store.versions import at_work, before_it, detector_row, promote, versions
+from flawtrace.station.web.deciding import knowledge_of
 from flawtrace.station.web.pages import AtWork, Who, back, page
 from flawtrace.station.work.station import Station
 from flawtrace.station.work.teaching import CHECKED_NAME, COMPARED_NAME
@@ -44,7 +45,8 @@ def compare(request: Request, station: AtWork) -> HTMLResponse:
     with station.workspace.database.reading() as session:
         rows, working, earlier = versions(session), at_work(session), before_it(session)
     shown = [_version(station, row) for row in rows]
-    return page(request, "compare", versions=shown, working=working, earlier=earlier)
+    knowledge = knowledge_of(station, working) if working else None
+    return page(request, "compare", versions=shown, working=working, earlier=earlier, knowledge=knowledge)
 
 
 @router.post("/detectors/{version}/promote")

@@ -1,5 +1,6 @@
 """Where people say who they are, at a station that others can reach."""
 
+import re
 from http import HTTPStatus
 from typing import Annotated
 
@@ -18,10 +19,9 @@ SLOW = 1.0
 
 
 @router.get("/login")
-def ask_who(request: Request) -> HTMLResponse:
-    """Asks for a name and a password, or for the station's token."""
-    rules: Rules = request.app.state.rules
-    return _asked(rules, request)
+def ask_who(request: Request, to: str = "/") -> HTMLResponse:
+    """Asks for a name and a password, or for the station's token; `to` is the page to go on to."""
+    return _asked(request, to)
 
 
 @router.post("/login")
@@ -30,6 +30,7 @@ async def enter(
     station: AtWork,
     password: Annotated[str, Form(max_length=200)],
     name: Annotated[str, Form(max_length=64)] = "",
+    to: Annotated[str, Form(max_length=500)] = "/",
 ) -> Response:
     """Begin a session; who does not fit is asked again, a moment later."""
     rules: Rules = request.app.state.rules
@@ -41,8 +42,8 @@ async def enter(
         user = User("token", "engineer")
     if user is None:
         await sleep(SLOW)
-        return _asked(rules, request, HTTPStatus.UNAUTHORIZED)
-    answer = back("/")
+        return _asked(request, to, HTTPStatus.UNAUTHORIZED)
+    answer = back(own_page(to))
     secure = request.url.scheme == "https"
     answer.set_cookie(
         COOKIE, rules.admit(user), max_age=A_SHIFT, httponly=True, samesite="strict", secure=secure
@@ -60,6 +61,16 @@ def leave(request: Request) -> RedirectResponse:
     return answer
 
 
-def _asked(rules: Rules, request: Request, status: HTTPStatus = HTTPStatus.OK) -> HTMLResponse:
-    wrong = status != HTTPStatus.OK
-    return page(request, "login", status, login=rules.login, token=rules.token is not None, wrong=wrong)
+def own_page(address: str) -> str:
+    """An address, if it is one of this station's pages; else the first of them.
+
+    >>> own_page("/compare"), own_page("//elsewhere.example"), own_page("https://elsewhere.example")
+    ('/compare', '/', '/')
+    """
+    return address if re.fullmatch(r"/(?![/\\])[\w/-]*", address) else "/"
+
+
+def _asked(request: Request, to: str, status: HTTPStatus = HTTPStatus.OK) -> HTMLResponse:
+    rules: Rules = request.app.state.rules
+    asked = {"login": rules.login, "token": rules.token is not None, "to": own_page(to)}
+    return page(request, "login", status, wrong=status != HTTPStatus.OK, **asked)

@@ -9,14 +9,15 @@ and what changes anything must come from one of its own pages, as browsers say i
 import hmac
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import cookie_parser
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.requests import Request, cookie_parser
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flawtrace.station.store.tables import Role
@@ -36,6 +37,24 @@ HEADERS = {
 MOST_BYTES = 256 * 2**20
 """Of one request: no image that is taken is larger, and whoever has more sends it in parts."""
 TOO_MUCH = f"The request is too large.\nExpected at most {MOST_BYTES // 2**20} MB.\nSend less at once."
+FOREIGN_NAME = (
+    "This station is not known under that name.\nExpected the address that it told when it was opened.\n"
+    "Further names are given with `flawtrace serve … --name NAME`."
+)
+FOREIGN_PAGE = (
+    "This request came from a page of another site.\nExpected one of this station's own pages.\n"
+    "Open the station, and do it there."
+)
+NOBODY = (
+    "Nobody has said who asks.\nExpected the station's token in the header `Authorization: Bearer …`.\n"
+    "In a browser, enter on the page /login."
+)
+NO_ENGINEER = (
+    "Only engineers train, promote and decide.\nExpected somebody with that role.\n"
+    "Ask an engineer, or become one: `flawtrace serve WORKSPACE --add-person NAME --role engineer`."
+)
+FOR_MACHINES = ("/v1/", "/v2", "/metrics", "/openapi.json")
+"""Where whoever asks is a program, whatever it accepts."""
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN = ("/login", "/static/", "/v2/health/live")
@@ -105,15 +124,20 @@ class Rules:
 class Guard:
     """Stands before the application: refuses, or lets in and adds the headers that bind a browser."""
 
-    def __init__(self, app: ASGIApp, rules: Rules) -> None:
-        self._app, self._rules = app, rules
+    def __init__(
+        self, app: ASGIApp, rules: Rules, answer: Callable[[Request, str, HTTPStatus], Response]
+    ) -> None:
+        """`answer` says why a request is refused, to people as to programs."""
+        self._app, self._rules, self._answer = app, rules, answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        refusal = self._refusal(scope, headers)
+        scope.setdefault("state", {})["user"] = None
+        answer_with: ASGIApp = self._app
+        if (refusal := self._refusal(scope, Headers(scope=scope))) is not None:
+            answer_with = await run_in_threadpool(self._refused, scope, *refusal)
 
         async def bound(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -123,36 +147,41 @@ class Guard:
                 answer.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await (refusal or self._app)(scope, receive, bound)
+        await answer_with(scope, receive, bound)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+    def _refusal(self, scope: Scope, headers: Headers) -> tuple[str, HTTPStatus] | None:
         """Why a request is not answered; sets who asks where it is."""
         safe = scope["method"] in SAFE
         if _host(headers.get("host", "")) not in self._rules.hosts:
-            return told("This station is not known under that name.", HTTPStatus.MISDIRECTED_REQUEST)
+            return FOREIGN_NAME, HTTPStatus.MISDIRECTED_REQUEST
         if not safe and not _own(headers):
-            return told("This request came from a page of another site.", HTTPStatus.FORBIDDEN)
+            return FOREIGN_PAGE, HTTPStatus.FORBIDDEN
         if _length(headers) > MOST_BYTES:
-            return told(TOO_MUCH, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        user = self._rules.user(headers)
-        scope.setdefault("state", {})["user"] = user
-        return _not_for(user, scope["path"], safe, "text/html" in headers.get("accept", ""))
+            return TOO_MUCH, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        scope["state"]["user"] = user = self._rules.user(headers)
+        return _not_for(user, scope["path"], safe)
+
+    def _refused(self, scope: Scope, message: str, status: HTTPStatus) -> Response:
+        """To people who have not said who they are, the page on which they can, and then on to this one."""
+        request = Request(scope)
+        if status == HTTPStatus.UNAUTHORIZED and for_people(request):
+            wanted = request.url.path if request.method in SAFE else "/"
+            return RedirectResponse(f"/login?{urlencode({'to': wanted})}", HTTPStatus.SEE_OTHER)
+        return self._answer(request, message, status)
 
 
-def _not_for(user: User | None, path: str, safe: bool, browsing: bool) -> Response | None:
+def for_people(request: Request) -> bool:
+    """Whether a person sees the answer, and not a program."""
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(FOR_MACHINES)
+
+
+def _not_for(user: User | None, path: str, safe: bool) -> tuple[str, HTTPStatus] | None:
     """Why somebody may not do this."""
     if user is None and not path.startswith(OPEN):
-        if safe and browsing:
-            return RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-        return told("Say who you are: send the station's token.", HTTPStatus.UNAUTHORIZED)
+        return NOBODY, HTTPStatus.UNAUTHORIZED
     if user is not None and not safe and not user.engineer and path.startswith(ENGINEER):
-        return told("Only engineers train, promote and decide.", HTTPStatus.FORBIDDEN)
+        return NO_ENGINEER, HTTPStatus.FORBIDDEN
     return None
-
-
-def told(message: str, status: HTTPStatus) -> Response:
-    """An answer in words, for people as for programs."""
-    return JSONResponse({"detail": message}, status)
 
 
 def _host(header: str) -> str:

@@ -3,21 +3,24 @@
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Depends, Request
+import numpy as np
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import write_bytes
-from flawtrace.pictures.images import as_picture, fit, jpeg, read_image
+from flawtrace.ground.shapes import Image
+from flawtrace.pictures.decoding import decode
+from flawtrace.pictures.images import as_image, as_picture, fit, jpeg
 from flawtrace.station.errors import TooMuchError
 from flawtrace.station.store.intake import Taken, safe_path, take_file, take_folder, unpack
 from flawtrace.station.store.jobs import ask
-from flawtrace.station.store.shelf import Filter, cards, counts, image_row, label, types
+from flawtrace.station.store.shelf import Filter, cards, counts, hashes, image_row, label, types
 from flawtrace.station.store.tables import Kind
 from flawtrace.station.store.workspace import Workspace
 from flawtrace.station.web.pages import AtWork, page
@@ -28,22 +31,35 @@ MOST_BYTES = 250 * 2**20
 """Of one file: no image that is taken is larger."""
 MOST_FILES = 1000
 """In one form."""
-SIDES = {"small": 320, "large": 1600}
-"""Of previews."""
+DARK = 0.25
+"""Share of the range, of more than 8 bits, below which an image is shown brighter."""
+PREVIEW = 320
+"""Longest side of a small preview."""
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 """What is named by its content never changes."""
+Find = Annotated[str, Query(max_length=200)]
+"""What the names of images are to contain."""
 ZIP = b"PK\3\4"
 
 
 @router.get("/images")
-def grid(request: Request, station: AtWork, show: Filter = "all", start: int = 0) -> HTMLResponse:
+def grid(
+    request: Request, station: AtWork, show: Filter = "all", start: int = 0, find: Find = ""
+) -> HTMLResponse:
     """A page of images, the newest first."""
+    start = max(0, start)
     with station.workspace.database.reading() as session:
-        shown, there = cards(session, show, ON_A_PAGE, max(0, start)), counts(session)
+        shown, there = cards(session, show, ON_A_PAGE, start, find=find), counts(session, find=find)
         kinds = types(session)
-    return page(
-        request, "images", cards=shown, counts=there, show=show, start=start, step=ON_A_PAGE, types=kinds
-    )
+    place: dict[str, Any] = {"show": show, "start": start, "find": find, "step": ON_A_PAGE}
+    return page(request, "images", cards=shown, counts=there, types=kinds, **place)
+
+
+@router.get("/images/hashes")
+def all_of(station: AtWork, show: Filter = "all", find: Find = "") -> JSONResponse:
+    """All images that a filter lets through, on whatever page they are shown."""
+    with station.workspace.database.reading() as session:
+        return JSONResponse(hashes(session, show, find=find))
 
 
 async def _sent(request: Request) -> list[tuple[str, bytes]]:
@@ -121,18 +137,28 @@ def original(station: AtWork, image: str) -> Response:
 
 
 @router.get("/images/{image}/preview/{size}")
-def preview(station: AtWork, image: str, size: Literal["small", "large", "full"]) -> Response:
+def preview(station: AtWork, image: str, size: Literal["small", "full"]) -> Response:
     """A picture that any browser shows, upright and with 8 bits; `full` has all pixels."""
     with station.workspace.database.reading() as session:
         row = image_row(session, image)
-    side = SIDES.get(size, max(row.height, row.width))
+    side = PREVIEW if size == "small" else max(row.height, row.width)
     file = station.workspace.preview_file(image, side)
     if not file.exists():
-        picture = read_image(station.workspace.image_file(row))
+        picture = visible(station.workspace.image_file(row))
         scale = min(1.0, side / max(row.height, row.width))
         picture = fit(picture, max(1, round(row.height * scale)), max(1, round(row.width * scale)))
         write_bytes(file, jpeg(as_picture(picture)))
     return FileResponse(file, media_type="image/jpeg", headers=FOREVER)
+
+
+def visible(file: Path) -> Image:
+    """An image as people should see it. What a camera with 10 or 12 bits puts into 16 would look black: where
+    less than a quarter of so wide a range is used, it is stretched.
+    """
+    pixels = decode(file)
+    picture = as_image(pixels)
+    brightest = float(picture.max())
+    return picture / brightest if pixels.dtype != np.uint8 and 0 < brightest < DARK else picture
 
 
 def _incoming(workspace: Workspace, batch: UUID) -> Path:

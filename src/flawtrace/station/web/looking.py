@@ -1,25 +1,23 @@
-"""One image: what the detector sees in it, what people say, and where the thresholds lie."""
+"""One image: what the detector sees in it, and what people say."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from pydantic import BaseModel, Field
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from flawtrace.detector import facts_of
-from flawtrace.ground.files import read_json
-from flawtrace.ground.run_files import SUMMARY_NAME
 from flawtrace.pictures.images import OUTLINE, heat, line_width, outline, png
 from flawtrace.station.errors import NoVerdictError
 from flawtrace.station.store.shelf import Filter, image_row, label, neighbours, types
-from flawtrace.station.store.tables import DetectorRow, EntryRow, Kind
-from flawtrace.station.store.versions import at_work, detector_row, needed_at_work
+from flawtrace.station.store.tables import EntryRow, Kind
+from flawtrace.station.store.versions import at_work, needed_at_work
+from flawtrace.station.web.deciding import knowledge_of
 from flawtrace.station.web.pages import AtWork, Who, back, page
-from flawtrace.station.work.looking import decide, profile
-from flawtrace.station.work.station import Station, overrule
+from flawtrace.station.work.looking import profile
+from flawtrace.station.work.station import overrule
 
 router = APIRouter(include_in_schema=False)
 
@@ -46,7 +44,7 @@ def look(request: Request, station: AtWork, image: str, show: Filter = "all") ->
         before=before,
         after=after,
         show=show,
-        knowledge=_knowledge(station, detector) if detector else None,
+        knowledge=knowledge_of(station, detector) if detector else None,
     )
 
 
@@ -126,36 +124,10 @@ def profile_of(station: AtWork, image: str) -> Response:
     return Response(values, media_type="application/octet-stream", headers=headers)
 
 
-class Threshold(BaseModel):
-    """The score from which an image is DEFECT."""
-
-    threshold: float = Field(ge=0, le=1)
-
-
-@router.post("/detectors/{version}/threshold")
-def set_threshold(station: AtWork, version: int, chosen: Threshold) -> JSONResponse:
-    """Decide anew, without training again; what was exported of the detector follows."""
-    with station.workspace.database.reading() as session:
-        run = station.run_of(detector_row(session, version))
-    station.inspector.ask(decide, run, chosen.threshold)
-    return JSONResponse(vars(facts_of(run).thresholds))
-
-
 def _entries(session: Session, image: str) -> list[EntryRow]:
     """What the history has about an image, the last line first."""
     query = select(EntryRow).where(EntryRow.image == image).order_by(EntryRow.id.desc())
     return list(session.scalars(query))
-
-
-def _knowledge(station: Station, detector: DetectorRow) -> dict[str, Any]:
-    """What the page needs of a detector: its thresholds, held-out scores and usual loss profiles."""
-    facts, summary = facts_of(station.run_of(detector)), station.run_of(detector) / SUMMARY_NAME
-    return {
-        "version": detector.id,
-        "thresholds": vars(facts.thresholds),
-        "held_out": {kind: sorted(facts.held_out.get(kind, [])) for kind in ("normal", "anomalous")},
-        "profiles": read_json(summary).get("profiles", {}) if summary.exists() else {},
-    }
 
 
 def _picture(values: torch.Tensor) -> Response:

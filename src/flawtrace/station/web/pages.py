@@ -34,19 +34,19 @@ Who = Annotated[User, Depends(_user)]
 
 def page(request: Request, name: str, status: HTTPStatus = HTTPStatus.OK, **context: Any) -> HTMLResponse:
     """A filled-in template, with what stands at the top of every page."""
-    station, user = _station(request), request.state.user
-    with station.workspace.database.reading() as session:
-        running = list(jobs(session, "running", "waiting"))
-        detector = at_work(session)
-    shared = {
-        "path": request.url.path,
-        "user": user,
-        "closed": request.app.state.rules.closed,
-        "workspace": station.workspace.root.name,
-        "running": running,
-        "detector": detector,
-    }
+    shared = _shared(request)
     return HTMLResponse(_environment().get_template(f"{name}.html.jinja").render(**shared | context), status)
+
+
+def _shared(request: Request) -> dict[str, Any]:
+    """What stands at the top of every page; who has not said who they are learns nothing of the station."""
+    station, user = _station(request), request.state.user
+    known = {"path": request.url.path, "user": user, "closed": request.app.state.rules.closed}
+    if user is None:
+        return known | {"workspace": "flawtrace"}
+    with station.workspace.database.reading() as session:
+        running, detector = list(jobs(session, "running", "waiting")), at_work(session)
+    return known | {"workspace": station.workspace.root.name, "running": running, "detector": detector}
 
 
 def problem(request: Request, message: str, status: HTTPStatus) -> Response:

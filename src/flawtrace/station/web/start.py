@@ -50,6 +50,7 @@ def steps_of(station: Station) -> list[Step]:
     """From an empty workspace to a detector that looks at new images."""
     with station.workspace.database.reading() as session:
         there, made, working = counts(session), versions(session), at_work(session)
+        training = [job.id for job in jobs(session, "running", "waiting") if job.task != "look"]
     normal, defects = there["normal"], there["defect"]
     return [
         Step(
@@ -69,9 +70,11 @@ def steps_of(station: Station) -> list[Step]:
         ),
         Step(
             "Train a detector",
-            "It takes a few minutes. You can go on labelling meanwhile.",
-            "/train",
-            "Train",
+            f"Training {training[-1]} is under way; you can go on labelling meanwhile."
+            if training
+            else "It takes some minutes. You can go on labelling meanwhile.",
+            f"/jobs/{training[-1]}" if training else "/train",
+            "See how it goes" if training else "Train",
             bool(made),
         ),
         Step(

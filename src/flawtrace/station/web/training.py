@@ -13,7 +13,7 @@ from sse_starlette import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
 
 from flawtrace.station.store.jobs import ask, job_row, jobs, options_of
-from flawtrace.station.store.shelf import counts, types
+from flawtrace.station.store.shelf import chosen, counts, types
 from flawtrace.station.store.tables import JobRow, State
 from flawtrace.station.store.versions import at_work
 from flawtrace.station.web.pages import AtWork, back, page
@@ -61,14 +61,17 @@ def add(
     effort: Annotated[Literal["quick", "light", "paper"], Form()] = "light",
     labels: Annotated[int, Form(ge=0, le=10_000)] = 5,
     types: Annotated[list[str], Form()] = [],  # noqa: B006 (FastAPI copies it)
+    images: Annotated[str, Form()] = "",
     note: Annotated[str, Form(max_length=200)] = "",
 ) -> RedirectResponse:
-    """Queue a training or a refit."""
+    """Queue a training or a refit, on all labelled images or on those of `images`, hashes with spaces."""
     preset = "paper" if effort == "paper" else "light"
     options = {"preset": preset, "quick": effort == "quick", "labels": labels, "note": note}
     if types:
         options["types"] = types
     with station.workspace.database.writing() as session:
+        if images:
+            options["images"] = [row.hash for row in chosen(session, images.split())]
         job = ask(session, task, options).id
     return back(f"/jobs/{job}")
 

@@ -153,6 +153,8 @@ class Runner:
         parts = workspace.root / "parts" / f"{row.id:04}"
         if not (run / SETTINGS_NAME).exists():
             shutil.rmtree(parts, ignore_errors=True)
+            wanted = options.get("images")
+            rows = rows if wanted is None else [row for row in rows if row.hash in set(wanted)]
             lay_out(workspace, rows, parts, options.get("types"))
             workspace.progress_file(row.id).unlink(missing_ok=True)
         return Order(
