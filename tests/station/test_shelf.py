@@ -21,8 +21,10 @@ from flawtrace.station.errors import (
     TooMuchError,
 )
 from flawtrace.station.store import intake
+from flawtrace.station.store.history import append
 from flawtrace.station.store.shelf import add_image, cards, counts, image_row, label, labelled, neighbours
 from flawtrace.station.store.strokes import NO_MASK, save_mask, tag
+from flawtrace.station.store.tables import EntryRow
 from flawtrace.station.store.workspace import Workspace
 from flawtrace.station.work.parts import lay_out
 from flawtrace.station.work.station import overrule
@@ -67,7 +69,9 @@ def test_filters_count_what_they_show(workspace: Workspace, photos: Path) -> Non
     with workspace.database.writing() as session:
         label(session, hashes[0], "normal")
         label(session, hashes[1], "defect", "scratch")
-        overrule(session, hashes[2], "OK", who="Ada", why="dust", last=None)
+        said = {"verdict": "DEFECT", "who": "", "why": "", "checksum": "", "thresholds": "{}", "traits": "{}"}
+        append(session, EntryRow(image=hashes[2], **said))
+        overrule(session, hashes[2], "OK", who="Ada", why="dust")
     with workspace.database.reading() as session:
         found = counts(session)
         assert found == {

@@ -13,7 +13,6 @@ from flawtrace.detector import facts_of
 from flawtrace.ground.files import read_json
 from flawtrace.ground.run_files import SUMMARY_NAME
 from flawtrace.pictures.images import OUTLINE, heat, line_width, outline, png
-from flawtrace.station.errors import NoVerdictError
 from flawtrace.station.store.shelf import Filter, image_row, label, neighbours, types
 from flawtrace.station.store.tables import DetectorRow, EntryRow, Kind
 from flawtrace.station.store.versions import at_work, detector_row, needed_at_work
@@ -70,10 +69,7 @@ def overruled(
 ) -> RedirectResponse:
     """Put a person's verdict in the place of the detector's."""
     with station.workspace.database.writing() as session:
-        entries = _entries(session, image)
-        if not entries:
-            raise NoVerdictError
-        overrule(session, image, verdict, who=user.name or who or "inspector", why=why, last=entries[0])
+        overrule(session, image, verdict, who=user.name or who or "inspector", why=why)
     return back(f"/images/{image}?show={show}")
 
 
