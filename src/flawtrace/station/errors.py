@@ -87,6 +87,15 @@ class NothingSentError(FlawtraceError):
         )
 
 
+class DamagedFormError(FlawtraceError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The form cannot be read: {reason.rstrip('.')}.\n"
+            "Expected a whole form (multipart/form-data) with files.\n"
+            "For example: curl -F image=@part.png http://127.0.0.1:8321/v1/inspect"
+        )
+
+
 class ForeignContentError(FlawtraceError):
     def __init__(self, content_type: str) -> None:
         super().__init__(
