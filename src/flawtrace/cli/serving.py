@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from flawtrace.cli.checks import check_folder, imported
-from flawtrace.cli.console import print_plain
+from flawtrace.cli.console import err_console, print_plain
 from flawtrace.cli.errors import PasswordsDifferError
 from flawtrace.cli.flags import Flag
 from flawtrace.cli.stopping import stoppable
@@ -35,6 +35,7 @@ def serve(
     add: tuple[Path, ...] = (),
     add_person: str | None = None,
     role: Literal["inspector", "engineer"] = "inspector",
+    webhook: str | None = None,
     verify: Flag = False,
 ) -> None:
     """Open the inspection station: a web page to look at images, label, retrain and decide.
@@ -42,12 +43,17 @@ def serve(
     Only this machine can reach it, unless --host says otherwise; then people and programs have to say who
     they are, with a password (--add-person) or with the token in the environment variable FLAWTRACE_TOKEN.
 
+    With --webhook, every line of the history is sent to that address, in order, and again until it is
+    received: signed in the header X-Flawtrace-Signature with the secret in FLAWTRACE_WEBHOOK_SECRET, and told
+    from repetitions by the header Idempotency-Key. It begins with what is new.
+
     **Examples**
 
         flawtrace serve station/
         flawtrace serve station/ --add parts/
         flawtrace serve station/ --verify
         FLAWTRACE_TOKEN=... flawtrace serve station/ --host 0.0.0.0 --name line-3.plant.example
+        FLAWTRACE_WEBHOOK_SECRET=... flawtrace serve station/ --webhook https://mes.example/verdicts
 
     Parameters
     ----------
@@ -67,6 +73,8 @@ def serve(
         Let this person use the station, or change their role or password, and end. Asks for the password.
     role
         Of --add-person: an inspector looks, overrules and labels; an engineer trains and promotes, too.
+    webhook
+        Address to which every verdict is sent, and whatever people put in the place of one.
     verify
         Check that nobody has changed the history of verdicts, and end.
     """
@@ -81,7 +89,9 @@ def serve(
         station.admit(workspace, add_person, role, password, database)
         print_plain(f"{add_person} can enter as {role}.")
     else:
-        told = _Told()
+        told, receiver = _Told(), None
+        if webhook is not None:
+            receiver = station.Receiver(webhook, os.environ.get(station.SECRET, ""))
         with stoppable(lambda: "The station is closed; what it keeps is in its workspace."):
             station.serve(
                 workspace,
@@ -92,8 +102,14 @@ def serve(
                 names=name,
                 add=add,
                 adding=told.add,
+                receiver=receiver,
+                trouble=_tell_trouble,
                 ready=told.opened,
             )
+
+
+def _tell_trouble(text: str) -> None:
+    err_console.print(text, markup=False)
 
 
 class _Told:

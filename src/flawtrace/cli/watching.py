@@ -89,7 +89,8 @@ def watch(
     watching = imported("flawtrace.station.watch", "serve")
     sent = None
     if webhook is not None:
-        sent = watching.Webhook(webhook, os.environ.get(watching.SECRET, ""), to, _tell_trouble)
+        receiver = watching.Receiver(webhook, os.environ.get(watching.SECRET, ""))
+        sent = watching.Webhook(receiver, watching.Undelivered(to), _tell_trouble)
     if run is not None:
         eye = watching.eye_of_run(run, device=device, runtime=runtime)
     else:

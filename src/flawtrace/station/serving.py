@@ -4,10 +4,14 @@ import logging
 import secrets
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import uvicorn
 
+from flawtrace.station.delivery.history import History
+from flawtrace.station.delivery.receiver import Receiver
+from flawtrace.station.delivery.webhook import Webhook
 from flawtrace.station.errors import AddressError, NoWorkspaceError, OpenToAllError, WeakPasswordError
 from flawtrace.station.store.database import Database, file_url
 from flawtrace.station.store.history import verified
@@ -38,12 +42,14 @@ def serve(
     names: Sequence[str] = (),
     add: Sequence[Path] = (),
     adding: Callable[[Taken], None] | None = None,
+    receiver: Receiver | None = None,
+    trouble: Callable[[str], None] | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the station of a workspace until it is told to end; `ready` gets its address.
 
     `names` are further names under which the machine may be asked for; images in the folders `add` are
-    added first.
+    added first. `receiver` is sent every line of the history, and `trouble` is told when it takes none.
 
     Raises:
         AddressError: it cannot answer there.
@@ -70,9 +76,16 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN,
         )
+        leaving = ExitStack()
+        if receiver is not None:
+            webhook = Webhook(receiver, History(station.workspace.database), trouble)
+            station.told_seconds.append(lambda _: webhook.look())
+            leaving.enter_context(webhook)
+        leaving.callback(station.inspector.close)
         shown = names[0] if names else "127.0.0.1" if host in ANY else host
         address = f"http://{shown}:{listening.getsockname()[1]}/"
-        _Server(config, station, lambda: ready(address) if ready else None).run(sockets=[listening])
+        with leaving:
+            _Server(config, leaving.close, lambda: ready(address) if ready else None).run(sockets=[listening])
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -116,11 +129,13 @@ def admit(folder: Path, name: str, role: Role, password: str, url: str | None = 
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers; ends what is computed for a page before it waits for its requests to end."""
+    """Says when it answers, and when it leaves: before it waits for its requests to end."""
 
-    def __init__(self, config: uvicorn.Config, station: Station, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, leaving: Callable[[], None], ready: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._station, self._ready = station, ready
+        self._leaving, self._ready = leaving, ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -128,5 +143,5 @@ class _Server(uvicorn.Server):
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._station.inspector.close()
+        self._leaving()  # what is computed for a page, so that it is not waited for
         await super().shutdown(sockets)

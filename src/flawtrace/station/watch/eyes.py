@@ -11,8 +11,8 @@ from flawtrace.detector import regions_of
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.groups import RuntimeChoice
 from flawtrace.pictures.images import read_image
+from flawtrace.station.delivery.posting import Answer, UnansweredError, checked_address, post, shown
 from flawtrace.station.watch.errors import NotNowError, StationRefusedError, UnseenError
-from flawtrace.station.watch.posting import Answer, UnansweredError, checked_address, post, shown
 
 Eye: TypeAlias = Callable[[Path, bytes], dict[str, Any]]
 """A file and its content enter; what stands in a line of verdicts leaves.

@@ -12,12 +12,12 @@ from typing import Any
 from watchfiles import watch as changes_in
 
 from flawtrace.ground.files import locked
+from flawtrace.station.delivery.posting import delays
+from flawtrace.station.delivery.webhook import Webhook
 from flawtrace.station.watch.errors import NotNowError, NotWatchedError, UnseenError
 from flawtrace.station.watch.eyes import Eye
 from flawtrace.station.watch.folder import Folder, State, state_of
-from flawtrace.station.watch.posting import delays
 from flawtrace.station.watch.verdicts import Shot, Verdicts
-from flawtrace.station.watch.webhook import Webhook
 
 REST = 1.0
 """Seconds for which nothing about a file may change before it is read."""

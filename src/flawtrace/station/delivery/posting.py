@@ -1,9 +1,10 @@
 """One request to another machine, and its answer.
 
 By the standard library: requests go out one at a time, so a pool of connections would bring nothing, and
-`flawtrace watch` has one dependency less to keep safe on a machine beside a production line.
+flawtrace has one dependency less to keep safe on a machine beside a production line.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.message import Message
@@ -13,7 +14,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from flawtrace.station.watch.errors import AddressError
+from flawtrace.station.delivery.errors import AddressError
 
 PATIENCE = 60
 """Seconds to wait for an answer."""
@@ -70,9 +71,14 @@ def checked_address(address: str, flag: str) -> str:
     Raises:
         AddressError: it is none.
     """
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise AddressError(flag, address)
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError:  # brackets without an address, or a port that is no number
+        host = None
+    plain = address.isascii() and address.isprintable() and " " not in address
+    if not (plain and host and parts.scheme in ("http", "https")) or "@" in parts.netloc:
+        raise AddressError(flag, re.sub(r"[?#].*|(?<=//)[^/]*@", "", address, flags=re.DOTALL))
     return address.rstrip("/")
 
 
