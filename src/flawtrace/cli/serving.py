@@ -17,7 +17,10 @@ from flawtrace.cli.stopping import stoppable
 from flawtrace.ground.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flawtrace.station import Taken
+    from flawtrace.station.store.people import Person
 
 Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65535))]
 TOKEN = "FLAWTRACE_TOKEN"
@@ -35,6 +38,8 @@ def serve(
     add: tuple[Path, ...] = (),
     add_person: str | None = None,
     role: Literal["inspector", "engineer"] = "inspector",
+    remove_person: str | None = None,
+    people: Flag = False,
     webhook: str | None = None,
     verify: Flag = False,
 ) -> None:
@@ -71,8 +76,13 @@ def serve(
         Add the images in this folder first, with the labels that its folders and masks tell; can be repeated.
     add_person
         Let this person use the station, or change their role or password, and end. Asks for the password.
+        A station that is open follows at once.
     role
         Of --add-person: an inspector looks, overrules and labels; an engineer trains and promotes, too.
+    remove_person
+        Let this person use the station no longer, also while it is open, and end.
+    people
+        List who may use the station, and end.
     webhook
         Address to which every verdict is sent, and whatever people put in the place of one.
     verify
@@ -82,6 +92,11 @@ def serve(
     station = imported("flawtrace.station", "serve")
     if verify:
         print_plain(f"{station.verify(workspace, database)} lines of history, none of them changed.")
+    elif people:
+        _print_people(station.admitted(workspace, database))
+    elif remove_person is not None:
+        station.dismiss(workspace, remove_person, database)
+        print_plain(f"{remove_person} cannot enter any more.")
     elif add_person is not None:
         password = getpass(f"Password of {add_person}: ")
         if getpass("The same again: ") != password:
@@ -106,6 +121,15 @@ def serve(
                 trouble=_tell_trouble,
                 ready=told.opened,
             )
+
+
+def _print_people(people: "Sequence[Person]") -> None:
+    if not people:
+        print_plain("Nobody has a password; --add-person lets somebody in.")
+        return
+    width = max(len(person.name) for person in people)
+    for person in people:
+        print_plain(f"{person.name:<{width}}  {person.role}")
 
 
 def _tell_trouble(text: str) -> None:

@@ -8,7 +8,7 @@ has no logic of its own: detectors, trainings, comparisons and label formats are
 
 from flawtrace.station import watch
 from flawtrace.station.delivery.receiver import SECRET, Receiver
-from flawtrace.station.serving import admit, serve, verify
+from flawtrace.station.serving import admit, admitted, dismiss, serve, verify
 from flawtrace.station.store.intake import Taken
 
-__all__ = ["SECRET", "Receiver", "Taken", "admit", "serve", "verify", "watch"]
+__all__ = ["SECRET", "Receiver", "Taken", "admit", "admitted", "dismiss", "serve", "verify", "watch"]

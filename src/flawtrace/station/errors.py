@@ -1,5 +1,6 @@
 """What can go wrong at a station, each with a way out."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from flawtrace.ground.errors import FlawtraceError
@@ -187,6 +188,15 @@ class OpenToAllError(FlawtraceError):
             f"Anybody who can reach {host} could change everything here.\n"
             "Expected a token, or people with passwords, where the station is not for this machine alone.\n"
             f"Set FLAWTRACE_TOKEN, for example to {token}, or add people with --add-person NAME."
+        )
+
+
+class NoPersonError(FlawtraceError):
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        expected = f"one of {', '.join(known)}" if known else "somebody, but nobody has a password here"
+        super().__init__(
+            f"There is no {name} here.\nExpected {expected}.\n"
+            "`flawtrace serve WORKSPACE --people` shows who may use the station."
         )
 
 

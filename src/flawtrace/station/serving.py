@@ -3,8 +3,8 @@
 import logging
 import secrets
 import socket
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -16,7 +16,7 @@ from flawtrace.station.errors import AddressError, NoWorkspaceError, OpenToAllEr
 from flawtrace.station.store.database import Database, file_url
 from flawtrace.station.store.history import verified
 from flawtrace.station.store.intake import Taken, take_folder
-from flawtrace.station.store.people import add_person, anyone
+from flawtrace.station.store.people import Person, add_person, people, remove_person
 from flawtrace.station.store.tables import Role
 from flawtrace.station.store.workspace import DATABASE_NAME, Workspace, is_workspace
 from flawtrace.station.web.app import create_app
@@ -61,7 +61,9 @@ def serve(
         raise WeakPasswordError(SHORTEST_TOKEN, "token")
     with _listening(host, port) as listening:
         station = Station(folder, url)
-        rules = Rules(hosts={*LOCAL, host, *names}, token=token, login=anyone(station.workspace.database))
+        rules = Rules(
+            hosts={*LOCAL, host, *names}, token=token, login=bool(people(station.workspace.database))
+        )
         if host not in LOCAL and not rules.closed:
             station.close()
             raise OpenToAllError(host, secrets.token_urlsafe(16))
@@ -103,29 +105,61 @@ def verify(folder: Path, url: str | None = None) -> int:
         BrokenHistoryError: one was.
         NoWorkspaceError: the folder is none.
     """
+    with _database(folder, url) as database, database.reading() as session:
+        return verified(session)
+
+
+def admit(folder: Path, name: str, role: Role, password: str, url: str | None = None) -> None:
+    """Let somebody use the station of a workspace, which is made where there is none, or give them another
+    role or password; the station may be open.
+
+    Raises:
+        WeakPasswordError: the password is shorter than `SHORTEST`.
+        ForeignWorkspaceError, DatabaseError: the workspace cannot be used.
+    """
+    if len(password) < SHORTEST:
+        raise WeakPasswordError(SHORTEST)
+    if not is_workspace(folder):
+        Workspace(folder, url).close()
+    with _database(folder, url) as database:
+        add_person(database, name, role, password)
+
+
+def dismiss(folder: Path, name: str, url: str | None = None) -> None:
+    """Let somebody use the station of a workspace no longer; it may be open.
+
+    Raises:
+        NoPersonError: there is nobody of this name.
+        NoWorkspaceError: the folder is none.
+    """
+    with _database(folder, url) as database:
+        remove_person(database, name)
+
+
+def admitted(folder: Path, url: str | None = None) -> list[Person]:
+    """Everybody who may use the station of a workspace, by name; it may be open.
+
+    Raises:
+        NoWorkspaceError: the folder is none.
+    """
+    with _database(folder, url) as database:
+        return people(database)
+
+
+@contextmanager
+def _database(folder: Path, url: str | None) -> Iterator[Database]:
+    """That of a workspace, whose station may be open meanwhile.
+
+    Raises:
+        NoWorkspaceError: the folder is none.
+    """
     if not is_workspace(folder):
         raise NoWorkspaceError(folder)
     database = Database(url or file_url(folder / DATABASE_NAME))
     try:
-        with database.reading() as session:
-            return verified(session)
+        yield database
     finally:
         database.close()
-
-
-def admit(folder: Path, name: str, role: Role, password: str, url: str | None = None) -> None:
-    """Let somebody use the station of a workspace, or give them another role or password.
-
-    Raises:
-        WeakPasswordError: the password is shorter than `SHORTEST`.
-    """
-    if len(password) < SHORTEST:
-        raise WeakPasswordError(SHORTEST)
-    workspace = Workspace(folder, url)
-    try:
-        add_person(workspace.database, name, role, password)
-    finally:
-        workspace.close()
 
 
 class _Server(uvicorn.Server):

@@ -71,7 +71,7 @@ def create_app(station: Station, rules: Rules | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(Exception, _failed)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MOST_BYTES)
-    app.add_middleware(Guard, rules=app.state.rules)
+    app.add_middleware(Guard, rules=app.state.rules, database=station.workspace.database)
     return app
 
 

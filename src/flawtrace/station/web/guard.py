@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flawtrace.station.store.database import Database
+from flawtrace.station.store.people import Person, person
 from flawtrace.station.store.tables import Role
 
 POLICY = (
@@ -51,6 +54,8 @@ ENGINEER = ("/jobs", "/detectors")
 class User:
     name: str
     role: Role
+    password: str | None = field(default=None, repr=False)
+    """Hash of the password that was said; None where none was."""
 
     @property
     def engineer(self) -> bool:
@@ -73,7 +78,7 @@ class Rules:
     """Whether people have names and passwords."""
     sessions: dict[str, tuple[User, float]] = field(default_factory=dict)
     """People who have shown who they are, and until when that counts, by the secret in their cookie; they do
-    so again after a restart."""
+    so again after a restart, and when they have another role or password."""
 
     @property
     def closed(self) -> bool:
@@ -105,15 +110,15 @@ class Rules:
 class Guard:
     """Stands before the application: refuses, or lets in and adds the headers that bind a browser."""
 
-    def __init__(self, app: ASGIApp, rules: Rules) -> None:
-        self._app, self._rules = app, rules
+    def __init__(self, app: ASGIApp, rules: Rules, database: Database) -> None:
+        self._app, self._rules, self._database = app, rules, database
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._refusal(scope, headers)
+        refusal = await self._refusal(scope, headers)
 
         async def bound(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -125,7 +130,7 @@ class Guard:
 
         await (refusal or self._app)(scope, receive, bound)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+    async def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """Why a request is not answered; sets who asks where it is."""
         safe = scope["method"] in SAFE
         if _host(headers.get("host", "")) not in self._rules.hosts:
@@ -135,8 +140,18 @@ class Guard:
         if _length(headers) > MOST_BYTES:
             return told(TOO_MUCH, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         user = self._rules.user(headers)
+        if user is not None and user.password is not None:
+            user = await run_in_threadpool(_still, self._database, user)
         scope.setdefault("state", {})["user"] = user
         return _not_for(user, scope["path"], safe, "text/html" in headers.get("accept", ""))
+
+
+def _still(database: Database, user: User) -> User | None:
+    """Who has said a password, if they are let in by it still; asked with each request, as it may have been
+    changed, or they removed, by another process.
+    """
+    now = person(database, user.name)
+    return user if now == Person(user.name, user.role, user.password or "") else None
 
 
 def _not_for(user: User | None, path: str, safe: bool, browsing: bool) -> Response | None:
