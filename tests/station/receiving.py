@@ -5,8 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
+from typing import TypeAlias
 
 SOON = 30.0
+Gives: TypeAlias = Callable[[str, dict[str, str]], tuple[int, bytes]]
+"""A path and headers of a GET enter, status and content of its answer leave."""
 
 
 def wait_until(happened: Callable[[], object]) -> None:
@@ -19,10 +22,17 @@ def wait_until(happened: Callable[[], object]) -> None:
 class Server:
     """A server that answers as it is told, and keeps what it was sent."""
 
-    def __init__(self, answers: Callable[[int], int]) -> None:
+    def __init__(self, answers: Callable[[int], int], gives: Gives) -> None:
         received: list[tuple[dict[str, str], bytes]] = []
 
         class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                status, content = gives(self.path, dict(self.headers))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers["Content-Length"]))
                 received.append(({name.lower(): value for name, value in self.headers.items()}, content))
@@ -42,8 +52,10 @@ class Server:
 
 
 @contextmanager
-def receiving(answers: Callable[[int], int] = lambda _: 204) -> Iterator[Server]:
-    receiver = Server(answers)
+def receiving(
+    answers: Callable[[int], int] = lambda _: 204, gives: Gives = lambda *_: (404, b"")
+) -> Iterator[Server]:
+    receiver = Server(answers, gives)
     thread = Thread(target=receiver.server.serve_forever, args=(0.05,))
     thread.start()
     try:

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import pytest
-from receiving import SOON, receiving, wait_until
+from receiving import SOON, Server, receiving, wait_until
+from starlette.testclient import TestClient
 
 from flawtrace.cli import app as cli
 from flawtrace.ground.errors import FolderInUseError
@@ -27,14 +29,17 @@ from flawtrace.station.watch import (
     eye_of_run,
     eye_of_station,
     signature,
+    why_not_yet,
 )
 from flawtrace.station.watch.errors import (
     NotNowError,
     NotWatchedError,
+    SameFolderError,
     StationRefusedError,
     UnseenError,
 )
 from flawtrace.station.watch.watching import watch
+from flawtrace.station.web.guard import Rules
 
 REST = 0.3
 Row = dict[str, Any]
@@ -201,6 +206,21 @@ def test_sub_folders_are_looked_into_where_that_is_asked_for(camera: Path) -> No
     assert told(out) == ["deep/part.png", "later/part.png"]
 
 
+def test_verdicts_may_lie_above_the_watched_folder(camera: Path) -> None:
+    (camera / "part.png").write_bytes(b"content")
+    with Watched(camera, camera.parent, plain_eye) as watched:
+        wait_until(lambda: watched.rows)
+    assert told(camera.parent) == ["part.png"]
+
+
+def test_the_watched_folder_itself_is_refused_under_any_name(camera: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(camera)
+    for root, to in ((camera, camera), (camera, tmp_path / "link"), (tmp_path / "link", camera)):
+        with pytest.raises(SameFolderError, match="--to"):
+            watch(root, to, plain_eye)
+    assert list(camera.iterdir()) == []
+
+
 def test_an_image_waits_while_nobody_can_look_at_it(camera: Path, out: Path) -> None:
     (camera / "part.png").write_bytes(b"content")
     attempts = []
@@ -302,6 +322,60 @@ def test_what_a_station_says_is_told_from_what_it_cannot_say(
 def test_a_station_that_is_away_is_asked_later(camera: Path) -> None:
     with pytest.raises(NotNowError, match="does not answer"):
         eye_of_station("http://127.0.0.1:9")(camera / "part.png", b"content")
+
+
+def a_station(client: TestClient) -> AbstractContextManager[Server]:
+    """What a client is answered, over the network."""
+
+    def gives(path: str, headers: dict[str, str]) -> tuple[int, bytes]:
+        sent = {name: value for name, value in headers.items() if name == "Authorization"}
+        answer = client.get(path, headers=sent)
+        return answer.status_code, answer.content
+
+    return receiving(gives=gives)
+
+
+def test_a_station_is_asked_at_the_start_whether_it_can_look_at_images(
+    inspecting: TestClient, client_of: Callable[..., TestClient]
+) -> None:
+    token = "a-token-that-nobody-guesses"
+    with a_station(inspecting) as server:
+        assert why_not_yet(server.address) is None
+    with a_station(client_of(Rules(token=token))) as server:
+        assert "no detector at work" in (why_not_yet(server.address, token) or "")
+        for wrong in (None, "another"):
+            with pytest.raises(StationRefusedError, match="401: Say who you are"):
+                why_not_yet(server.address, wrong)
+    assert "does not answer" in (why_not_yet("http://127.0.0.1:9") or "")
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "said"),
+    [(502, b"<html>", "status 502"), (503, b'{"error": "later"}', "later"), (429, b"[]", "status 429")],
+)
+def test_a_station_that_may_come_back_is_waited_for(status: int, content: bytes, said: str) -> None:
+    with receiving(gives=lambda *_: (status, content)) as server:
+        assert said in (why_not_yet(server.address) or "")
+
+
+def test_a_server_that_is_no_station_is_refused(tmp_path: Path) -> None:
+    with receiving() as server, pytest.raises(StationRefusedError, match="404"):
+        why_not_yet(server.address)
+
+
+def test_the_command_says_so_before_any_image_comes(
+    camera: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("flawtrace.station.watch.watch", lambda *_, **__: None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["watch", str(camera), "--to", str(out), "--station", "http://127.0.0.1:9"])
+    assert ended.value.code == 0
+    assert "does not answer" in capsys.readouterr().err
+    refuses = receiving(gives=lambda *_: (401, b'{"detail": "Say who you are."}'))
+    with refuses as server, pytest.raises(SystemExit) as ended:
+        cli.main(["watch", str(camera), "--to", str(out), "--station", server.address])
+    assert ended.value.code == 1
+    assert "FLAWTRACE_TOKEN" in capsys.readouterr().err
 
 
 def test_a_run_sees_images_and_says_what_is_broken(run: Path, category: Path, camera: Path) -> None:

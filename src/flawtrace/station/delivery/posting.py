@@ -16,7 +16,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from flawtrace.station.delivery.errors import AddressError
 
-PATIENCE = 60
+PATIENCE = 60.0
 """Seconds to wait for an answer."""
 MOST_BYTES = 2**20
 """Of an answer that are read."""
@@ -53,10 +53,23 @@ def post(address: str, content: bytes, headers: Mapping[str, str]) -> Answer:
     Raises:
         UnansweredError: there is none.
     """
-    request = Request(address, content, {"User-Agent": "flawtrace", **headers}, method="POST")
+    return _answer_to(Request(address, content, dict(headers), method="POST"), PATIENCE)
+
+
+def get(address: str, headers: Mapping[str, str], patience: float = PATIENCE) -> Answer:
+    """Ask for something, and wait so many seconds for the answer, whatever its status.
+
+    Raises:
+        UnansweredError: there is none.
+    """
+    return _answer_to(Request(address, None, dict(headers)), patience)
+
+
+def _answer_to(request: Request, patience: float) -> Answer:
+    request.add_header("User-Agent", "flawtrace")
     try:
         try:
-            with _OPENER.open(request, timeout=PATIENCE) as said:
+            with _OPENER.open(request, timeout=patience) as said:
                 return Answer(said.status, said.headers, said.read(MOST_BYTES))
         except HTTPError as error:
             with error:

@@ -7,7 +7,7 @@ detector or a receiver that is away, and being killed lose nothing and repeat no
 
 from flawtrace.station.delivery.receiver import SECRET, Receiver, signature
 from flawtrace.station.delivery.webhook import Webhook
-from flawtrace.station.watch.eyes import Eye, eye_of_run, eye_of_station
+from flawtrace.station.watch.eyes import Eye, eye_of_run, eye_of_station, why_not_yet
 from flawtrace.station.watch.undelivered import Undelivered
 from flawtrace.station.watch.verdicts import VERDICTS_NAME
 from flawtrace.station.watch.watching import watch
@@ -23,4 +23,5 @@ __all__ = [
     "eye_of_station",
     "signature",
     "watch",
+    "why_not_yet",
 ]

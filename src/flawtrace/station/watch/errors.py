@@ -13,10 +13,19 @@ class NotWatchedError(FlawtraceError):
         )
 
 
+class SameFolderError(FlawtraceError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"{folder} is the folder that is watched.\n"
+            "Expected another one for verdicts, which may lie in it or beside it.\n"
+            f"For example: --to {folder / 'verdicts'}"
+        )
+
+
 class StationRefusedError(FlawtraceError):
     def __init__(self, address: str, status: int, said: str) -> None:
         super().__init__(
-            f"{address} refused an image with status {status}: {said}\n"
+            f"{address} refused with status {status}: {said}\n"
             "Expected the address of a station, and its token in FLAWTRACE_TOKEN where it wants one.\n"
             "Correct it and run the same command again; nothing is lost."
         )
