@@ -53,7 +53,7 @@ def person(database: Database, name: str) -> Person | None:
     """Who has this name now, if anybody has: one row, by its key."""
     with database.reading() as session:
         row = session.get(UserRow, name)
-    return row and _person(row)
+    return None if row is None else _person(row)
 
 
 def checked(database: Database, name: str, password: str) -> Person | None:
