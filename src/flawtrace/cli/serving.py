@@ -19,8 +19,7 @@ from flawtrace.ground.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flawtrace.station import Taken
-    from flawtrace.station.store.people import Person
+    from flawtrace.station import Person, Taken
 
 Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65535))]
 TOKEN = "FLAWTRACE_TOKEN"

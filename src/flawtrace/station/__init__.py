@@ -10,5 +10,17 @@ from flawtrace.station import watch
 from flawtrace.station.delivery.receiver import SECRET, Receiver
 from flawtrace.station.serving import admit, admitted, dismiss, serve, verify
 from flawtrace.station.store.intake import Taken
+from flawtrace.station.store.people import Person
 
-__all__ = ["SECRET", "Receiver", "Taken", "admit", "admitted", "dismiss", "serve", "verify", "watch"]
+__all__ = [
+    "SECRET",
+    "Person",
+    "Receiver",
+    "Taken",
+    "admit",
+    "admitted",
+    "dismiss",
+    "serve",
+    "verify",
+    "watch",
+]
