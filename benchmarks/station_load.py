@@ -30,10 +30,10 @@ from flawtrace.comparison.cell import circumstances
 from flawtrace.data import is_image
 from flawtrace.ground.files import append_json
 from flawtrace.station import verify
+from flawtrace.station.delivery.posting import UnansweredError, post
 from flawtrace.station.store.tables import EntryRow
 from flawtrace.station.store.versions import promote, register
 from flawtrace.station.store.workspace import Workspace
-from flawtrace.station.watch.posting import UnansweredError, post
 
 SERVE = (
     "import sys; from pathlib import Path; from flawtrace.station import serve; "

@@ -2,9 +2,11 @@
 
 import base64
 import io
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -17,8 +19,11 @@ from starlette.testclient import TestClient
 
 from flawtrace.station.store.history import verified
 from flawtrace.station.store.jobs import job_row
+from flawtrace.station.store.shelf import counts
 from flawtrace.station.store.tables import EntryRow
 from flawtrace.station.store.workspace import content_hash
+from flawtrace.station.web.answers import HASH
+from flawtrace.station.web.refusals import BUSY, NO_DETECTOR, NO_PICTURE, TOO_LARGE
 from flawtrace.station.work.inspector import Inspector
 from flawtrace.station.work.station import Station
 
@@ -125,12 +130,83 @@ def test_without_a_detector_every_interface_says_so(
     client_of: Callable[..., TestClient], part: bytes
 ) -> None:
     client = client_of()
+    tensor = {"name": "image", "datatype": "BYTES", "shape": [1], "data": [base64.b64encode(part).decode()]}
     answers = [
         client.post("/v1/inspect", content=part, headers=PNG),
+        client.post("/v1/inspect", files={"image": part}),
         client.post("/v1/inspect/batch", files={"images": part}),
+        client.post("/v2/models/detector/infer", json={"inputs": [tensor]}),
     ]
-    assert [answer.status_code for answer in answers] == [409, 409]
-    assert all("No detector is at work yet" in answer.json()["detail"] for answer in answers)
+    assert [answer.status_code for answer in answers] == [409] * 4
+    assert all("No detector is at work yet" in answer.text for answer in answers)
+    with station_of(client).workspace.database.reading() as session:
+        assert counts(session)["all"] == 0
+
+
+def examples(client: TestClient, method: str, path: str, status: int) -> list[Any]:
+    answer = client.get("/openapi.json").json()["paths"][path][method]["responses"][str(status)]
+    [content] = answer["content"].values()
+    return [example["value"] for example in content["examples"].values()]
+
+
+@pytest.mark.parametrize(
+    ("address", "request_of", "status"),
+    [
+        ("/v1/inspect", {"content": b"text", "headers": PNG}, 422),
+        ("/v1/inspect", {"files": {"picture": b"text"}}, 422),
+        ("/v1/inspect/batch", {"files": {"picture": b"text"}}, 422),
+        ("/v1/inspect", {"json": {}}, 415),
+        ("/v1/inspect", {"content": b"", "headers": {"Content-Type": "multipart/form-data"}}, 400),
+        ("/v1/inspect", {"content": b"", "headers": {"Content-Length": str(2**40), **PNG}}, 413),
+        ("/v2/models/{name}/infer", {"json": {"inputs": []}}, 400),
+    ],
+)
+def test_the_documents_say_what_is_really_said(
+    inspecting: TestClient, address: str, request_of: dict[str, Any], status: int
+) -> None:
+    answer = inspecting.post(address.format(name="detector"), **request_of)
+    assert answer.status_code == status
+    assert answer.json() in examples(inspecting, "post", address, status)
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "said"),
+    [
+        ("/v1/images/{image}/mask.png", 404, {"image": HASH}),
+        ("/v1/images/{image}/map.tiff", 422, {"image": "part"}),
+        ("/v2/models/{name}", 404, {"name": "other"}),
+    ],
+)
+def test_so_do_those_of_what_can_be_fetched(
+    inspecting: TestClient, address: str, status: int, said: dict[str, str]
+) -> None:
+    answer = inspecting.get(address.format(**said))
+    assert answer.status_code == status
+    assert answer.json() in examples(inspecting, "get", address, status)
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "status"),
+    [
+        ("get", "/v2/health/ready", 503),
+        ("get", "/v2/models/{name}/ready", 503),
+        ("get", "/v2/models/{name}", 409),
+        ("get", "/v1/images/{image}/mask.png", 404),
+    ],
+)
+def test_so_do_those_of_a_station_without_a_detector(
+    client_of: Callable[..., TestClient], method: str, address: str, status: int
+) -> None:
+    client = client_of()
+    answer = client.request(method, address.format(name="detector", image=HASH))
+    assert answer.status_code == status
+    assert answer.json() in examples(client, method, address, status)
+
+
+def test_the_page_of_documents_shows_an_error_where_it_belongs(inspecting: TestClient) -> None:
+    text = unescape(inspecting.get("/docs").text)
+    for error in (BUSY, TOO_LARGE, NO_PICTURE, NO_DETECTOR):
+        assert json.dumps(str(error), ensure_ascii=False) in text
 
 
 def test_who_comes_when_too_many_wait_is_told_when_to_come_back(

@@ -12,7 +12,7 @@ from flawtrace.station.errors import BrokenHistoryError, DatabaseError
 from flawtrace.station.store.database import Database
 from flawtrace.station.store.history import append, verified
 from flawtrace.station.store.jobs import ask, becomes, first_waiting, job_row, put_back
-from flawtrace.station.store.tables import EntryRow, ImageRow
+from flawtrace.station.store.tables import DeliveryRow, EntryRow, ImageRow
 
 WRITERS, TURNS = 4, 25
 
@@ -147,6 +147,20 @@ def test_jobs_that_a_restart_cut_short_wait_again(url: str) -> None:
         waiting = first_waiting(session)
         assert waiting is not None and waiting.id == first
         assert job_row(session, second).state == "waiting"
+    database.close()
+
+
+def test_tables_of_an_earlier_version_are_brought_up_to_date(url: str) -> None:
+    database = Database(url)
+    with database.writing() as session:
+        append(session, entry())
+        session.execute(text("DROP TABLE deliveries"))
+        session.execute(text("UPDATE alembic_version SET version_num = 'a1'"))
+    database.close()
+    database = Database(url)
+    with database.reading() as session:
+        assert verified(session) == 1
+        assert session.get(DeliveryRow, "webhook") is None
     database.close()
 
 

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from flawtrace.station.errors import NotAnArchiveError, OpenToAllError, TooMuchError
 from flawtrace.station.serving import serve
 from flawtrace.station.store import intake
 from flawtrace.station.store.intake import safe_path, unpack
-from flawtrace.station.store.people import add_person
+from flawtrace.station.store.people import add_person, remove_person
+from flawtrace.station.store.tables import Role
 from flawtrace.station.web import guard
 from flawtrace.station.web.guard import COOKIE, HEADERS, Rules, User
 from flawtrace.station.work.station import Station
@@ -176,6 +178,51 @@ def test_a_session_lasts_a_shift(client_of: Clients, people: Rules, monkeypatch:
     assert ended.get("/metrics").status_code == 401
     people.admit(User("erin", "engineer"))
     assert "ivan" not in {user.name for user, _ in people.sessions.values()}
+
+
+def test_who_is_removed_is_out_at_the_next_request(
+    client_of: Clients, people: Rules, station: Station
+) -> None:
+    erin = entered(client_of(people), name="erin", password=PASSWORD)
+    ivan = entered(client_of(people), name="ivan", password=PASSWORD)
+    remove_person(station.workspace.database, "ivan")
+    assert ivan.get("/metrics").status_code == 401
+    assert ivan.post("/login", data={"name": "ivan", "password": PASSWORD}).status_code == 401
+    assert erin.get("/metrics").status_code == 200
+    remove_person(station.workspace.database, "erin")
+    assert client_of(people).get("/metrics").status_code == 401  # nobody is left, and nobody is let in
+
+
+@pytest.mark.parametrize(
+    ("role", "password"), [("inspector", PASSWORD), ("engineer", "another-one-that-nobody-guesses")]
+)
+def test_another_role_or_password_counts_at_the_next_request(
+    client_of: Clients, people: Rules, station: Station, role: Role, password: str
+) -> None:
+    client = entered(client_of(people), name="erin", password=PASSWORD)
+    assert client.post("/jobs/1/stop").status_code == 404
+    add_person(station.workspace.database, "erin", role, password)
+    assert client.post("/jobs/1/stop").status_code == 401
+    entered(client, name="erin", password=password)
+    assert client.post("/jobs/1/stop").status_code == (404 if role == "engineer" else 403)
+
+
+def test_a_person_costs_one_query_a_request_and_a_token_none(
+    client_of: Clients, people: Rules, station: Station
+) -> None:
+    asked: list[str] = []
+    engine = station.workspace.database.engine
+    event.listen(
+        engine, "before_cursor_execute", lambda *of: asked.append(of[2]) if "users" in of[2] else None
+    )
+    people.token = TOKEN
+    person = entered(client_of(people), name="erin", password=PASSWORD)
+    asked.clear()
+    assert person.get("/v2/health/live").status_code == 200
+    assert len(asked) == 1 and "WHERE users.name = ?" in asked[0]
+    program = client_of(people, Authorization=f"Bearer {TOKEN}")
+    assert program.get("/v2/health/live").status_code == 200
+    assert len(asked) == 1
 
 
 def test_the_cookie_is_for_this_station_alone(client_of: Clients, people: Rules) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
-from flawtrace.station.errors import NoDetectorYetError
-from flawtrace.station.store.history import append, verified
+from flawtrace.station.errors import NoDetectorYetError, NoImageError, NoVerdictError
+from flawtrace.station.store.history import append, last_about, verified
 from flawtrace.station.store.shelf import image_row
 from flawtrace.station.store.statistics import FEWEST, beginning, drift, mistakes, per_day, per_type
 from flawtrace.station.store.tables import DetectorRow, EntryRow, now
@@ -64,8 +64,8 @@ def test_days_are_those_of_this_machine_s_clock(workspace: Workspace, image: str
 def test_escapes_and_overkill_come_from_what_people_overruled(workspace: Workspace, image: str) -> None:
     with workspace.database.writing() as session:
         for verdict, truth in [("OK", "DEFECT"), ("DEFECT", "OK"), ("UNSURE", "OK"), ("OK", "OK")]:
-            last = said(session, image, verdict)
-            overrule(session, image, truth, who="Ada", why="", last=last)
+            said(session, image, verdict)
+            overrule(session, image, truth, who="Ada", why="")
         said(session, image, "OK")
     with workspace.database.reading() as session:
         found = mistakes(session)
@@ -75,10 +75,35 @@ def test_escapes_and_overkill_come_from_what_people_overruled(workspace: Workspa
 
 def test_who_overrules_labels_the_image(workspace: Workspace, image: str) -> None:
     with workspace.database.writing() as session:
-        overrule(session, image, "DEFECT", who="Ada", why="scratch", last=None)
+        said(session, image, "OK")
+        overrule(session, image, "DEFECT", who="Ada", why="scratch")
     with workspace.database.reading() as session:
         assert image_row(session, image).kind == "defect"
         assert per_type(session) == {"defect": 1}
+
+
+def test_the_last_line_is_overruled_and_who_said_it_does_not_matter(workspace: Workspace, image: str) -> None:
+    with workspace.database.writing() as session:
+        first = said(session, image, "UNSURE", score=0.4)
+        said(session, "b" * 64, "OK")
+        overrule(session, image, "OK", who="Ada", why="dust")
+        overrule(session, image, "DEFECT", who="Erin", why="scratch")
+    with workspace.database.reading() as session:
+        last = last_about(session, image)
+        assert last is not None and last.overrules is not None
+        before = session.get_one(EntryRow, last.overrules)
+        assert (last.who, last.score, last.traits) == ("Erin", 0.4, first.traits)
+        assert (before.who, before.overrules) == ("Ada", first.id)
+
+
+def test_where_nothing_was_said_nothing_is_overruled(workspace: Workspace, image: str) -> None:
+    with pytest.raises(NoVerdictError), workspace.database.writing() as session:
+        overrule(session, image, "OK", who="Ada", why="")
+    with pytest.raises(NoImageError), workspace.database.writing() as session:
+        overrule(session, "b" * 64, "OK", who="Ada", why="")
+    with workspace.database.reading() as session:
+        assert image_row(session, image).kind == "unlabelled"
+        assert verified(session) == 0
 
 
 def test_drift_names_the_trait_that_moved(workspace: Workspace, image: str) -> None:

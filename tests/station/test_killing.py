@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from flawtrace.station import verify
+from flawtrace.station.delivery.posting import UnansweredError, post
 from flawtrace.station.store.tables import EntryRow
 from flawtrace.station.store.workspace import Workspace
-from flawtrace.station.watch.posting import UnansweredError, post
 
 SERVE = (
     "import sys; from pathlib import Path; from flawtrace.station import serve; "

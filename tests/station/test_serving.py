@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from flawtrace.cli import app as cli
 from flawtrace.ground.files import LOCK_NAME
-from flawtrace.station import serve, verify
+from flawtrace.station import admitted, dismiss, serve, verify
 from flawtrace.station.errors import AddressError, NoWorkspaceError, OpenElsewhereError, WeakPasswordError
 from flawtrace.station.store.workspace import Workspace
 
@@ -52,6 +52,34 @@ def test_a_missing_folder_of_images_is_told(tmp_path: Path, capsys: pytest.Captu
     assert ended.value.code == 1
     assert "nowhere" in capsys.readouterr().err
     assert not (tmp_path / "station").exists()
+
+
+def test_people_are_listed_and_removed_while_the_station_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("flawtrace.cli.serving.getpass", lambda _: "correct horse")
+
+    def run(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["serve", str(tmp_path / "station"), *arguments])
+        printed = capsys.readouterr()
+        return printed.err if ended.value.code else printed.out
+
+    run("--add-person", "erin", "--role", "engineer")
+    opened = Workspace(tmp_path / "station")
+    run("--add-person", "al")
+    assert run("--people") == "al    inspector\nerin  engineer\n"
+    assert "one of al, erin" in run("--remove-person", "Erin")
+    assert "cannot enter" in run("--remove-person", "erin")
+    assert run("--people") == "al  inspector\n"
+    opened.close()
+
+
+def test_who_asks_for_people_makes_no_workspace(tmp_path: Path) -> None:
+    for ask in (admitted, lambda folder: dismiss(folder, "ada")):
+        with pytest.raises(NoWorkspaceError):
+            ask(tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_two_passwords_must_be_the_same(

@@ -21,6 +21,7 @@ from flawtrace.station.errors import (
     TooMuchError,
 )
 from flawtrace.station.store import intake
+from flawtrace.station.store.history import append
 from flawtrace.station.store.shelf import (
     add_image,
     cards,
@@ -32,6 +33,7 @@ from flawtrace.station.store.shelf import (
     neighbours,
 )
 from flawtrace.station.store.strokes import NO_MASK, save_mask, tag
+from flawtrace.station.store.tables import EntryRow
 from flawtrace.station.store.workspace import Workspace
 from flawtrace.station.work.parts import lay_out
 from flawtrace.station.work.station import overrule
@@ -76,7 +78,9 @@ def test_filters_count_what_they_show(workspace: Workspace, photos: Path) -> Non
     with workspace.database.writing() as session:
         label(session, added[0], "normal")
         label(session, added[1], "defect", "scratch")
-        overrule(session, added[2], "OK", who="Ada", why="dust", last=None)
+        said = {"verdict": "DEFECT", "who": "", "why": "", "checksum": "", "thresholds": "{}", "traits": "{}"}
+        append(session, EntryRow(image=added[2], **said))
+        overrule(session, added[2], "OK", who="Ada", why="dust")
     with workspace.database.reading() as session:
         found = counts(session)
         assert found == {

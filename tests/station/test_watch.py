@@ -1,6 +1,5 @@
 """Every image in a watched folder is told of once: half-written, broken, copied, or after being killed."""
 
-import hashlib
 import hmac
 import json
 import os
@@ -9,31 +8,40 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import pytest
+from receiving import SOON, Server, receiving, wait_until
+from starlette.testclient import TestClient
 
 from flawtrace.cli import app as cli
 from flawtrace.ground.errors import FolderInUseError
 from flawtrace.ground.files import read_jsonl
-from flawtrace.station.watch import SECRET, VERDICTS_NAME, Webhook, eye_of_run, eye_of_station, signature
+from flawtrace.station.watch import (
+    VERDICTS_NAME,
+    Receiver,
+    Undelivered,
+    Webhook,
+    eye_of_run,
+    eye_of_station,
+    signature,
+    why_not_yet,
+)
 from flawtrace.station.watch.errors import (
-    AddressError,
-    NoSecretError,
     NotNowError,
     NotWatchedError,
+    SameFolderError,
     StationRefusedError,
     UnseenError,
 )
 from flawtrace.station.watch.watching import watch
+from flawtrace.station.web.guard import Rules
 
 REST = 0.3
-SOON = 30.0
 Row = dict[str, Any]
 Eye = Callable[[Path, bytes], Row]
 
@@ -73,13 +81,6 @@ class Watched:
     def settle(self) -> None:
         """Long enough for whatever rests to be told of."""
         Event().wait(1.0 + 4 * REST)
-
-
-def wait_until(happened: Callable[[], object]) -> None:
-    end = time.monotonic() + SOON
-    while not happened():
-        assert time.monotonic() < end, "it did not happen"
-        Event().wait(0.02)
 
 
 @pytest.fixture
@@ -205,6 +206,21 @@ def test_sub_folders_are_looked_into_where_that_is_asked_for(camera: Path) -> No
     assert told(out) == ["deep/part.png", "later/part.png"]
 
 
+def test_verdicts_may_lie_above_the_watched_folder(camera: Path) -> None:
+    (camera / "part.png").write_bytes(b"content")
+    with Watched(camera, camera.parent, plain_eye) as watched:
+        wait_until(lambda: watched.rows)
+    assert told(camera.parent) == ["part.png"]
+
+
+def test_the_watched_folder_itself_is_refused_under_any_name(camera: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(camera)
+    for root, to in ((camera, camera), (camera, tmp_path / "link"), (tmp_path / "link", camera)):
+        with pytest.raises(SameFolderError, match="--to"):
+            watch(root, to, plain_eye)
+    assert list(camera.iterdir()) == []
+
+
 def test_an_image_waits_while_nobody_can_look_at_it(camera: Path, out: Path) -> None:
     (camera / "part.png").write_bytes(b"content")
     attempts = []
@@ -234,49 +250,15 @@ def test_a_folder_that_is_not_there_is_told_so(tmp_path: Path, out: Path) -> Non
         watch(tmp_path / "nowhere", out, plain_eye)
 
 
-class Receiver:
-    """A server that answers as it is told, and keeps what it was sent."""
-
-    def __init__(self, answers: Callable[[int], int]) -> None:
-        received: list[tuple[dict[str, str], bytes]] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                content = self.rfile.read(int(self.headers["Content-Length"]))
-                received.append(({name.lower(): value for name, value in self.headers.items()}, content))
-                status = answers(len(received))
-                self.send_response(status)
-                self.send_header("Location", "/elsewhere")
-                self.send_header("Retry-After", "1")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Nothing."""
-
-        self.received = received
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-
-@contextmanager
-def receiving(answers: Callable[[int], int] = lambda _: 204) -> Iterator[Receiver]:
-    receiver = Receiver(answers)
-    thread = Thread(target=receiver.server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield receiver
-    finally:
-        receiver.server.shutdown()
-        receiver.server.server_close()
-        thread.join()
+def hook_of(address: str, out: Path, trouble: Callable[[str], None] | None = None) -> Webhook:
+    return Webhook(Receiver(address, "secret"), Undelivered(out), trouble)
 
 
 def test_every_verdict_is_delivered_signed_and_in_order(camera: Path, out: Path) -> None:
     for name in "abc":
         (camera / f"{name}.png").write_bytes(name.encode())
     with receiving() as receiver:
-        hook = Webhook(receiver.address, "secret", out)
+        hook = hook_of(receiver.address, out)
         with Watched(camera, out, plain_eye, webhook=hook):
             wait_until(lambda: len(receiver.received) == 3)
             wait_until(lambda: hook.undelivered == 0)
@@ -294,42 +276,31 @@ def test_what_is_not_received_is_sent_again_with_the_same_key(camera: Path, out:
     troubles: list[str] = []
     (camera / "part.png").write_bytes(b"content")
     with receiving(lambda count: failure if count < 2 else 200) as receiver:
-        hook = Webhook(f"{receiver.address}/hook?key=hidden", "secret", out, troubles.append)
+        hook = hook_of(f"{receiver.address}/hook?key=hidden", out, troubles.append)
         with Watched(camera, out, plain_eye, webhook=hook):
             wait_until(lambda: len(receiver.received) == 2)
     assert len({headers["idempotency-key"] for headers, _ in receiver.received}) == 1
     assert f"status {failure}" in troubles[0]
+    assert "takes verdicts again" in troubles[1]
     assert "hidden" not in "".join(troubles)
     assert "secret" not in "".join(troubles)
 
 
 def test_what_a_receiver_missed_is_delivered_after_a_restart(camera: Path, out: Path) -> None:
     (camera / "a.png").write_bytes(b"a")
-    nobody = Webhook("http://127.0.0.1:9", "secret", out)
+    nobody = hook_of("http://127.0.0.1:9", out)
     with Watched(camera, out, plain_eye, webhook=nobody) as watched:
         wait_until(lambda: watched.rows)
     assert nobody.undelivered == 1
     (camera / "b.png").write_bytes(b"b")
     with receiving() as receiver:
-        hook = Webhook(receiver.address, "secret", out)
+        hook = hook_of(receiver.address, out)
         with Watched(camera, out, plain_eye, webhook=hook):
             wait_until(lambda: len(receiver.received) == 2 and hook.undelivered == 0)
-        again = Webhook(receiver.address, "secret", out)
+        again = hook_of(receiver.address, out)
         with Watched(camera, out, plain_eye, webhook=again) as watched:
             watched.settle()
     assert [json.loads(content)["image"] for _, content in receiver.received] == ["a.png", "b.png"]
-
-
-def test_a_webhook_wants_a_secret_and_an_address(out: Path) -> None:
-    with pytest.raises(NoSecretError, match=SECRET):
-        Webhook("http://127.0.0.1:1", "", out)
-    with pytest.raises(AddressError, match="http"):
-        Webhook("file:///etc/passwd", "secret", out)
-
-
-def test_a_receiver_computes_the_same_signature() -> None:
-    expected = hmac.new(b"secret", b"12." + b'{"a": 1}', hashlib.sha256).hexdigest()
-    assert signature("secret", 12, b'{"a": 1}') == f"t=12,v1={expected}"
 
 
 @pytest.mark.parametrize(
@@ -351,6 +322,60 @@ def test_what_a_station_says_is_told_from_what_it_cannot_say(
 def test_a_station_that_is_away_is_asked_later(camera: Path) -> None:
     with pytest.raises(NotNowError, match="does not answer"):
         eye_of_station("http://127.0.0.1:9")(camera / "part.png", b"content")
+
+
+def a_station(client: TestClient) -> AbstractContextManager[Server]:
+    """What a client is answered, over the network."""
+
+    def gives(path: str, headers: dict[str, str]) -> tuple[int, bytes]:
+        sent = {name: value for name, value in headers.items() if name == "Authorization"}
+        answer = client.get(path, headers=sent)
+        return answer.status_code, answer.content
+
+    return receiving(gives=gives)
+
+
+def test_a_station_is_asked_at_the_start_whether_it_can_look_at_images(
+    inspecting: TestClient, client_of: Callable[..., TestClient]
+) -> None:
+    token = "a-token-that-nobody-guesses"
+    with a_station(inspecting) as server:
+        assert why_not_yet(server.address) is None
+    with a_station(client_of(Rules(token=token))) as server:
+        assert "no detector at work" in (why_not_yet(server.address, token) or "")
+        for wrong in (None, "another"):
+            with pytest.raises(StationRefusedError, match="401: Say who you are"):
+                why_not_yet(server.address, wrong)
+    assert "does not answer" in (why_not_yet("http://127.0.0.1:9") or "")
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "said"),
+    [(502, b"<html>", "status 502"), (503, b'{"error": "later"}', "later"), (429, b"[]", "status 429")],
+)
+def test_a_station_that_may_come_back_is_waited_for(status: int, content: bytes, said: str) -> None:
+    with receiving(gives=lambda *_: (status, content)) as server:
+        assert said in (why_not_yet(server.address) or "")
+
+
+def test_a_server_that_is_no_station_is_refused(tmp_path: Path) -> None:
+    with receiving() as server, pytest.raises(StationRefusedError, match="404"):
+        why_not_yet(server.address)
+
+
+def test_the_command_says_so_before_any_image_comes(
+    camera: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("flawtrace.station.watch.watch", lambda *_, **__: None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["watch", str(camera), "--to", str(out), "--station", "http://127.0.0.1:9"])
+    assert ended.value.code == 0
+    assert "does not answer" in capsys.readouterr().err
+    refuses = receiving(gives=lambda *_: (401, b'{"detail": "Say who you are."}'))
+    with refuses as server, pytest.raises(SystemExit) as ended:
+        cli.main(["watch", str(camera), "--to", str(out), "--station", server.address])
+    assert ended.value.code == 1
+    assert "FLAWTRACE_TOKEN" in capsys.readouterr().err
 
 
 def test_a_run_sees_images_and_says_what_is_broken(run: Path, category: Path, camera: Path) -> None:

@@ -10,14 +10,16 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from flawtrace.cli.checks import check_folder, imported
-from flawtrace.cli.console import print_plain
+from flawtrace.cli.console import err_console, print_plain
 from flawtrace.cli.errors import PasswordsDifferError
 from flawtrace.cli.flags import Flag
 from flawtrace.cli.stopping import stoppable
 from flawtrace.ground.wording import counted
 
 if TYPE_CHECKING:
-    from flawtrace.station import Taken
+    from collections.abc import Sequence
+
+    from flawtrace.station import Person, Taken
 
 Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65535))]
 TOKEN = "FLAWTRACE_TOKEN"
@@ -35,6 +37,9 @@ def serve(
     add: tuple[Path, ...] = (),
     add_person: str | None = None,
     role: Literal["inspector", "engineer"] = "inspector",
+    remove_person: str | None = None,
+    people: Flag = False,
+    webhook: str | None = None,
     verify: Flag = False,
 ) -> None:
     """Open the inspection station: a web page to look at images, label, retrain and decide.
@@ -42,12 +47,17 @@ def serve(
     Only this machine can reach it, unless --host says otherwise; then people and programs have to say who
     they are, with a password (--add-person) or with the token in the environment variable FLAWTRACE_TOKEN.
 
+    With --webhook, every line of the history is sent to that address, in order, and again until it is
+    received: signed in the header X-Flawtrace-Signature with the secret in FLAWTRACE_WEBHOOK_SECRET, and told
+    from repetitions by the header Idempotency-Key. It begins with what is new.
+
     **Examples**
 
         flawtrace serve station/
         flawtrace serve station/ --add parts/
         flawtrace serve station/ --verify
         FLAWTRACE_TOKEN=... flawtrace serve station/ --host 0.0.0.0 --name line-3.plant.example
+        FLAWTRACE_WEBHOOK_SECRET=... flawtrace serve station/ --webhook https://mes.example/verdicts
 
     Parameters
     ----------
@@ -65,8 +75,15 @@ def serve(
         Add the images in this folder first, with the labels that its folders and masks tell; can be repeated.
     add_person
         Let this person use the station, or change their role or password, and end. Asks for the password.
+        A station that is open follows at once.
     role
         Of --add-person: an inspector looks, overrules and labels; an engineer trains and promotes, too.
+    remove_person
+        Let this person use the station no longer, also while it is open, and end.
+    people
+        List who may use the station, and end.
+    webhook
+        Address to which every verdict is sent, and whatever people put in the place of one.
     verify
         Check that nobody has changed the history of verdicts, and end.
     """
@@ -74,6 +91,11 @@ def serve(
     station = imported("flawtrace.station", "serve")
     if verify:
         print_plain(f"{station.verify(workspace, database)} lines of history, none of them changed.")
+    elif people:
+        _print_people(station.admitted(workspace, database))
+    elif remove_person is not None:
+        station.dismiss(workspace, remove_person, database)
+        print_plain(f"{remove_person} cannot enter any more.")
     elif add_person is not None:
         password = getpass(f"Password of {add_person}: ")
         if getpass("The same again: ") != password:
@@ -81,7 +103,9 @@ def serve(
         station.admit(workspace, add_person, role, password, database)
         print_plain(f"{add_person} can enter as {role}.")
     else:
-        told = _Told()
+        told, receiver = _Told(), None
+        if webhook is not None:
+            receiver = station.Receiver(webhook, os.environ.get(station.SECRET, ""))
         with stoppable(lambda: "The station is closed; what it keeps is in its workspace."):
             station.serve(
                 workspace,
@@ -92,8 +116,23 @@ def serve(
                 names=name,
                 add=add,
                 adding=told.add,
+                receiver=receiver,
+                trouble=_tell_trouble,
                 ready=told.opened,
             )
+
+
+def _print_people(people: "Sequence[Person]") -> None:
+    if not people:
+        print_plain("Nobody has a password; --add-person lets somebody in.")
+        return
+    width = max(len(person.name) for person in people)
+    for person in people:
+        print_plain(f"{person.name:<{width}}  {person.role}")
+
+
+def _tell_trouble(text: str) -> None:
+    err_console.print(text, markup=False)
 
 
 class _Told:

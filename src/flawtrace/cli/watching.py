@@ -59,11 +59,12 @@ def watch(
     folder
         Folder into which images are written.
     to
-        Folder for verdicts.jsonl: a new one, or one of an earlier `watch`.
+        Folder for verdicts.jsonl: a new one, or one of an earlier `watch`, but not the one that is watched.
     run
         Folder that `flawtrace train` wrote, a detector file, or an exported detector (.onnx).
     station
-        Address of a station that looks at the images instead; its token is read from FLAWTRACE_TOKEN.
+        Address of a station that looks at the images instead; its token is read from FLAWTRACE_TOKEN. While
+        it is away, or has no detector, images wait.
     recursive
         Look into sub-folders too.
     again
@@ -89,11 +90,14 @@ def watch(
     watching = imported("flawtrace.station.watch", "serve")
     sent = None
     if webhook is not None:
-        sent = watching.Webhook(webhook, os.environ.get(watching.SECRET, ""), to, _tell_trouble)
+        receiver = watching.Receiver(webhook, os.environ.get(watching.SECRET, ""))
+        sent = watching.Webhook(receiver, watching.Undelivered(to), _tell_trouble)
     if run is not None:
         eye = watching.eye_of_run(run, device=device, runtime=runtime)
     else:
         eye = watching.eye_of_station(station, os.environ.get(TOKEN))
+        if trouble := watching.why_not_yet(station, os.environ.get(TOKEN)):
+            _tell_trouble(f"{trouble}\nImages wait until it looks at them.")
     with stoppable(lambda: _kept(to, sent)):
         watching.watch(
             folder, to, eye, recursive=recursive, again=again, rest=rest, scan_every=scan_every, webhook=sent,

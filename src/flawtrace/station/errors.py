@@ -1,5 +1,6 @@
 """What can go wrong at a station, each with a way out."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from flawtrace.ground.errors import FlawtraceError
@@ -96,6 +97,15 @@ class NothingSentError(FlawtraceError):
         )
 
 
+class DamagedFormError(FlawtraceError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The form cannot be read: {reason.rstrip('.')}.\n"
+            "Expected a whole form (multipart/form-data) with files.\n"
+            "For example: curl -F image=@part.png http://127.0.0.1:8321/v1/inspect"
+        )
+
+
 class ForeignContentError(FlawtraceError):
     def __init__(self, content_type: str) -> None:
         super().__init__(
@@ -187,6 +197,15 @@ class OpenToAllError(FlawtraceError):
             f"Anybody who can reach {host} could change everything here.\n"
             "Expected a token, or people with passwords, where the station is not for this machine alone.\n"
             f"Set FLAWTRACE_TOKEN, for example to {token}, or add people with --add-person NAME."
+        )
+
+
+class NoPersonError(FlawtraceError):
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        expected = f"one of {', '.join(known)}" if known else "somebody, but nobody has a password here"
+        super().__init__(
+            f"There is no {name} here.\nExpected {expected}.\n"
+            "`flawtrace serve WORKSPACE --people` shows who may use the station."
         )
 
 

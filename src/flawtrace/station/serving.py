@@ -3,16 +3,20 @@
 import logging
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import uvicorn
 
+from flawtrace.station.delivery.history import History
+from flawtrace.station.delivery.receiver import Receiver
+from flawtrace.station.delivery.webhook import Webhook
 from flawtrace.station.errors import AddressError, NoWorkspaceError, OpenToAllError, WeakPasswordError
 from flawtrace.station.store.database import Database, file_url
 from flawtrace.station.store.history import verified
 from flawtrace.station.store.intake import Taken, take_folder
-from flawtrace.station.store.people import add_person, anyone
+from flawtrace.station.store.people import Person, add_person, people, remove_person
 from flawtrace.station.store.tables import Role
 from flawtrace.station.store.workspace import DATABASE_NAME, Workspace, is_workspace
 from flawtrace.station.web.app import create_app
@@ -38,12 +42,14 @@ def serve(
     names: Sequence[str] = (),
     add: Sequence[Path] = (),
     adding: Callable[[Taken], None] | None = None,
+    receiver: Receiver | None = None,
+    trouble: Callable[[str], None] | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the station of a workspace until it is told to end; `ready` gets its address.
 
     `names` are further names under which the machine may be asked for; images in the folders `add` are
-    added first.
+    added first. `receiver` is sent every line of the history, and `trouble` is told when it takes none.
 
     Raises:
         AddressError: it cannot answer there.
@@ -55,7 +61,9 @@ def serve(
         raise WeakPasswordError(SHORTEST_TOKEN, "token")
     with _listening(host, port) as listening:
         station = Station(folder, url)
-        rules = Rules(hosts={*LOCAL, host, *names}, token=token, login=anyone(station.workspace.database))
+        rules = Rules(
+            hosts={*LOCAL, host, *names}, token=token, login=bool(people(station.workspace.database))
+        )
         if host not in LOCAL and not rules.closed:
             station.close()
             raise OpenToAllError(host, secrets.token_urlsafe(16))
@@ -70,9 +78,16 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN,
         )
+        leaving = ExitStack()
+        if receiver is not None:
+            webhook = Webhook(receiver, History(station.workspace.database), trouble)
+            station.told_seconds.append(lambda _: webhook.look())
+            leaving.enter_context(webhook)
+        leaving.callback(station.inspector.close)
         shown = names[0] if names else "127.0.0.1" if host in ANY else host
         address = f"http://{shown}:{listening.getsockname()[1]}/"
-        _Server(config, station, lambda: ready(address) if ready else None).run(sockets=[listening])
+        with leaving:
+            _Server(config, leaving.close, lambda: ready(address) if ready else None).run(sockets=[listening])
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -90,37 +105,71 @@ def verify(folder: Path, url: str | None = None) -> int:
         BrokenHistoryError: one was.
         NoWorkspaceError: the folder is none.
     """
+    with _database(folder, url) as database, database.reading() as session:
+        return verified(session)
+
+
+def admit(folder: Path, name: str, role: Role, password: str, url: str | None = None) -> None:
+    """Let somebody use the station of a workspace, which is made where there is none, or give them another
+    role or password; the station may be open.
+
+    Raises:
+        WeakPasswordError: the password is shorter than `SHORTEST`.
+        ForeignWorkspaceError, DatabaseError: the workspace cannot be used.
+    """
+    if len(password) < SHORTEST:
+        raise WeakPasswordError(SHORTEST)
+    if not is_workspace(folder):
+        Workspace(folder, url).close()
+    with _database(folder, url) as database:
+        add_person(database, name, role, password)
+
+
+def dismiss(folder: Path, name: str, url: str | None = None) -> None:
+    """Let somebody use the station of a workspace no longer; it may be open.
+
+    Raises:
+        NoPersonError: there is nobody of this name.
+        NoWorkspaceError: the folder is none.
+    """
+    with _database(folder, url) as database:
+        remove_person(database, name)
+
+
+def admitted(folder: Path, url: str | None = None) -> list[Person]:
+    """Everybody who may use the station of a workspace, by name; it may be open.
+
+    Raises:
+        NoWorkspaceError: the folder is none.
+    """
+    with _database(folder, url) as database:
+        return people(database)
+
+
+@contextmanager
+def _database(folder: Path, url: str | None) -> Iterator[Database]:
+    """That of a workspace, whose station may be open meanwhile.
+
+    Raises:
+        NoWorkspaceError: the folder is none.
+    """
     if not is_workspace(folder):
         raise NoWorkspaceError(folder)
     database = Database(url or file_url(folder / DATABASE_NAME))
     try:
-        with database.reading() as session:
-            return verified(session)
+        yield database
     finally:
         database.close()
 
 
-def admit(folder: Path, name: str, role: Role, password: str, url: str | None = None) -> None:
-    """Let somebody use the station of a workspace, or give them another role or password.
-
-    Raises:
-        WeakPasswordError: the password is shorter than `SHORTEST`.
-    """
-    if len(password) < SHORTEST:
-        raise WeakPasswordError(SHORTEST)
-    workspace = Workspace(folder, url)
-    try:
-        add_person(workspace.database, name, role, password)
-    finally:
-        workspace.close()
-
-
 class _Server(uvicorn.Server):
-    """Says when it answers; ends what is computed for a page before it waits for its requests to end."""
+    """Says when it answers, and when it leaves: before it waits for its requests to end."""
 
-    def __init__(self, config: uvicorn.Config, station: Station, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, leaving: Callable[[], None], ready: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._station, self._ready = station, ready
+        self._leaving, self._ready = leaving, ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -128,5 +177,5 @@ class _Server(uvicorn.Server):
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._station.inspector.close()
+        self._leaving()  # what is computed for a page, so that it is not waited for
         await super().shutdown(sockets)

@@ -28,6 +28,12 @@ def append(session: Session, entry: EntryRow) -> EntryRow:
     return entry
 
 
+def last_about(session: Session, image: str) -> EntryRow | None:
+    """The last line about an image, if there is any."""
+    query = select(EntryRow).where(EntryRow.image == image).order_by(EntryRow.id.desc()).limit(1)
+    return session.scalars(query).first()
+
+
 def sealed(entry: EntryRow) -> str:
     """SHA-256, as 64 hex digits, of everything that a line says, the hash of the line before among it."""
     said = {column.name: getattr(entry, column.name) for column in EntryRow.__table__.columns}

@@ -69,12 +69,8 @@ def add_image(workspace: Workspace, content: bytes, name: str) -> tuple[ImageRow
         raise
     with workspace.database.writing() as session:
         if (known := session.get(ImageRow, image)) is not None:  # two clients sent it at once
-            session.expunge(known)
             return known, False
         session.add(row)
-        session.flush()
-        session.refresh(row)
-        session.expunge(row)
     return row, True
 
 

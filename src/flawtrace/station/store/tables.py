@@ -127,6 +127,15 @@ class EntryRow(Table):
     __table_args__ = (Index("ix_history_image_id", "image", "id"), Index("ix_history_moment", "moment"))
 
 
+class DeliveryRow(Table):
+    """How far the history is delivered to who wants to hear of it."""
+
+    __tablename__ = "deliveries"
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    line: Mapped[int]
+    """The last one that was received; 0 where none was."""
+
+
 class JobRow(Table):
     """A piece of work that takes minutes, one at a time."""
 

@@ -5,23 +5,6 @@ from pathlib import Path
 from flawtrace.ground.errors import FlawtraceError
 
 
-class AddressError(FlawtraceError):
-    def __init__(self, flag: str, address: str) -> None:
-        super().__init__(
-            f"Cannot use {flag} {address}.\nExpected an address that begins with http:// or https://.\n"
-            f"For example: {flag} http://127.0.0.1:8321"
-        )
-
-
-class NoSecretError(FlawtraceError):
-    def __init__(self, variable: str) -> None:
-        super().__init__(
-            "Whoever hears of verdicts could not tell ours from others'.\n"
-            f"Expected a secret in the environment variable {variable}, by which they are signed.\n"
-            f"For example: export {variable}=$(openssl rand -hex 32), and give it to the receiver too."
-        )
-
-
 class NotWatchedError(FlawtraceError):
     def __init__(self, folder: Path) -> None:
         super().__init__(
@@ -30,10 +13,19 @@ class NotWatchedError(FlawtraceError):
         )
 
 
+class SameFolderError(FlawtraceError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"{folder} is the folder that is watched.\n"
+            "Expected another one for verdicts, which may lie in it or beside it.\n"
+            f"For example: --to {folder / 'verdicts'}"
+        )
+
+
 class StationRefusedError(FlawtraceError):
     def __init__(self, address: str, status: int, said: str) -> None:
         super().__init__(
-            f"{address} refused an image with status {status}: {said}\n"
+            f"{address} refused with status {status}: {said}\n"
             "Expected the address of a station, and its token in FLAWTRACE_TOKEN where it wants one.\n"
             "Correct it and run the same command again; nothing is lost."
         )

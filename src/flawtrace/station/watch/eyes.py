@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -11,8 +12,8 @@ from flawtrace.detector import regions_of
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.groups import RuntimeChoice
 from flawtrace.pictures.images import read_image
+from flawtrace.station.delivery.posting import Answer, UnansweredError, checked_address, get, post, shown
 from flawtrace.station.watch.errors import NotNowError, StationRefusedError, UnseenError
-from flawtrace.station.watch.posting import Answer, UnansweredError, checked_address, post, shown
 
 Eye: TypeAlias = Callable[[Path, bytes], dict[str, Any]]
 """A file and its content enter; what stands in a line of verdicts leaves.
@@ -23,6 +24,8 @@ Raises:
 """
 BROKEN = (413, 415, 422)
 """Statuses of a station that are the image's fault."""
+FIRST_PATIENCE = 5.0
+"""Seconds to wait for what a station says before there is any image."""
 KEPT = ("verdict", "score", "doubt", "regions", "thresholds", "detector", "entry")
 """Of what a station says: the map has an address there."""
 
@@ -56,7 +59,7 @@ def eye_of_station(address: str, token: str | None = None) -> Eye:
         AddressError: it is no address.
     """
     address = checked_address(address, "--station")
-    headers = {"Content-Type": "image/*"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    headers = {"Content-Type": "image/*"} | _bearer(token)
 
     def look(file: Path, content: bytes) -> dict[str, Any]:
         try:
@@ -69,6 +72,32 @@ def eye_of_station(address: str, token: str | None = None) -> Eye:
         raise _refusal(shown(address), said)
 
     return look
+
+
+def why_not_yet(address: str, token: str | None = None) -> str | None:
+    """Why a station cannot look at images now, though it may later; None where it can.
+
+    Raises:
+        AddressError: it is no address.
+        StationRefusedError: it never will, with this token or at this address.
+    """
+    address = checked_address(address, "--station")
+    try:
+        said = get(f"{address}/v2/health/ready", _bearer(token), FIRST_PATIENCE)
+    except UnansweredError as error:
+        return f"{shown(address)} does not answer: {error}"
+    if said.good:
+        return None
+    if said.status == HTTPStatus.SERVICE_UNAVAILABLE and b'"ready"' in said.content:
+        return f"{shown(address)} has no detector at work yet."
+    refusal = _refusal(shown(address), said)
+    if isinstance(refusal, NotNowError):
+        return str(refusal)
+    raise refusal
+
+
+def _bearer(token: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _refusal(address: str, said: Answer) -> Exception:
@@ -84,6 +113,7 @@ def _refusal(address: str, said: Answer) -> Exception:
 
 def _detail(said: Answer) -> str:
     try:
-        return str(json.loads(said.content)["detail"])
+        answer = json.loads(said.content)
+        return str(answer["detail"] if "detail" in answer else answer["error"])
     except (ValueError, TypeError, KeyError):
         return f"status {said.status}"

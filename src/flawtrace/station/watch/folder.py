@@ -22,9 +22,12 @@ class Folder:
     """The images in a folder, each in the state in which it was last seen."""
 
     def __init__(self, root: Path, *, recursive: bool, rest: float, without: Path) -> None:
-        """A file rests when nothing about it has changed for `rest` seconds; `without` is not looked into."""
+        """A file rests when nothing about it has changed for `rest` seconds; `without`, if it lies in the
+        folder, is not looked into.
+        """
         self.root = root
-        self._recursive, self._rest, self._without = recursive, rest, without.resolve()
+        self._recursive, self._rest = recursive, rest
+        self._without = without.resolve() if root in without.resolve().parents else None
         self._settled: dict[Path, State] = {}
         """Files that were dealt with in this state."""
         self._waiting: dict[Path, tuple[State, float]] = {}

@@ -12,12 +12,12 @@ from typing import Any
 from watchfiles import watch as changes_in
 
 from flawtrace.ground.files import locked
-from flawtrace.station.watch.errors import NotNowError, NotWatchedError, UnseenError
+from flawtrace.station.delivery.posting import delays
+from flawtrace.station.delivery.webhook import Webhook
+from flawtrace.station.watch.errors import NotNowError, NotWatchedError, SameFolderError, UnseenError
 from flawtrace.station.watch.eyes import Eye
 from flawtrace.station.watch.folder import Folder, State, state_of
-from flawtrace.station.watch.posting import delays
 from flawtrace.station.watch.verdicts import Shot, Verdicts
-from flawtrace.station.watch.webhook import Webhook
 
 REST = 1.0
 """Seconds for which nothing about a file may change before it is read."""
@@ -50,12 +50,15 @@ def watch(
 
     Raises:
         NotWatchedError: there is no such folder.
+        SameFolderError: `out` is that folder, under whatever name.
         FolderInUseError: another process writes to `out`.
         StationRefusedError: the station refuses whatever it is sent.
     """
     root, ending = root.resolve(), ending or Event()
     if not root.is_dir():
         raise NotWatchedError(root)
+    if out.exists() and out.samefile(root):
+        raise SameFolderError(out)
     with ExitStack() as stack:
         stack.enter_context(locked(out))
         folder = Folder(root, recursive=recursive, rest=rest, without=out)

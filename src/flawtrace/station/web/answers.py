@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,11 +19,7 @@ class Told(BaseModel):
 class Problem(Told):
     """Why there is no other answer: what is wrong, what was expected, and the way out."""
 
-    detail: str = Field(
-        examples=[
-            "No detector is at work yet.\nTrain one on the page Train, and promote it on the page Compare."
-        ]
-    )
+    detail: str
 
 
 class Region(Told):
@@ -97,19 +93,3 @@ class Outcome(Told):
     result: Verdict | None = None
     detail: str | None = None
     """What is wrong with it."""
-
-
-_REASONS = {
-    HTTPStatus.NOT_FOUND: "There is no such image here, or the detector has not looked at it.",
-    HTTPStatus.CONFLICT: "No detector is at work yet.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is too large.",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "What was sent is neither an image nor a form.",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "The image cannot be read, or a parameter cannot be used.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Too many images wait; come back after Retry-After seconds.",
-    HTTPStatus.BAD_REQUEST: "The form is damaged.",
-}
-
-
-def refusals(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Answers without a verdict, for the documents."""
-    return {status.value: {"model": Problem, "description": _REASONS[status]} for status in statuses}

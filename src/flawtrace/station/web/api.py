@@ -1,24 +1,27 @@
 """What machines ask for: look at an image, or at several, and what was found in it."""
 
 import base64
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.pictures.images import map_file_content, mask_file_content
-from flawtrace.station.errors import ForeignContentError, NothingSentError
+from flawtrace.station.errors import DamagedFormError, ForeignContentError, NothingSentError
 from flawtrace.station.store.intake import safe_path, told
 from flawtrace.station.store.shelf import add_image
 from flawtrace.station.store.tables import EntryRow
 from flawtrace.station.store.versions import needed_at_work
-from flawtrace.station.web.answers import Outcome, Region, Thresholds, Verdict, refusals
+from flawtrace.station.web.answers import Outcome, Problem, Region, Thresholds, Verdict
 from flawtrace.station.web.pages import AtWork
+from flawtrace.station.web.refusals import Answers, refusal, refusals
 from flawtrace.station.web.statuses import status_of
 from flawtrace.station.work.looking import Found
 from flawtrace.station.work.station import Station
@@ -28,6 +31,7 @@ FORM = "multipart/form-data"
 TYPES = ("image/png", "image/jpeg", "image/tiff", "image/bmp", "image/webp")
 """Named in the documents; the content decides, and any `image/…` is read."""
 FILE = {"type": "string", "format": "binary"}
+HASHES = "^[0-9a-f]{64}$"
 MOST_AT_ONCE = 100
 """Images of one batch."""
 
@@ -38,9 +42,15 @@ def _form(properties: dict[str, Any], **others: Any) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {FORM: {"schema": schema}, **others}}}
 
 
-def _of_found(kind: str) -> dict[int | str, dict[str, Any]]:
+def _of_found(kind: str) -> Answers:
     """The answers of an address of what was found in an image, for the documents."""
-    refused = refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+    no_hash = refusal(
+        Problem,
+        "A parameter cannot be used.",
+        f"path.image: String should match pattern '{HASHES}'",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY,
+    )
+    refused = refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT) | no_hash
     return {HTTPStatus.OK.value: {"content": {kind: {"schema": FILE}}}, **refused}
 
 
@@ -54,7 +64,7 @@ Include = Annotated[
         examples=["mask,map"],
     ),
 ]
-Hash = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the image's file.")]
+Hash = Annotated[str, Path(pattern=HASHES, description="SHA-256 of the image's file.")]
 Version = Annotated[
     int | None, Query(ge=1, lt=2**31, description="Version of the detector; by itself the one at work.")
 ]
@@ -80,7 +90,7 @@ async def sent(
         return Sent(await request.body(), safe_path(name or "image").name)
     if kind != FORM:
         raise ForeignContentError(kind)
-    async with request.form(max_files=1) as form:
+    async with _form_of(request, 1) as form:
         file = form.get("image")
         if not isinstance(file, UploadFile):
             raise NothingSentError("image")
@@ -91,7 +101,7 @@ async def sent_together(request: Request) -> list[Sent]:
     """The files `images` of a form."""
     if _kind(request) != FORM:
         raise ForeignContentError(_kind(request))
-    async with request.form(max_files=MOST_AT_ONCE) as form:
+    async with _form_of(request, MOST_AT_ONCE) as form:
         files = [file for file in form.getlist("images") if isinstance(file, UploadFile)]
         if not files:
             raise NothingSentError("images")
@@ -127,8 +137,8 @@ def inspect(station: AtWork, image: Annotated[Sent, Depends(sent)], include: Inc
         HTTPStatus.CONFLICT,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-    ),
+    )
+    | refusal(Problem, "No file was sent, or a parameter cannot be used.", NothingSentError("images")),
 )
 def inspect_batch(
     station: AtWork, images: Annotated[list[Sent], Depends(sent_together)], include: Include = None
@@ -137,8 +147,7 @@ def inspect_batch(
 
     Each has a verdict or an error, in the order of the files.
     """
-    with station.workspace.database.reading() as session:
-        needed_at_work(session)
+    _need_detector(station)
     return [_outcome(station, image, wanted(include)) for image in images]
 
 
@@ -172,9 +181,19 @@ def wanted(include: str | None) -> frozenset[str]:
 
 
 def looked_at(station: Station, image: Sent) -> tuple[EntryRow, Found]:
-    """Add an image, and look at it; the verdict is in the history when this returns."""
+    """Add an image, and look at it; the verdict is in the history when this returns.
+
+    Raises:
+        NoDetectorYetError: nobody can look at it, so it is not added either.
+    """
+    _need_detector(station)
     row, _ = add_image(station.workspace, image.content, image.name)
     return station.inspect(row.hash)
+
+
+def _need_detector(station: Station) -> None:
+    with station.workspace.database.reading() as session:
+        needed_at_work(session)
 
 
 def verdict_of(station: Station, image: Sent, include: Collection[str] = ()) -> Verdict:
@@ -214,6 +233,25 @@ def _outcome(station: Station, image: Sent, include: Collection[str]) -> Outcome
 def _kind(request: Request) -> str:
     """The type of a request's content, without what follows it."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+@asynccontextmanager
+async def _form_of(request: Request, most: int) -> AsyncIterator[FormData]:
+    """The form of a request, with at most so many files.
+
+    Raises:
+        DamagedFormError: it is none.
+    """
+    try:
+        form = await request.form(max_files=most)
+    except HTTPException as error:
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            raise DamagedFormError(error.detail) from error
+        raise
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 async def _read(file: UploadFile) -> Sent:

@@ -70,7 +70,8 @@ def create_app(station: Station, rules: Rules | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(Exception, _failed)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MOST_BYTES)
-    app.add_middleware(Guard, rules=app.state.rules, answer=_answer)
+    guarded = {"rules": app.state.rules, "database": station.workspace.database, "answer": _answer}
+    app.add_middleware(Guard, **guarded)
     return app
 
 

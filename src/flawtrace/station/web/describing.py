@@ -140,7 +140,9 @@ def _bodies(document: Schema, said: Schema, title: str) -> list[Body]:
     """One for each kind of content; files of one kind or another look alike, and stand together."""
     by_example: dict[str, list[str]] = {}
     for kind, content in said.get("content", {}).items():
-        example = json.dumps(example_of(document, content.get("schema", {})), indent=2, ensure_ascii=False)
+        given = [one["value"] for one in content.get("examples", {}).values()]
+        shown = given or [example_of(document, content.get("schema", {}))]
+        example = "\n\n".join(json.dumps(one, indent=2, ensure_ascii=False) for one in shown)
         by_example.setdefault(example, []).append(kind)
     text = said.get("description", "")
     if not by_example and title:

@@ -36,8 +36,8 @@ async def enter(
     rules: Rules = request.app.state.rules
     user: User | None = None
     if name and rules.login:
-        role = await run_in_threadpool(checked, station.workspace.database, name, password)
-        user = User(name, role) if role else None
+        known = await run_in_threadpool(checked, station.workspace.database, name, password)
+        user = User(known.name, known.role, known.password) if known else None
     elif rules.knows_token(password):
         user = User("token", "engineer")
     if user is None:

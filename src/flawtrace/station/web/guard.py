@@ -20,6 +20,8 @@ from starlette.requests import Request, cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flawtrace.station.store.database import Database
+from flawtrace.station.store.people import Person, person
 from flawtrace.station.store.tables import Role
 
 POLICY = (
@@ -70,6 +72,8 @@ ENGINEER = ("/jobs", "/detectors")
 class User:
     name: str
     role: Role
+    password: str | None = field(default=None, repr=False)
+    """Hash of the password that was said; None where none was."""
 
     @property
     def engineer(self) -> bool:
@@ -92,7 +96,7 @@ class Rules:
     """Whether people have names and passwords."""
     sessions: dict[str, tuple[User, float]] = field(default_factory=dict)
     """People who have shown who they are, and until when that counts, by the secret in their cookie; they do
-    so again after a restart."""
+    so again after a restart, and when they have another role or password."""
 
     @property
     def closed(self) -> bool:
@@ -125,10 +129,14 @@ class Guard:
     """Stands before the application: refuses, or lets in and adds the headers that bind a browser."""
 
     def __init__(
-        self, app: ASGIApp, rules: Rules, answer: Callable[[Request, str, HTTPStatus], Response]
+        self,
+        app: ASGIApp,
+        rules: Rules,
+        database: Database,
+        answer: Callable[[Request, str, HTTPStatus], Response],
     ) -> None:
         """`answer` says why a request is refused, to people as to programs."""
-        self._app, self._rules, self._answer = app, rules, answer
+        self._app, self._rules, self._database, self._answer = app, rules, database, answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -136,7 +144,7 @@ class Guard:
             return
         scope.setdefault("state", {})["user"] = None
         answer_with: ASGIApp = self._app
-        if (refusal := self._refusal(scope, Headers(scope=scope))) is not None:
+        if (refusal := await self._refusal(scope, Headers(scope=scope))) is not None:
             answer_with = await run_in_threadpool(self._refused, scope, *refusal)
 
         async def bound(message: Message) -> None:
@@ -149,7 +157,7 @@ class Guard:
 
         await answer_with(scope, receive, bound)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> tuple[str, HTTPStatus] | None:
+    async def _refusal(self, scope: Scope, headers: Headers) -> tuple[str, HTTPStatus] | None:
         """Why a request is not answered; sets who asks where it is."""
         safe = scope["method"] in SAFE
         if _host(headers.get("host", "")) not in self._rules.hosts:
@@ -158,7 +166,10 @@ class Guard:
             return FOREIGN_PAGE, HTTPStatus.FORBIDDEN
         if _length(headers) > MOST_BYTES:
             return TOO_MUCH, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        scope["state"]["user"] = user = self._rules.user(headers)
+        user = self._rules.user(headers)
+        if user is not None and user.password is not None:
+            user = await run_in_threadpool(_still, self._database, user)
+        scope["state"]["user"] = user
         return _not_for(user, scope["path"], safe)
 
     def _refused(self, scope: Scope, message: str, status: HTTPStatus) -> Response:
@@ -168,6 +179,14 @@ class Guard:
             wanted = request.url.path if request.method in SAFE else "/"
             return RedirectResponse(f"/login?{urlencode({'to': wanted})}", HTTPStatus.SEE_OTHER)
         return self._answer(request, message, status)
+
+
+def _still(database: Database, user: User) -> User | None:
+    """Who has said a password, if they are let in by it still; asked with each request, as it may have been
+    changed, or they removed, by another process.
+    """
+    now = person(database, user.name)
+    return user if now == Person(user.name, user.role, user.password or "") else None
 
 
 def for_people(request: Request) -> bool:

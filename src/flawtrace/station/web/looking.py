@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from flawtrace.detector import facts_of
 from flawtrace.pictures.images import OUTLINE, heat, line_width, outline, png
-from flawtrace.station.errors import NoVerdictError
 from flawtrace.station.store.shelf import Filter, image_row, label, neighbours, types
 from flawtrace.station.store.tables import EntryRow, Kind
 from flawtrace.station.store.versions import at_work, needed_at_work
@@ -68,10 +67,7 @@ def overruled(
 ) -> RedirectResponse:
     """Put a person's verdict in the place of the detector's."""
     with station.workspace.database.writing() as session:
-        entries = _entries(session, image)
-        if not entries:
-            raise NoVerdictError
-        overrule(session, image, verdict, who=user.name or who or "inspector", why=why, last=entries[0])
+        overrule(session, image, verdict, who=user.name or who or "inspector", why=why)
     return back(f"/images/{image}?show={show}")
 
 

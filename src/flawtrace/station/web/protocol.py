@@ -2,17 +2,18 @@
 
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from flawtrace.station.errors import NoDetectorYetError, NoModelError
+from flawtrace.station.errors import NoDetectorYetError, NoModelError, TensorError
 from flawtrace.station.store.versions import at_work
 from flawtrace.station.web.answers import Told
 from flawtrace.station.web.api import looked_at
 from flawtrace.station.web.pages import AtWork
+from flawtrace.station.web.refusals import BUSY, NO_DETECTOR, NO_PICTURE, TOO_LARGE, Answers, refusal
 from flawtrace.station.web.tensors import Given, Tensor, asked_outputs, image_of, outputs_of
 from flawtrace.station.work.station import Station
 
@@ -25,25 +26,19 @@ Version = Annotated[str, Path(description="Version of the detector at work.", ex
 class Refusal(Told):
     """Why there is no other answer."""
 
-    error: str = Field(examples=["No detector is at work yet.\nTrain one on the page Train."])
+    error: str
 
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    status.value: {"model": Refusal, "description": reason}
-    for status, reason in (
-        (HTTPStatus.NOT_FOUND, "There is no such model, or not in this version."),
-        (HTTPStatus.CONFLICT, "No detector is at work yet."),
-    )
-}
-_REFUSED_INPUT: dict[int | str, dict[str, Any]] = _REFUSALS | {
-    status.value: {"model": Refusal, "description": reason}
-    for status, reason in (
-        (HTTPStatus.BAD_REQUEST, "The tensors are not those of the model."),
-        (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large."),
-        (HTTPStatus.UNPROCESSABLE_ENTITY, "The request is no inference request, or holds no readable image."),
-        (HTTPStatus.SERVICE_UNAVAILABLE, "Too many images wait; come back after Retry-After seconds."),
-    )
-}
+_REFUSED = refusal(
+    Refusal, "There is no such model, or not in this version.", NoModelError("other", f"`{MODEL}`")
+) | refusal(Refusal, "No detector is at work yet.", NO_DETECTOR)
+_REFUSED_INPUT = (
+    _REFUSED
+    | refusal(Refusal, "The tensors are not those of the model.", TensorError("it has 0 inputs"))
+    | refusal(Refusal, "The request is too large.", TOO_LARGE)
+    | refusal(Refusal, "The request is no inference request, or holds no readable image.", NO_PICTURE)
+    | refusal(Refusal, "Too many images wait; come back after Retry-After seconds.", BUSY)
+)
 
 
 class Server(Told):
@@ -63,6 +58,12 @@ class Ready(Told):
 class ModelReady(Told):
     name: str = Field(examples=[MODEL])
     ready: bool
+
+
+def _not_ready(said: Ready | ModelReady) -> Answers:
+    """The answer while no detector is at work, for the documents."""
+    content = {"application/json": {"examples": {"1": {"value": said.model_dump()}}}}
+    return {503: {"model": type(said), "description": "No detector is at work yet.", "content": content}}
 
 
 class TensorKind(Told):
@@ -114,7 +115,7 @@ def live() -> Live:
     return Live(live=True)
 
 
-@router.get("/health/ready", responses={503: {"model": Ready, "description": "No detector is at work yet."}})
+@router.get("/health/ready", responses=_not_ready(Ready(ready=False)))
 def ready(station: AtWork) -> JSONResponse:
     """Whether the station can give verdicts."""
     there = _version(station) is not None
@@ -122,13 +123,13 @@ def ready(station: AtWork) -> JSONResponse:
     return JSONResponse({"ready": there}, status)
 
 
-@router.get("/models/{name}", responses=_REFUSALS)
+@router.get("/models/{name}", responses=_REFUSED)
 def model(station: AtWork, name: Name) -> Model:
     """What the model takes and gives."""
     return Model(name=name, versions=[_named(station, name)])
 
 
-@router.get("/models/{name}/versions/{version}", responses=_REFUSALS)
+@router.get("/models/{name}/versions/{version}", responses=_REFUSED)
 def model_version(station: AtWork, name: Name, version: Version) -> Model:
     """The same of one version."""
     return Model(name=name, versions=[_named(station, name, version)])
@@ -136,7 +137,7 @@ def model_version(station: AtWork, name: Name, version: Version) -> Model:
 
 @router.get(
     "/models/{name}/ready",
-    responses=_REFUSALS | {503: {"model": ModelReady, "description": "No detector is at work yet."}},
+    responses=_REFUSED | _not_ready(ModelReady(name=MODEL, ready=False)),
 )
 def model_ready(station: AtWork, name: Name) -> JSONResponse:
     """Whether the model can give verdicts."""
@@ -147,7 +148,7 @@ def model_ready(station: AtWork, name: Name) -> JSONResponse:
     return JSONResponse({"name": name, "ready": there}, status)
 
 
-@router.get("/models/{name}/versions/{version}/ready", responses=_REFUSALS)
+@router.get("/models/{name}/versions/{version}/ready", responses=_REFUSED)
 def model_version_ready(station: AtWork, name: Name, version: Version) -> ModelReady:
     """Whether one version can give verdicts."""
     _named(station, name, version)

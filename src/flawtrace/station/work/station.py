@@ -8,8 +8,8 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from flawtrace.ground.shapes import AnomalyMap, Mask
-from flawtrace.station.errors import NotSeenError
-from flawtrace.station.store.history import append
+from flawtrace.station.errors import NotSeenError, NoVerdictError
+from flawtrace.station.store.history import append, last_about
 from flawtrace.station.store.shelf import image_row, label
 from flawtrace.station.store.tables import DetectorRow, EntryRow
 from flawtrace.station.store.versions import detector_row, needed_at_work
@@ -91,23 +91,26 @@ class Station:
         return *read_found(file), detector
 
 
-def overrule(
-    session: Session, image: str, verdict: str, *, who: str, why: str, last: EntryRow | None
-) -> None:
-    """Put a person's verdict in the place of the last one, inside `Database.writing`; it labels the image."""
-    append(
-        session,
-        EntryRow(
-            image=image_row(session, image).hash,
-            verdict=verdict,
-            who=who,
-            why=why,
-            detector=last and last.detector,
-            checksum=last.checksum if last else "",
-            thresholds=last.thresholds if last else "{}",
-            traits=last.traits if last else "{}",
-            score=last and last.score,
-            overrules=last and last.id,
-        ),
-    )
+def overrule(session: Session, image: str, verdict: str, *, who: str, why: str) -> None:
+    """Put a person's verdict in the place of the last one, inside `Database.writing`; it labels the image.
+
+    Raises:
+        NoImageError: the image was never added.
+        NoVerdictError: there is nothing to overrule.
+    """
     label(session, image, "normal" if verdict == "OK" else "defect")
+    if (last := last_about(session, image)) is None:
+        raise NoVerdictError
+    entry = EntryRow(
+        image=image,
+        verdict=verdict,
+        who=who,
+        why=why,
+        detector=last.detector,
+        checksum=last.checksum,
+        thresholds=last.thresholds,
+        traits=last.traits,
+        score=last.score,
+        overrules=last.id,
+    )
+    append(session, entry)

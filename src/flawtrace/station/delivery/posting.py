@@ -1,9 +1,10 @@
 """One request to another machine, and its answer.
 
 By the standard library: requests go out one at a time, so a pool of connections would bring nothing, and
-`flawtrace watch` has one dependency less to keep safe on a machine beside a production line.
+flawtrace has one dependency less to keep safe on a machine beside a production line.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.message import Message
@@ -13,9 +14,9 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from flawtrace.station.watch.errors import AddressError
+from flawtrace.station.delivery.errors import AddressError
 
-PATIENCE = 60
+PATIENCE = 60.0
 """Seconds to wait for an answer."""
 MOST_BYTES = 2**20
 """Of an answer that are read."""
@@ -52,10 +53,23 @@ def post(address: str, content: bytes, headers: Mapping[str, str]) -> Answer:
     Raises:
         UnansweredError: there is none.
     """
-    request = Request(address, content, {"User-Agent": "flawtrace", **headers}, method="POST")
+    return _answer_to(Request(address, content, dict(headers), method="POST"), PATIENCE)
+
+
+def get(address: str, headers: Mapping[str, str], patience: float = PATIENCE) -> Answer:
+    """Ask for something, and wait so many seconds for the answer, whatever its status.
+
+    Raises:
+        UnansweredError: there is none.
+    """
+    return _answer_to(Request(address, None, dict(headers)), patience)
+
+
+def _answer_to(request: Request, patience: float) -> Answer:
+    request.add_header("User-Agent", "flawtrace")
     try:
         try:
-            with _OPENER.open(request, timeout=PATIENCE) as said:
+            with _OPENER.open(request, timeout=patience) as said:
                 return Answer(said.status, said.headers, said.read(MOST_BYTES))
         except HTTPError as error:
             with error:
@@ -70,9 +84,14 @@ def checked_address(address: str, flag: str) -> str:
     Raises:
         AddressError: it is none.
     """
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise AddressError(flag, address)
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError:  # brackets without an address, or a port that is no number
+        host = None
+    plain = address.isascii() and address.isprintable() and " " not in address
+    if not (plain and host and parts.scheme in ("http", "https")) or "@" in parts.netloc:
+        raise AddressError(flag, re.sub(r"[?#].*|(?<=//)[^/]*@", "", address, flags=re.DOTALL))
     return address.rstrip("/")
 
 
