@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from flawtrace.cli import app as cli
+from flawtrace.cli.checks import secret_of
+from flawtrace.cli.errors import SecretError
 
 
 def call(arguments: list[object], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -18,7 +20,7 @@ def call(arguments: list[object], capsys: pytest.CaptureFixture[str]) -> tuple[i
 
 COMMANDS = [
     "inspect", "train", "refit", "evaluate", "compare", "suggest", "decide", "predict", "export", "bench",
-    "benchmark", "doctor", "demo", "settings",
+    "benchmark", "doctor", "demo", "settings", "serve", "watch",
 ]  # fmt: skip
 
 
@@ -177,3 +179,21 @@ def test_one_setting_or_one_group_can_be_looked_up(capsys: pytest.CaptureFixture
     _, out, _ = call(["settings", "sampler", "--preset", "paper", "--json"], capsys)
     assert '"sampler.patch_side": 64' in out
     assert "policy" not in out
+
+
+@pytest.mark.parametrize(("held", "secret"), [("", None), ("s3cret!\n", "s3cret!"), (" a b ", "a b")])
+def test_a_secret_is_read_as_a_file_holds_it(
+    monkeypatch: pytest.MonkeyPatch, held: str, secret: str | None
+) -> None:
+    monkeypatch.setenv("FLAWTRACE_TOKEN", held)
+    assert secret_of("FLAWTRACE_TOKEN") == secret
+
+
+@pytest.mark.parametrize("held", ["hidden\nhidden", "hiddén", "hid\tden"])
+def test_a_secret_that_no_request_can_carry_is_told_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    monkeypatch.setenv("FLAWTRACE_TOKEN", held)
+    with pytest.raises(SecretError, match="FLAWTRACE_TOKEN") as told:
+        secret_of("FLAWTRACE_TOKEN")
+    assert "hid" not in str(told.value)

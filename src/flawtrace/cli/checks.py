@@ -1,13 +1,14 @@
 """Paths and settings of a command line, checked before torch is loaded, which takes seconds."""
 
 import difflib
+import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from flawtrace.cli.errors import FlagError, MissingPathError, NoDetectorError, NoFolderError
+from flawtrace.cli.errors import FlagError, MissingPathError, NoDetectorError, NoFolderError, SecretError
 from flawtrace.ground.errors import SettingsError
 from flawtrace.ground.presets import load_config
 from flawtrace.ground.run_files import DETECTOR_NAME
@@ -23,6 +24,18 @@ def check_folder(*folders: Path) -> None:
         check_there(folder, "a folder of images", Path.is_dir)
         if not folder.is_dir():
             raise NoFolderError(folder)
+
+
+def secret_of(variable: str) -> str | None:
+    """What a variable of the environment holds, without the line break that a file ends with.
+
+    Raises:
+        SecretError: no header of a request could carry it.
+    """
+    secret = os.environ.get(variable, "").strip()
+    if not (secret.isascii() and secret.isprintable()):
+        raise SecretError(variable)
+    return secret or None
 
 
 def check_run(*runs: Path) -> None:

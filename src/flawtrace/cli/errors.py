@@ -28,6 +28,15 @@ class MissingFoldersError(UsageError):
         )
 
 
+class SecretError(FlawtraceError):
+    def __init__(self, variable: str) -> None:
+        super().__init__(
+            f"What {variable} holds cannot be sent.\n"
+            "Expected one line of letters, digits and signs of ASCII.\n"
+            f"For example: export {variable}=$(openssl rand -hex 32)"
+        )
+
+
 class WhichDetectorError(UsageError):
     def __init__(self) -> None:
         super().__init__(

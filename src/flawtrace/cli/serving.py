@@ -1,6 +1,5 @@
 """The command that opens the inspection station."""
 
-import os
 from collections import Counter
 from getpass import getpass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from flawtrace.cli.checks import check_folder, imported
+from flawtrace.cli.checks import check_folder, imported, secret_of
 from flawtrace.cli.console import err_console, print_plain
 from flawtrace.cli.errors import PasswordsDifferError
 from flawtrace.cli.flags import Flag
@@ -105,14 +104,14 @@ def serve(
     else:
         told, receiver = _Told(), None
         if webhook is not None:
-            receiver = station.Receiver(webhook, os.environ.get(station.SECRET, ""))
+            receiver = station.Receiver(webhook, secret_of(station.SECRET) or "")
         with stoppable(lambda: "The station is closed; what it keeps is in its workspace."):
             station.serve(
                 workspace,
                 host=host,
                 port=port,
                 url=database,
-                token=os.environ.get(TOKEN),
+                token=secret_of(TOKEN),
                 names=name,
                 add=add,
                 adding=told.add,

@@ -1,7 +1,6 @@
 """The command that looks at every image that appears in a folder."""
 
 import json as jsonlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.markup import escape
 
-from flawtrace.cli.checks import check_folder, check_run, imported
+from flawtrace.cli.checks import check_folder, check_run, imported, secret_of
 from flawtrace.cli.console import err_console, out_console
 from flawtrace.cli.errors import WhichDetectorError
 from flawtrace.cli.flags import Device, Flag, Json, Recursive
@@ -90,13 +89,13 @@ def watch(
     watching = imported("flawtrace.station.watch", "serve")
     sent = None
     if webhook is not None:
-        receiver = watching.Receiver(webhook, os.environ.get(watching.SECRET, ""))
+        receiver = watching.Receiver(webhook, secret_of(watching.SECRET) or "")
         sent = watching.Webhook(receiver, watching.Undelivered(to), _tell_trouble)
     if run is not None:
         eye = watching.eye_of_run(run, device=device, runtime=runtime)
     else:
-        eye = watching.eye_of_station(station, os.environ.get(TOKEN))
-        if trouble := watching.why_not_yet(station, os.environ.get(TOKEN)):
+        eye = watching.eye_of_station(station, secret_of(TOKEN))
+        if trouble := watching.why_not_yet(station, secret_of(TOKEN)):
             _tell_trouble(f"{trouble}\nImages wait until it looks at them.")
     with stoppable(lambda: _kept(to, sent)):
         watching.watch(
