@@ -30,7 +30,7 @@ def test_an_unknown_flag_exits_with_2_in_every_command(
 ) -> None:
     needed = {"benchmark": 1, "compare": 3, "demo": 0, "settings": 0, "evaluate": 2, "refit": 2}
     paths = [tmp_path] * needed.get(command, 1)
-    out = ["-o", tmp_path] if command in ("train", "refit", "benchmark") else []
+    out = ["-o", tmp_path] if command in ("train", "refit", "benchmark", "watch") else []
     code, _, err = call([command, *paths, *out, "--jsonn", "1"], capsys)
     assert code == cli.UNUSABLE
     assert err.startswith("error:")
