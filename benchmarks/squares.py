@@ -80,8 +80,9 @@ def staged(desk: Desk, steps: int) -> Stage:
         if update in observed:
             cycle.history.observe(cycle.autoencoder.network, material.labelled[:1])
     snapshots = cycle.history.snapshots(cycle.autoencoder.network)
-    reader = learnt_reader(snapshots, prepared, config)
-    exam = examine(reader, material, trial.split, config)
+    nobody = torch.zeros(material.num_normal, dtype=torch.bool)
+    reader = learnt_reader(snapshots, prepared, config, nobody)
+    exam = examine(reader, material, trial.split, config, nobody)
     return Stage(trial, desk, config, prepared, reader, exam, lesson(0, exam, reader, material, config))
 
 

@@ -106,7 +106,7 @@ def test_a_member_is_judged_on_what_it_is_never_shown() -> None:
     maps, cells = torch.zeros(0, 3, 4, 4), torch.zeros(0, 4, 4)
     views = Views(maps, cells, cells, maps, torch.zeros(0, 3, 8, 8))
     none = Examples(views, torch.zeros(0, 8, 8).bool(), torch.zeros(0, 4, 4))
-    exam = Exam(none, none, [0, 1, 2], none, none, folds[:0], folds, order, folds >= 0, sources)
+    exam = Exam(none, none, [0, 1, 2], none, none, folds[:0], folds, order, folds >= 0, sources, folds < 0)
     for member in range(3):
         shown, unseen = exam.shown(member, 100), exam.unseen(member)
         assert set(shown.tolist()).isdisjoint(unseen.tolist())

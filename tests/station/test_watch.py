@@ -344,7 +344,7 @@ def test_a_station_is_asked_at_the_start_whether_it_can_look_at_images(
     with a_station(client_of(Rules(token=token))) as server:
         assert "no detector at work" in (why_not_yet(server.address, token) or "")
         for wrong in (None, "another"):
-            with pytest.raises(StationRefusedError, match="401: Say who you are"):
+            with pytest.raises(StationRefusedError, match="401: Nobody has said who asks"):
                 why_not_yet(server.address, wrong)
     assert "does not answer" in (why_not_yet("http://127.0.0.1:9") or "")
 

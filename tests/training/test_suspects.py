@@ -68,7 +68,8 @@ def suspected(normal: torch.Tensor, labelled: torch.Tensor, masks: torch.Tensor)
     shown = reader.views(material.canvases[: len(normal)], normal.half())
     seen = Examples(shown, blank, covered(blank, SIDE // 2))
     nobody = examples[:0]
-    exam = Exam(examples, seen, [0, 1, 0], nobody, nobody, none, none, none, none.bool(), none)
+    rows = torch.arange(len(normal))
+    exam = Exam(examples, seen, [0, 1, 0], nobody, nobody, none, rows % 3, rows, rows >= 0, rows, rows < 0)
     samples = [Sample(Path(f"{index}.png")) for index in range(5)]
     marked = [Sample(Path(f"{index}.png"), Path(f"{index}_mask.png"), "spot") for index in range(3)]
     split = Split(tuple(samples), tuple(marked), ())

@@ -105,7 +105,8 @@ def held_out(normal: list[float], anomalous: list[float]) -> HeldOut:
     found = torch.from_numpy(maps)
     values = torch.tensor([*anomalous, *normal])
     kinds = torch.tensor([Kind.LABELLED] * len(anomalous) + [Kind.NORMAL] * len(normal))
-    return HeldOut(found, torch.from_numpy(masks), torch.zeros(len(values), 4), values, kinds)
+    rows = torch.arange(len(values))
+    return HeldOut(found, torch.from_numpy(masks), torch.zeros(len(values), 4), values, kinds, rows)
 
 
 def test_what_is_stored_tells_of_the_same_images() -> None:
@@ -117,4 +118,8 @@ def test_what_is_stored_tells_of_the_same_images() -> None:
     assert validation(some, numbers)["pixel_f1"] == pytest.approx(1.0)
     everything = Thresholds(0.05, 0.05, 0.05, 0.05)
     assert alarms_of(some, everything)["alarms"] == 4
+    kinds = torch.where(some.normal & (some.scores > 0.5), int(Kind.SET_ASIDE), some.kinds)
+    aside = replace(some, kinds=kinds)
+    assert chosen(aside, Config()).defect < 0.6
+    assert (alarms_of(aside, numbers)["images"], alarms_of(aside, everything)["alarms"]) == (4, 4)
     assert validation(some, everything)["image_f1"] == pytest.approx(6 / 10)

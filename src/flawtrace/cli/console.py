@@ -71,9 +71,15 @@ def print_trained(summary: Mapping[str, Any], out: Path, folder: Path) -> None:
         f"Report:   {out / 'report.html'}\n"
         f"Next:     flawtrace {following}"
     )
-    if found := summary.get("suspects"):
-        names = ", ".join(_below(folder, suspect) for suspect in found)
-        print_plain(f"Check the labels of these training images; they look wrong: {names}")
+    suspects = summary.get("suspects", [])
+    if aside := [_below(folder, one) for one in suspects if one.get("set_aside")]:
+        print_plain(
+            f"{counted(len(aside), 'normal image looks', 'normal images look')} defective, and nothing was "
+            f"learnt from: {', '.join(aside)}. Take them out or label them; if they are good parts, they are "
+            "false alarms, and counted above."
+        )
+    if others := [_below(folder, one) for one in suspects if not one.get("set_aside")]:
+        print_plain(f"Check the labels of these training images; they look wrong: {', '.join(others)}")
     for warning in summary["warnings"]:
         print_plain(f"Warning: {warning}")
 

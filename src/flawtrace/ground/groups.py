@@ -216,6 +216,8 @@ class PredictorConfig(Settings):
     """Normal images with pasted defects, made for each predictor from the labels it is trained on."""
     made_up: NonNegativeInt = 200
     """Normal images with made-up defects, from which predictors learn where there are no labels."""
+    set_aside: bool = True
+    """Fit again without the normal images that look defective to predictors which never saw them."""
     folds: PositiveInt = 3
     """Parts (folds) that the labels are divided into; each predictor is validated on one it never sees."""
     members: PositiveInt = 3

@@ -1,21 +1,16 @@
 """From fitted members to a detector: who weighs what they say, and where its thresholds lie."""
 
-from collections.abc import Sequence
-
 from flawtrace.detector import Detector, Facts, origin
 from flawtrace.ground.config import Config
-from flawtrace.method import Predictor, Prepared, Reader
-from flawtrace.training.exam import Exam
-from flawtrace.training.judging import judged
+from flawtrace.method import Prepared
+from flawtrace.training.last_fit import Fitted
 from flawtrace.training.study import fingerprint
 from flawtrace.training.thresholds import alarms_of, chosen, misses_of, scores_of, validation
 
 
-def decided(
-    members: Sequence[Predictor], reader: Reader, prepared: Prepared, exam: Exam, config: Config
-) -> Detector:
+def decided(fitted: Fitted, prepared: Prepared, config: Config) -> Detector:
     """The detector, with numbers that all come from images which the judging members never saw."""
-    held_out, judge, calibration = judged(members, exam, reader, config)
+    held_out, judge, calibration = fitted.judgement
     thresholds = chosen(held_out, config)
     facts = Facts(
         thresholds.outline,
@@ -28,7 +23,7 @@ def decided(
         thresholds.beside_outline,
         misses_of(held_out, thresholds),
         scores_of(held_out),
-        exam.num_labelled,
+        fitted.exam.num_labelled,
     )
-    detector = Detector(config, facts, reader, members, judge=judge, calibration=calibration)
+    detector = Detector(config, facts, fitted.reader, fitted.members, judge=judge, calibration=calibration)
     return detector.to(prepared.material.canvases.device)

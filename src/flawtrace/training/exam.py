@@ -8,12 +8,14 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from flawtrace.data import Sample, Split
+from flawtrace.data.pieces import worked_on
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import batches
 from flawtrace.ground.learner import derive, generator
 from flawtrace.ground.shapes import Canvases, Masks, Pictures
 from flawtrace.method import Material, Prepared, Reader, Views, covered, encode, of_other_days
 from flawtrace.pictures.augmentation import Pasted, paste
+from flawtrace.pictures.images import read_image
 from flawtrace.pictures.made_up import make_up
 from flawtrace.pictures.region import inside, within
 from flawtrace.training.fitting import Examples, Lesson, folds
@@ -43,6 +45,8 @@ class Exam:
     """Normal rows that show their image as it is, not as another day's camera might have taken it."""
     sources: Int[Tensor, " n"]
     """Number of the image that each normal row shows, or shows a tile of."""
+    set_aside: Bool[Tensor, " n"]
+    """Normal rows from which nobody learns, because they look defective."""
 
     @property
     def num_labelled(self) -> int:
@@ -58,7 +62,8 @@ class Exam:
 
     def shown(self, member: int, count: int) -> Int[Tensor, " m"]:
         """At most `count` normal rows that the member learns from."""
-        return self.order[self.normal_folds[self.order] != member][:count]
+        allowed = (self.normal_folds != member) & ~self.set_aside
+        return self.order[allowed[self.order]][:count]
 
     def imagined(self, member: int) -> Int[Tensor, " m"]:
         """Made-up rows that the member learns from: on normal images that it may see."""
@@ -86,15 +91,20 @@ def deal(sources: Int[Tensor, " n"], config: Config) -> tuple[Int[Tensor, " n"],
     return drawn[sources] % config.predictor.folds, order
 
 
-def learnt_reader(snapshots: Sequence[nn.Module], prepared: Prepared, config: Config) -> Reader:
-    """A reader that knows what is normal from all normal images."""
+def learnt_reader(
+    snapshots: Sequence[nn.Module], prepared: Prepared, config: Config, set_aside: Bool[Tensor, " n"]
+) -> Reader:
+    """A reader that knows what is normal from all normal images but those that are set aside."""
     material = prepared.material
     reader = Reader.of(config, prepared.encoder, snapshots).to(material.canvases.device)
-    reader.learn_normal(material.canvases[: material.num_normal], material.sources)
+    rows = (~set_aside).nonzero()[:, 0]
+    reader.learn_normal(material.canvases[rows], material.sources[rows])
     return reader
 
 
-def examine(reader: Reader, material: Material, split: Split, config: Config) -> Exam:
+def examine(
+    reader: Reader, material: Material, split: Split, config: Config, set_aside: Bool[Tensor, " n"]
+) -> Exam:
     """Views of all labelled images and copies, and of all normal images."""
     side, normal = config.image_side, slice(0, material.num_normal)
     none, unknown = (
@@ -122,7 +132,18 @@ def examine(reader: Reader, material: Material, split: Split, config: Config) ->
         order,
         ~torch.tensor(of_other_days(material.num_normal, config.variation.other_days), dtype=torch.bool),
         material.sources,
+        set_aside,
     )
+
+
+def as_they_are(
+    rows: Int[Tensor, " m"], reader: Reader, material: Material, split: Split, config: Config
+) -> Examples:
+    """Views of normal rows as their images were taken, whatever day they were learnt as."""
+    samples = [split.normal[int(row)] for row in rows]
+    images = torch.stack([one.part(worked_on(read_image(one.image), config)) for one in samples])
+    nowhere = torch.zeros(len(rows), *images.shape[2:], dtype=torch.bool)
+    return _shown(reader, Pasted(images, nowhere, rows), material.sources[rows])
 
 
 def lesson(member: int, exam: Exam, reader: Reader, material: Material, config: Config) -> Lesson:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Bool, Int
@@ -33,6 +33,8 @@ class Kind(IntEnum):
     """With a defect, and nobody said where."""
     MADE_UP = 4
     """Normal, with made-up defects and their mask: where there are no labels."""
+    SET_ASIDE = 5
+    """Given as normal, and learnt from by nobody, because it looks defective; as it was taken."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class HeldOut:
     evidence: Evidence
     scores: PerImage
     kinds: Int[Tensor, " b"]
+    rows: Int[Tensor, " b"]
+    """Of each image among the exam's examples of its kind."""
     judged: bool = False
     """Whether the scores are a judge's, and not the maxima of the maps."""
 
@@ -62,6 +66,13 @@ class HeldOut:
         return self.of(Kind.NORMAL, Kind.OTHER_DAY)
 
     @property
+    def given_as_normal(self) -> Bool[Tensor, " b"]:
+        """Normal images as they are, and those that are set aside: if these are good parts, it is an error
+        to call them defective.
+        """
+        return self.of(Kind.NORMAL, Kind.SET_ASIDE)
+
+    @property
     def anomalous(self) -> Bool[Tensor, " b"]:
         """Images of real defects."""
         return self.of(Kind.LABELLED, Kind.UNMASKED)
@@ -76,6 +87,13 @@ class _Normality:
     memory: Memory
 
     @classmethod
+    def without(cls, fold: int, exam: Exam, reader: Reader) -> "_Normality":
+        """Of all but the images of this fold, and those that are set aside."""
+        others = (exam.normal_folds != fold) & ~exam.set_aside
+        known = others if others.any() else ~exam.set_aside
+        return cls.learnt(reader, exam.normal.views.canvases[known], exam.sources[known])
+
+    @classmethod
     def learnt(cls, reader: Reader, canvases: Canvases, sources: Int[Tensor, " n"]) -> "_Normality":
         """From some of these images; `sources` tell them apart."""
         channels, grid = canvases.shape[1], canvases.shape[2]
@@ -87,10 +105,16 @@ class _Normality:
         return cls(reader, novelty, memory)
 
 
+class Judgement(NamedTuple):
+    """What members say of images that they never saw, and what that means."""
+
+    held_out: HeldOut
+    judge: Judge
+    calibration: Calibration
+
+
 @torch.no_grad()
-def judged(
-    members: Sequence[Predictor], exam: Exam, reader: Reader, config: Config
-) -> tuple[HeldOut, Judge, Calibration]:
+def judged(members: Sequence[Predictor], exam: Exam, reader: Reader, config: Config) -> Judgement:
     """Each member on its own fold of labels and normal images; who weighs what it says, and what that means.
 
     For each fold, what is normal is learnt without it as well, so that novelty and memory are those of images
@@ -98,42 +122,65 @@ def judged(
     maps are calibrated on made-up defects.
     """
     found = list(_seen(members, exam, reader))
-    maps, masks, pieces, kinds = (torch.cat(part).cpu() for part in zip(*found, strict=True))
+    maps, masks, pieces, kinds, rows = (torch.cat(part).cpu() for part in zip(*found, strict=True))
     judge, calibration = Judge(), Calibration()
-    known = kinds != Kind.UNMASKED
+    known = (kinds != Kind.UNMASKED) & (kinds != Kind.SET_ASIDE)
     calibration.fit(maps[known], masks[known])
     maps = torch.cat([calibration(some) for some in batches(maps)])
-    held_out = HeldOut(maps, masks, pieces, maps.amax(dim=(1, 2)), kinds)
+    held_out = HeldOut(maps, masks, pieces, maps.amax(dim=(1, 2)), kinds, rows)
     if config.score == "maximum" or not held_out.normal.any():
-        return held_out, judge, calibration
+        return Judgement(held_out, judge, calibration)
     normal, anomalous = pieces[held_out.normal], pieces[held_out.anomalous]
     if len(anomalous):
         judge.fit(normal, anomalous)
     else:
         rate = config.max_false_alarms if config.max_false_alarms is not None else FALSE_ALARMS
         judge.fit_normal(normal, held_out.as_taken[held_out.normal], rate)
-    return replace(held_out, scores=judge(pieces), judged=True), judge, calibration
+    return Judgement(replace(held_out, scores=judge(pieces), judged=True), judge, calibration)
 
 
-Seen: TypeAlias = tuple[ErrorMaps, Masks, Evidence, Int[Tensor, " b"]]
+@torch.no_grad()
+def scored(
+    rows: Int[Tensor, " b"],
+    shown: Examples,
+    members: Sequence[Predictor],
+    *,
+    exam: Exam,
+    reader: Reader,
+    judge: Judge,
+) -> PerImage:
+    """Scores of these normal rows, `shown` in another way, each by the member that never saw it; 0 where all
+    of them did.
+    """
+    scores = torch.zeros(len(rows))
+    for index, member in enumerate(members):
+        unseen = (exam.normal_folds[rows] == index).nonzero()[:, 0]
+        if len(unseen):
+            _, _, pieces = _by(member, _Normality.without(index, exam, reader), shown[unseen])
+            scores[unseen] = judge(pieces.cpu())
+    return scores
+
+
+Seen: TypeAlias = tuple[ErrorMaps, Masks, Evidence, Int[Tensor, " b"], Int[Tensor, " b"]]
 
 
 def _seen(members: Sequence[Predictor], exam: Exam, reader: Reader) -> Iterator[Seen]:
-    """What each member says of images that it has not seen: maps, masks, evidence and kinds."""
+    """What each member says of images that it has not seen: maps, masks, evidence, kinds and rows."""
     for index, member in enumerate(members):
-        others = exam.normal_folds != index
-        known = others if others.any() else ~others
-        normality = _Normality.learnt(reader, exam.normal.views.canvases[known], exam.sources[known])
+        normality = _Normality.without(index, exam, reader)
         normal_kinds = torch.where(exam.as_taken, int(Kind.NORMAL), int(Kind.OTHER_DAY))
+        normal_kinds[exam.set_aside] = int(Kind.SET_ASIDE)
+        normal = exam.unseen(index)
+        normal = normal[exam.as_taken[normal] | ~exam.set_aside[normal]]
         for examples, rows, kinds in (
             (exam.labelled, exam.held_out(index), Kind.LABELLED),
             (exam.unmasked, torch.arange(len(exam.unmasked))[index :: len(members)], Kind.UNMASKED),
             (exam.made_up, exam.held_out_made_up(index), Kind.MADE_UP),
-            (exam.normal, exam.unseen(index), normal_kinds),
+            (exam.normal, normal, normal_kinds),
         ):
             for some in batches(torch.as_tensor(rows, dtype=torch.long)) if len(rows) else ():
                 kind = kinds[some] if isinstance(kinds, Tensor) else torch.full((len(some),), int(kinds))
-                yield *_by(member, normality, examples[some]), kind
+                yield *_by(member, normality, examples[some]), kind, some
 
 
 def _by(member: Predictor, normality: _Normality, chosen: Examples) -> tuple[ErrorMaps, Masks, Evidence]:

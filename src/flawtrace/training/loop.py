@@ -3,10 +3,10 @@
 One update of the algorithm is `method.cycle.Cycle.advance`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from flawtrace.ground.learner import derive
-from flawtrace.method import Reader
+from flawtrace.method import Predictor, Reader
 from flawtrace.training.exam import Exam, lesson
 from flawtrace.training.progress import Event, Plan
 from flawtrace.training.study import Journal, Study, checked
@@ -36,8 +36,13 @@ def learn_together(study: Study, journal: Journal, plan: Plan) -> Iterator[Event
         journal.write(study.end_cycle(sampler.learn(cycle.rng)))
 
 
-def fit_members(study: Study, exam: Exam, reader: Reader, journal: Journal, plan: Plan) -> Iterator[Event]:
+def fit_members(
+    study: Study, journal: Journal, plan: Plan, exam: Exam, reader: Reader
+) -> Generator[Event, None, list[Predictor]]:
     """Fit each member on what the detector's own reader shows, without its fold."""
+    if not exam.set_aside.equal(study.set_aside):
+        study.begin_again_without(exam.set_aside)
+        journal.write({"kind": "set aside", "rows": exam.set_aside.nonzero()[:, 0].tolist()})
     while len(study.members) < study.config.predictor.members:
         fit = study.fit = study.fit or study.next_fit()
         learnt = lesson(fit.member, exam, reader, study.material, study.config)
@@ -45,8 +50,9 @@ def fit_members(study: Study, exam: Exam, reader: Reader, journal: Journal, plan
             fit.advance(learnt)
             checked("prediction loss", fit.loss, fit.step)
             journal.offer_checkpoint()
-            yield plan.fit_event(fit)
+            yield plan.fit_event(fit, again=bool(study.set_aside.any()))
         journal.write({"kind": "fit", "member": fit.member, "steps": fit.steps, "prediction_loss": fit.loss})
         study.members.append(fit.finish(learnt))
         study.fit = None
         del learnt  # before the next one is made: each holds hundreds of canvases
+    return study.members

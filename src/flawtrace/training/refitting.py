@@ -4,9 +4,10 @@ Encoder and autoencoder snapshots are the detector's own; novelty and memory, pr
 are made anew.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,8 +23,9 @@ from flawtrace.ground.run_files import DETECTOR_NAME, SETTINGS_NAME
 from flawtrace.method import Material, Predictor, Prepared, Reader
 from flawtrace.training.deciding import decided
 from flawtrace.training.errors import RunExistsError
-from flawtrace.training.exam import Exam, examine, learnt_reader, lesson
+from flawtrace.training.exam import Exam, lesson
 from flawtrace.training.fitting import Fit
+from flawtrace.training.last_fit import fit_last
 from flawtrace.training.progress import Drawn, Event, Plan
 from flawtrace.training.roster import Changes
 from flawtrace.training.run import Trained, read_images
@@ -61,16 +63,14 @@ def refit(
         config = settings_for(detector, len(images_of(split.labelled)))
         plan = Plan.of_fits(config, split)
         prepared = yield from read_images(split, config, plan, device, detector.reader.encoder.to(device))
-        reader = learnt_reader(list(detector.reader.snapshots), prepared, config)
-        exam = examine(reader, prepared.material, split, config)
-        members: list[Predictor] = []
-        yield from _fit_together(members, exam, reader, prepared.material, plan)
-        fitted = decided(members, reader, prepared, exam, config)
-        fitted.save(run / DETECTOR_NAME)
+        snapshots, fit_all = list(detector.reader.snapshots), partial(_fit_together, prepared.material, plan)
+        fitted = yield from fit_last(snapshots, prepared, split, config, fit_all)
+        new = decided(fitted, prepared, config)
+        new.save(run / DETECTOR_NAME)
         write_json(run / SETTINGS_NAME, config.model_dump(mode="json"))
-        reasons = list(due(detector, prepared, exam))
-        summary = conclude(fitted, prepared, exam, split, run, clock=clock, reasons=reasons)
-        yield Trained(fitted, summary)
+        reasons = list(due(detector, prepared, fitted.exam))
+        summary = conclude(new, prepared, fitted.exam, split, run, clock=clock, reasons=reasons)
+        yield Trained(new, summary)
 
 
 def settings_for(detector: Detector, num_labelled: int) -> Config:
@@ -104,9 +104,9 @@ def due(detector: Detector, prepared: Prepared, exam: Exam) -> Iterator[str]:
 
 
 def _fit_together(
-    members: list[Predictor], exam: Exam, reader: Reader, material: Material, plan: Plan
-) -> Iterator[Event]:
-    """Fit all members, on a processor side by side; they are added to `members` in their order.
+    material: Material, plan: Plan, exam: Exam, reader: Reader
+) -> Generator[Event, None, list[Predictor]]:
+    """Fit all members, on a processor side by side; returns them in their order.
 
     Three of them on two cores are done sooner when none has to wait for another to end.
     """
@@ -115,17 +115,19 @@ def _fit_together(
     workers = len(fits) if on_processor and torch.get_num_threads() > 1 else 1
     with _one_thread_each(workers), ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(_fitted, fit, exam, reader, material, plan.config) for fit in fits]
-        yield from _watched(futures, fits, plan)
-        members += [future.result() for future in futures]
+        yield from _watched(futures, fits, plan, again=bool(exam.set_aside.any()))
+        return [future.result() for future in futures]
 
 
-def _watched(futures: Sequence[Future[Predictor]], fits: Sequence[Fit], plan: Plan) -> Iterator[Event]:
+def _watched(
+    futures: Sequence[Future[Predictor]], fits: Sequence[Fit], plan: Plan, *, again: bool
+) -> Iterator[Event]:
     pending = set(futures)
     while pending:
         done, pending = wait(pending, timeout=POLL)
         for future in done:
             future.result()  # raises what it raised, before the others go on for long
-        yield plan.fits_event(fits)
+        yield plan.fits_event(fits, again)
 
 
 def _fitted(fit: Fit, exam: Exam, reader: Reader, material: Material, config: Config) -> Predictor:

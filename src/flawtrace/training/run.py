@@ -5,6 +5,7 @@ The paper's algorithm is `learn_together`; one update of it is `Cycle.advance`.
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from flawtrace.pictures.images import read_image
 from flawtrace.training.checkpoint import Checkpoint
 from flawtrace.training.deciding import decided
 from flawtrace.training.errors import DataChangedError, RunExistsError, TooFewNormalError
-from flawtrace.training.exam import examine, learnt_reader
+from flawtrace.training.last_fit import fit_last
 from flawtrace.training.loop import fit_members, learn_together
 from flawtrace.training.progress import Drawn, Event, Plan
 from flawtrace.training.roster import Changes, Roster
@@ -84,13 +85,12 @@ def train(
         journal = Journal(run, study, saved)
         yield from learn_together(study, journal, plan)
         snapshots = study.cycle.history.snapshots(study.cycle.autoencoder.network)
-        reader = learnt_reader(snapshots, prepared, config)
-        exam = examine(reader, study.material, split, config)
-        yield from fit_members(study, exam, reader, journal, plan)
-        detector = decided(study.members, reader, prepared, exam, config)
+        fit_all = partial(fit_members, study, journal, plan)
+        fitted = yield from fit_last(snapshots, prepared, split, config, fit_all, set_aside=study.set_aside)
+        detector = decided(fitted, prepared, config)
         detector.save(run / DETECTOR_NAME)
         write_visits(study, run)
-        yield Trained(detector, conclude(detector, prepared, exam, split, run, clock=clock))
+        yield Trained(detector, conclude(detector, prepared, fitted.exam, split, run, clock=clock))
 
 
 def read_images(

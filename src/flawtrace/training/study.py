@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from flawtrace.ground.config import Config
@@ -74,6 +75,8 @@ class Study:
         self.fit: Fit | None = None
         self.members: list[Predictor] = []
         """Predictors whose last fit is over."""
+        self.set_aside = torch.zeros(self.material.num_normal, dtype=torch.bool)
+        """Normal rows from which `members` do not learn, because they look defective."""
 
     def note(self, feedback: Feedback) -> None:
         """Keep what an update did, for the log; a loss that is not finite ends training."""
@@ -103,6 +106,7 @@ class Study:
             "visits": self.visits,
             "members": [member.state_dict() for member in self.members],
             "fit": self.fit.state() if self.fit else None,
+            "set_aside": self.set_aside,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -120,6 +124,11 @@ class Study:
         if state["fit"] is not None:
             self.fit = self.next_fit()
             self.fit.load(state["fit"])
+        self.set_aside = state.get("set_aside", self.set_aside)  # earlier versions kept none
+
+    def begin_again_without(self, set_aside: Bool[Tensor, " n"]) -> None:
+        """Forget the members, which learnt from these normal rows."""
+        self.set_aside, self.members, self.fit = set_aside, [], None
 
     def next_fit(self) -> Fit:
         return Fit(len(self.members), self.config, self.material)

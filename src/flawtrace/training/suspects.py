@@ -1,5 +1,6 @@
 """Training images whose label is doubtful: defects among the normal ones, masks that lie elsewhere."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +38,8 @@ class Suspect:
     picture: Image
     anomaly_map: AnomalyMap
     mask: Mask
+    set_aside: bool = False
+    """Whether nobody learnt from it, because it looks defective."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class Witnesses:
 
 
 def suspects(witnesses: Witnesses, exam: Exam, split: Split) -> list[Suspect]:
-    """Normal images that show as much as a labelled defect, then labels that show it beside their mask.
+    """Normal images that are set aside, then others that show as much as a labelled defect, then labels that
+    show it beside their mask.
 
     As much: no less than a tenth of the labelled images in which anything is marked. A labelled image is
     judged by the member that did not learn from it. On normal images all members vote, though some of these
@@ -82,13 +86,13 @@ def suspects(witnesses: Witnesses, exam: Exam, split: Split) -> list[Suspect]:
     examples = [exam.labelled[torch.tensor(rows, dtype=torch.long)] for rows in folds]
     maps = torch.cat([witnesses.alone(*pair) for pair in enumerate(examples)])
     amounts = witnesses.marked(maps)
-    if not amounts.any():
+    if not (amounts.any() or exam.set_aside.any()):
         return []
-    least = float(torch.quantile(amounts[amounts > 0], FEW))
+    least = float(torch.quantile(amounts[amounts > 0], FEW)) if amounts.any() else math.inf
     masks = torch.cat([some.masks for some in examples]).cpu()
     rows = [row for fold in folds for row in fold]
     return [
-        *_normal(witnesses, least, exam.normal, split),
+        *_normal(witnesses, least, exam, split),
         *_labelled(witnesses, least, (rows, maps, masks), exam.labelled, split),
     ]
 
@@ -96,7 +100,13 @@ def suspects(witnesses: Witnesses, exam: Exam, split: Split) -> list[Suspect]:
 def named(found: Sequence[Suspect]) -> list[dict[str, Any]]:
     """Without pictures, as plain values."""
     return [
-        {"name": one.name, "file": str(one.file), "type": one.defect_type, "score": round(one.score, 4)}
+        {
+            "name": one.name,
+            "file": str(one.file),
+            "type": one.defect_type,
+            "score": round(one.score, 4),
+            "set_aside": one.set_aside,
+        }
         for one in found
     ]
 
@@ -113,13 +123,17 @@ def write_suspects(found: Sequence[Suspect], run: Path) -> None:
     write_bytes(run / PICTURES_NAME, safetensors.torch.save(tensors))
 
 
-def _normal(witnesses: Witnesses, least: float, normal: Examples, split: Split) -> Iterator[Suspect]:
+def _normal(witnesses: Witnesses, least: float, exam: Exam, split: Split) -> Iterator[Suspect]:
+    """All that are set aside, then others that are worst."""
+    normal, aside = exam.normal, exam.set_aside
     amounts = torch.cat([witnesses.marked(witnesses.votes(normal[some])) for some in normal.batches])
-    for row in worst(amounts, least):
+    order = torch.argsort(amounts, descending=True, stable=True)
+    for row in torch.cat([order[aside[order]], worst(amounts.masked_fill(aside, 0), least)]):
         (anomaly_map,) = witnesses.votes(normal[row[None]])
         nowhere = torch.zeros_like(anomaly_map).bool()
         picture = normal.views.pictures[row].float().cpu()
-        yield _suspect(split.normal[int(row)], picture, anomaly_map, nowhere)
+        suspect = _suspect(split.normal[int(row)], picture, anomaly_map, nowhere)
+        yield replace(suspect, set_aside=bool(aside[row]))
 
 
 def _labelled(

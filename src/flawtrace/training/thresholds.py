@@ -29,7 +29,7 @@ def chosen(held_out: HeldOut, config: Config) -> Thresholds:
     start = EVEN_ODDS if held_out.judged else decisive(normal, anomalous)
     defect = limited(start, as_taken, anomalous, config.max_false_alarms, config.max_misses)
     unsure = doubtful(as_taken, defect)
-    outlined = (~held_out.of(Kind.UNMASKED)).numpy()
+    outlined = (~held_out.of(Kind.UNMASKED, Kind.SET_ASIDE)).numpy()
     maps, masks = held_out.maps.numpy()[outlined], held_out.masks.numpy()[outlined]
     outline = half_of_best(maps, masks, shown=scores[outlined] >= unsure)
     return Thresholds(outline, PEAK, defect, unsure)
@@ -68,8 +68,10 @@ def validation(held_out: HeldOut, thresholds: Thresholds) -> dict[str, float]:
 
 
 def alarms_of(held_out: HeldOut, thresholds: Thresholds) -> dict[str, Any]:
-    """False alarms among held-out normal images as they were taken, and the rates that this allows."""
-    normal = verdicts_of(held_out, thresholds)[held_out.as_taken.numpy()]
+    """False alarms among held-out normal images as they were taken, and the rates that this allows. Images
+    that are set aside count: only who looks at them knows that they are none.
+    """
+    normal = verdicts_of(held_out, thresholds)[held_out.given_as_normal.numpy()]
     return Errors(int((normal == DEFECT).sum()), len(normal)).to_json()
 
 
@@ -82,7 +84,7 @@ def misses_of(held_out: HeldOut, thresholds: Thresholds) -> dict[str, Any]:
 def scores_of(held_out: HeldOut) -> dict[str, list[float]]:
     """Of normal and of defective images, lowest first."""
     scores = held_out.scores.double()
-    kinds = {"normal": scores[held_out.as_taken], "anomalous": scores[held_out.anomalous]}
+    kinds = {"normal": scores[held_out.given_as_normal], "anomalous": scores[held_out.anomalous]}
     return {name: [round(float(score), 6) for score in some.sort().values] for name, some in kinds.items()}
 
 

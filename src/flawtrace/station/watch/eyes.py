@@ -108,7 +108,7 @@ def _refusal(address: str, said: Answer) -> Exception:
     if said.status >= 500 or said.status in (409, 429):  # away, busy, or without a detector yet
         seconds = said.headers.get("Retry-After", "")
         return NotNowError(f"{address}: {reason}", float(seconds) if seconds.isdecimal() else None)
-    return StationRefusedError(address, said.status, reason)
+    return StationRefusedError(address, said.status, reason.split("\n")[0])
 
 
 def _detail(said: Answer) -> str:
