@@ -37,6 +37,8 @@ class Version:
     thresholds: dict[str, float]
     images: dict[str, str]
     """Hashes of compared images, by the names of their files."""
+    aside: list[str]
+    """Hashes of images given as normal from which nothing was learnt, because they look defective."""
 
 
 @router.get("/compare")
@@ -83,16 +85,18 @@ def _file(station: Station, version: int, name: str) -> FileResponse:
 
 def _version(station: Station, row: DetectorRow) -> Version:
     run = station.run_of(row)
-    compared = _maybe(run / COMPARED_NAME)
+    compared, summary = _maybe(run / COMPARED_NAME), _maybe(run / SUMMARY_NAME) or {}
+    aside = [Path(one["file"]).stem for one in summary.get("suspects", []) if one.get("set_aside")]
     changed = [] if compared is None else compared["changed"]
     return Version(
         row=row,
-        summary=_maybe(run / SUMMARY_NAME) or {},
+        summary=summary,
         metrics=_maybe(run / METRICS_NAME),
         compared=compared,
         checked=_maybe(run / CHECKED_NAME),
         thresholds=vars(facts_of(run).thresholds),
         images={one["image"]: Path(one["image"]).stem for one in changed},
+        aside=list(dict.fromkeys(aside)),
     )
 
 
