@@ -59,10 +59,16 @@ def fit_last(
         fitted = Fitted(members, reader, exam, judged(members, exam, reader, config))
         if aside.any() or not config.predictor.set_aside:
             return fitted
-        aside = _confirmed(hidden(fitted.judgement.held_out, len(aside)), fitted, prepared, split, config)
+        aside = hidden_defects(fitted, prepared, split, config)
         if not aside.any():
             return fitted
         del reader, exam, members, fitted  # before the next ones are made: they hold views of all images
+
+
+def hidden_defects(fitted: Fitted, prepared: Prepared, split: Split, config: Config) -> Bool[Tensor, " n"]:
+    """Normal rows that look defective to members that never saw them, and as their images were taken."""
+    found = hidden(fitted.judgement.held_out, len(fitted.exam.normal))
+    return _confirmed(found, fitted, prepared, split, config)
 
 
 def _confirmed(

@@ -1,0 +1,171 @@
+"""What defects cost that hide among the normal images, and what setting them aside brings back.
+
+    python benchmarks/hidden.py DATA... -o benchmarks/results/hidden.jsonl --seeds 42
+
+So many per cent of the normal images of `five-per-type` are replaced by test images of defects, as in
+`labels.py`. Sampler and autoencoder learn once from all of them. The last fit is then made with all (`kept`);
+without those that look defective to members that never saw them (`set aside`, where any do); and without the
+hidden defects themselves, which nobody knows in use (`oracle`). All are tested on the same images. What is in
+the file is not made again.
+"""
+
+import argparse
+import tempfile
+from collections import defaultdict
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import TypeVar, cast
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from labels import Mistaken, mistaken
+from rows import Row, arguments_of, run
+from torch import Tensor, nn
+
+from flawtrace.cli.flags import seeds_of
+from flawtrace.comparison.bench import find_categories
+from flawtrace.comparison.cell import looked
+from flawtrace.comparison.desk import SIDE
+from flawtrace.data import Split
+from flawtrace.data.pieces import mask_at, pieces
+from flawtrace.data.protocols import trials
+from flawtrace.detector.facts import commit
+from flawtrace.ground.config import Config
+from flawtrace.ground.devices import PROCESSOR
+from flawtrace.ground.files import read_jsonl
+from flawtrace.ground.presets import load_config
+from flawtrace.measures import decided as verdicts_of
+from flawtrace.measures.metrics import summary
+from flawtrace.method import Prepared, scout
+from flawtrace.training.deciding import decided
+from flawtrace.training.last_fit import Fitted, fit_last, hidden_defects
+from flawtrace.training.loop import fit_members, learn_together
+from flawtrace.training.progress import Event, Plan
+from flawtrace.training.run import read_images
+from flawtrace.training.study import Clock, Journal, Study
+
+T = TypeVar("T")
+PERCENTS = (0, 2, 5, 10)
+TREATMENTS = ("kept", "set aside", "oracle")
+SHOWN = ("pixel_f1_max", "pixel_f1", "pixel_aupro", "image_auroc", "false_alarm_rate", "miss_rate")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A training up to its last fit."""
+
+    split: Split
+    prepared: Prepared
+    config: Config
+    snapshots: list[nn.Module]
+    study: Study
+    journal: Journal
+    plan: Plan
+
+    @classmethod
+    def reached(cls, split: Split, config: Config, run: Path) -> "Stage":
+        split = pieces(split, config)
+        plan = Plan.of(config, split)
+        prepared = _last(read_images(split, config, plan, PROCESSOR))
+        settled = config.predictor.settled(len(split.labelled))
+        config = config.model_copy(update={"variation": prepared.variation, "predictor": settled})
+        study = Study(prepared, scout(prepared.material, config), config, Clock())
+        journal = Journal(run, study)
+        for _ in learn_together(study, journal, plan):
+            pass
+        snapshots = list(study.cycle.history.snapshots(study.cycle.autoencoder.network))
+        return cls(split, prepared, config, snapshots, study, journal, plan)
+
+    def fitted(self, aside: Bool[Tensor, " n"]) -> Fitted:
+        """The last fit, without the normal rows `aside`."""
+        self.study.begin_again_without(aside)
+        predictor = self.config.predictor.model_copy(update={"set_aside": False})
+        config = self.config.model_copy(update={"predictor": predictor})
+        fit_all = partial(fit_members, self.study, self.journal, self.plan)
+        return _last(fit_last(self.snapshots, self.prepared, self.split, config, fit_all, set_aside=aside))
+
+
+def _last(events: Generator[Event, None, T]) -> T:
+    """What a generator returns at its end."""
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            return cast(T, end.value)
+
+
+def treated(stage: Stage, hidden: Bool[Tensor, " n"]) -> Iterator[tuple[str, Fitted]]:
+    """The last fit under each treatment; where nothing is set aside, it is the same again."""
+    fitted = stage.fitted(torch.zeros_like(hidden))
+    yield "kept", fitted
+    aside = hidden_defects(fitted, stage.prepared, stage.split, stage.config)
+    if aside.any():
+        del fitted
+        fitted = stage.fitted(aside)
+    yield "set aside", fitted
+    if hidden.any():
+        yield "oracle", fitted if aside.equal(hidden) else stage.fitted(hidden)
+
+
+def measured(stage: Stage, case: Mistaken) -> Iterator[Row]:
+    """How the detectors that come of it do on the test images."""
+    hidden = torch.tensor([sample.image in case.wrong for sample in stage.split.normal], dtype=torch.bool)
+    masks = torch.stack([mask_at(sample, (SIDE, SIDE)) for sample in case.split.test]).numpy()
+    for treatment, fitted in treated(stage, hidden):
+        detector, aside = decided(fitted, stage.prepared, stage.config), fitted.exam.set_aside
+        predictions, _ = looked(detector, case.split.test)
+        maps = torch.stack([found.anomaly_map for found in predictions]).numpy()
+        scores = np.array([found.score for found in predictions])
+        yield {
+            "treatment": treatment,
+            "hidden": int(hidden.sum()),
+            "aside": int(aside.sum()),
+            "rightly": int((aside & hidden).sum()),
+            "metrics": summary(maps, masks, scores, verdicts_of(predictions)),
+            "validation": detector.facts.validation,
+            "false_alarms": detector.facts.false_alarms,
+            "commit": commit(),
+        }
+
+
+def cells(arguments: argparse.Namespace) -> Iterator[Row]:
+    """The rows that are not in the file yet."""
+    done = {(row["trial"], row["percent"]) for row in read_jsonl(arguments.out)}
+    for seed in seeds_of(arguments.seeds):
+        for percent in arguments.percents:
+            for category in find_categories(arguments.data):
+                (trial,) = trials(category, "five-per-type", [seed])
+                if (trial.name, percent) in done:
+                    continue
+                with tempfile.TemporaryDirectory() as folder:
+                    kind = f"hidden-{percent}" if percent else "right"
+                    case = mistaken(trial.split, kind, seed, Path(folder) / "masks")
+                    stage = Stage.reached(case.split, load_config(settings={"seed": seed}), Path(folder))
+                    for row in list(measured(stage, case)):
+                        yield trial.facts | {"percent": percent} | row
+
+
+def table(rows: list[Row]) -> str:
+    """One line per category, percentage and treatment; means over seeds."""
+    heads = ("category", "hidden", "treatment", "seeds", *SHOWN, "set aside", "rightly")
+    lines = ["| " + " | ".join(heads) + " |", "|---|---:|---|" + "---:|" * (len(heads) - 3)]
+    groups: dict[tuple[str, int, int], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["category"], row["percent"], TREATMENTS.index(row["treatment"])].append(row)
+    for (category, percent, place), found in sorted(groups.items()):
+        numbers = [f"{fmean(row['metrics'][name] for row in found):.3f}" for name in SHOWN]
+        counts = [f"{fmean(row[name] for row in found):g}" for name in ("aside", "rightly")]
+        words = [category, f"{percent} %", TREATMENTS[place], str(len(found)), *numbers, *counts]
+        lines.append("| " + " | ".join(words) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    parser = arguments_of(__doc__)
+    parser.add_argument("--percents", nargs="+", type=int, choices=PERCENTS, default=PERCENTS)
+    shown = ("trial", "percent", "treatment", "hidden", "aside", "rightly", "metrics")
+    run(cells, table, parser.parse_args(), shown=shown)
