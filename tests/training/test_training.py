@@ -102,12 +102,14 @@ def test_with_other_threads_a_detector_says_the_same_and_a_short_training_nearly
     def maps(folder: Path) -> torch.Tensor:
         return torch.stack([Detector.load(folder).predict(image).anomaly_map for image in images])
 
-    usual, threads = maps(run), torch.get_num_threads()
+    short = tiny | {"cycles": 1, "updates": 4, "last_updates": 6, "predictor.steps": 4}
+    verbs.train(category, tmp_path / "one", settings=short)
+    usual, trained, threads = maps(run), maps(tmp_path / "one"), torch.get_num_threads()
     torch.set_num_threads(2 if threads == 1 else 1)
     try:
         assert torch.allclose(maps(run), usual, atol=1e-5)
-        verbs.train(category, tmp_path / "other", settings=tiny)
-        assert torch.allclose(maps(tmp_path / "other"), usual, atol=1e-2)
+        verbs.train(category, tmp_path / "other", settings=short)
+        assert torch.allclose(maps(tmp_path / "other"), trained, atol=1e-2)
         made_with = Detector.load(tmp_path / "other").facts.versions
         assert made_with["threads"] == str(torch.get_num_threads())
         assert made_with["commit"]
@@ -131,7 +133,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(
     verbs.train(category, tmp_path / "whole", settings=settings)
     stopped = tmp_path / "stopped"
     command = [sys.executable, "-c", SCRIPT, str(category), str(stopped), json.dumps(settings)]
-    for events in (10, 20, 21, 0):  # in the first cycle, in the last one, in a last fit, never
+    for events in (10, 21, 0):  # in the first cycle, in a last fit, never
         environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
         done = subprocess.run([*command, str(events)], env=environment, check=False)
         assert done.returncode == (-signal.SIGKILL if events else 0)
