@@ -1,37 +1,19 @@
-"""The neural batch sampler: a policy that chooses the patches, and the fixed strategies beside it.
-
-Proximal policy optimization as in Schulman et al. 2017 (arXiv 1707.06347), with generalized
-advantage estimation (arXiv 1506.02438).
-"""
+"""The neural batch sampler: a policy that chooses the patches, and the fixed strategies beside it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from statistics import fmean
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Int
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from flawtrace.ground.groups import PolicyConfig, SamplerName
 from flawtrace.ground.learner import Learner, seeded
-from flawtrace.ground.shapes import Actions, Observations, PerStep, PerWalker, Scalar
+from flawtrace.ground.shapes import Actions, Observations, PerWalker
 from flawtrace.method.patches import MOVES
+from flawtrace.method.ppo import Judgement, PolicyStats, Rollout, generalized_advantages, improve
 from flawtrace.method.walkers import CHANNELS, Places, Walkers
-
-
-@dataclass(frozen=True)
-class PolicyStats:
-    """How one cycle's learning went, means over its minibatches."""
-
-    entropy: float
-    clipped_fraction: float
-    """Share of steps whose probability ratio left [1 - clip, 1 + clip]."""
-    value_error: float
-    """Mean squared error of the critic against the returns, before learning."""
-    explained_variance: float
-    """1 - var(returns - values) / var(returns): 1 is a perfect critic, 0 one that says the mean."""
 
 
 @runtime_checkable
@@ -165,32 +147,17 @@ class Learned:
         config = self._config
         values, rewards = torch.stack(self._values), torch.stack(self._rewards)
         advantages = generalized_advantages(rewards, values, config.discount, config.trace)
-        returns = (advantages + values).flatten()
         observations, actions = torch.cat(self._observations), torch.cat(self._actions)
         log_probs = self._refreshed(observations, actions, torch.cat(self._log_probs))
-        gains = standardized(advantages.flatten())
-        entropies: list[Tensor] = []
-        clipped: list[Tensor] = []
-        for _ in range(config.epochs):
-            order = torch.randperm(len(actions), generator=rng).to(actions.device)
-            for chosen in torch.split(order, config.minibatch):
-                distribution, predicted = self.policy(observations[chosen])
-                ratios = (distribution.log_prob(actions[chosen]) - log_probs[chosen]).exp()
-                entropy = distribution.entropy().mean()
-                loss = (
-                    clipped_policy_loss(ratios, gains[chosen], config.clip)
-                    + config.value_weight * (predicted - returns[chosen]).square().mean()
-                    - config.entropy_weight * entropy
-                )
-                self._learner.step(loss, max_norm=0.5)
-                entropies.append(entropy.detach())
-                clipped.append(((ratios.detach() - 1).abs() > config.clip).float().mean())
-        return PolicyStats(
-            entropy=fmean(torch.stack(entropies).tolist()),
-            clipped_fraction=fmean(torch.stack(clipped).tolist()),
-            value_error=float((returns - values.flatten()).square().mean()),
-            explained_variance=explained_variance(returns, values.flatten()),
+        rollout = Rollout(
+            log_probs, values.flatten(), advantages.flatten(), returns=(advantages + values).flatten()
         )
+
+        def judge(chosen: Int[Tensor, " rows"]) -> Judgement:
+            distribution, predicted = self.policy(observations[chosen])
+            return Judgement(distribution.log_prob(actions[chosen]), predicted, distribution.entropy())
+
+        return improve(self._learner, judge, rollout, config, rng)
 
     @torch.no_grad()
     def _refreshed(self, observations: Observations, actions: Actions, log_probs: PerWalker) -> PerWalker:
@@ -224,40 +191,6 @@ def sample(distribution: Categorical, rng: torch.Generator) -> Actions:
     """One action per row, drawn on the processor so that every device draws the same."""
     probabilities: Tensor = distribution.probs
     return torch.multinomial(probabilities.cpu(), 1, generator=rng)[:, 0]
-
-
-def clipped_policy_loss(ratios: Float[Tensor, " m"], advantages: Float[Tensor, " m"], clip: float) -> Scalar:
-    """PPO's objective (Schulman et al. 2017, eq. 7), negated.
-
-    loss = -mean(min(ratio A, clip(ratio, 1 - eps, 1 + eps) A)), ratio = pi(a | o) / pi_old(a | o).
-    Only `ratios` carries a gradient: rewards, and so advantages, are numbers.
-    """
-    advantages = advantages.detach()
-    return -torch.min(ratios * advantages, ratios.clamp(1 - clip, 1 + clip) * advantages).mean()
-
-
-def generalized_advantages(rewards: PerStep, values: PerStep, discount: float, trace: float) -> PerStep:
-    """Generalized advantage estimation over one cycle, which ends for good.
-
-    A_t = delta_t + gamma lambda A_{t+1}, delta_t = r_t + gamma V_{t+1} - V_t, V = A = 0 after the end.
-    """
-    advantages = torch.zeros_like(rewards)
-    ahead, next_value = torch.zeros_like(rewards[0]), torch.zeros_like(rewards[0])
-    for t in reversed(range(len(rewards))):
-        delta = rewards[t] + discount * next_value - values[t]
-        ahead = delta + discount * trace * ahead
-        advantages[t], next_value = ahead, values[t]
-    return advantages
-
-
-def standardized(values: Float[Tensor, " m"]) -> Float[Tensor, " m"]:
-    """Mean 0 and deviation 1; constant values become 0."""
-    return (values - values.mean()) / (values.std(correction=0) + 1e-8)
-
-
-def explained_variance(returns: Float[Tensor, " m"], values: Float[Tensor, " m"]) -> float:
-    spread = float(returns.var(correction=0))
-    return 1 - float((returns - values).var(correction=0)) / spread if spread > 0 else 0.0
 
 
 def _conv(inputs: int, outputs: int, batch_norm: bool) -> nn.Sequential:
