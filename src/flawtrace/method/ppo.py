@@ -1,12 +1,13 @@
-"""Proximal policy optimization, for any policy: what to follow after a cycle, and how.
+"""Proximal policy optimization, for any policy: what it keeps of a cycle, what it follows then, and how.
 
 As in Schulman et al. 2017 (arXiv 1707.06347), with generalized advantage estimation (arXiv 1506.02438).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TypeAlias
+from typing import Any, Generic, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from flawtrace.ground.groups import PolicyConfig
 from flawtrace.ground.learner import Learner, Network
-from flawtrace.ground.shapes import PerStep, Scalar
+from flawtrace.ground.shapes import PerStep, PerWalker, Scalar
 
 PerPick: TypeAlias = Float[Tensor, "rows *picks"]
 """Of a rollout: one number for each row, or for each of the picks that a row's decision made."""
@@ -56,6 +57,59 @@ class Judgement:
 
 Judge: TypeAlias = Callable[[Int[Tensor, " rows"]], Judgement]
 """Of the rows of these numbers."""
+
+
+class Learning(ABC, Generic[Network]):
+    """A policy with its optimizer, and what it keeps of a cycle to learn from at its end."""
+
+    def __init__(self, policy: Network, config: PolicyConfig) -> None:
+        self._config = config
+        self._learner = Learner(policy, lr=config.lr)
+        self._frozen = False
+        self._clear()
+
+    @property
+    def policy(self) -> Network:
+        return self._learner.network
+
+    def credit(self, rewards: PerWalker) -> None:
+        if len(self._rewards) < len(self._kept):
+            self._rewards.append(rewards)
+
+    def learn(self, rng: torch.Generator) -> PolicyStats | None:
+        """Follow PPO's clipped objective over the rollout, then forget it; frozen, only forget."""
+        stats = None if self._frozen else self._learn(rng)
+        self._clear()
+        return stats
+
+    def freeze(self) -> None:
+        """From now on the policy acts and does not learn."""
+        self._frozen = True
+
+    def state(self) -> dict[str, Any]:
+        rollout = [*map(list, zip(*self._kept, strict=True)), self._rewards]
+        return {"learner": self._learner.state(), "rollout": rollout, "step": self._step}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self._learner.load(state["learner"])
+        device = next(self.policy.parameters()).device
+        *kept, self._rewards = [[tensor.to(device) for tensor in tensors] for tensors in state["rollout"]]
+        self._kept = list(zip(*kept, strict=True))
+        self._step = state["step"]
+
+    @property
+    def _listens(self) -> bool:
+        """Whether the policy is to learn from what it does now."""
+        return not self._frozen and self._step >= self._config.learns_from
+
+    @abstractmethod
+    def _learn(self, rng: torch.Generator) -> PolicyStats: ...
+
+    def _clear(self) -> None:
+        self._step = 0
+        self._kept: list[tuple[Tensor, ...]] = []
+        """Of each decision, whatever the policy needs to judge it again."""
+        self._rewards: list[PerWalker] = []
 
 
 def improve(

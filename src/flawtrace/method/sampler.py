@@ -1,4 +1,4 @@
-"""The neural batch sampler: a policy that chooses the patches, and the fixed strategies beside it."""
+"""The neural batch sampler: a policy that moves walkers, fixed strategies, and any sampler by its name."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
@@ -9,10 +9,17 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from flawtrace.ground.groups import PolicyConfig, SamplerName
-from flawtrace.ground.learner import Learner, seeded
+from flawtrace.ground.learner import seeded
 from flawtrace.ground.shapes import Actions, Observations, PerWalker
 from flawtrace.method.patches import MOVES
-from flawtrace.method.ppo import Judgement, PolicyStats, Rollout, generalized_advantages, improve
+from flawtrace.method.ppo import (
+    Judgement,
+    Learning,
+    PolicyStats,
+    Rollout,
+    generalized_advantages,
+    improve,
+)
 from flawtrace.method.walkers import CHANNELS, Places, Walkers
 
 
@@ -79,79 +86,36 @@ class Policy(nn.Module):
         return Categorical(logits=self.actor(features), validate_args=False), values[:, 0]
 
 
-class Learned:
-    """The policy, and the rollout from which it learns at the end of each cycle.
+class Learned(Learning[Policy]):
+    """The policy that moves walkers, and the rollout from which it learns at the end of each cycle.
 
     With batch norm the policy always acts and learns on running statistics, so that a probability
     does not depend on who else is in the batch; they are refreshed once per cycle.
     """
 
     def __init__(self, policy: Policy, config: PolicyConfig) -> None:
-        self._config = config
-        self._learner = Learner(policy.eval(), lr=config.lr)
-        self._frozen = False
-        self._clear()
-
-    def _clear(self) -> None:
-        self._step = 0
-        self._observations: list[Observations] = []
-        self._actions: list[Actions] = []
-        self._log_probs: list[PerWalker] = []
-        self._values: list[PerWalker] = []
-        self._rewards: list[PerWalker] = []
-
-    @property
-    def policy(self) -> Policy:
-        return self._learner.network
+        super().__init__(policy.eval(), config)
 
     @torch.no_grad()
     def place(self, walkers: Walkers, rng: torch.Generator) -> Places:
         observations = walkers.observe()
         distribution, values = self.policy(observations)
         actions = sample(distribution, rng)
-        if not self._frozen and self._step >= self._config.learns_from:
-            self._observations.append(observations)
+        if self._listens:
             taken = actions.to(values.device)
-            self._actions.append(taken)
-            self._log_probs.append(distribution.log_prob(taken))
-            self._values.append(values)
+            self._kept.append((observations, taken, distribution.log_prob(taken), values))
         self._step += 1
         return walkers.moved(actions, rng)
 
-    def credit(self, rewards: PerWalker) -> None:
-        if len(self._rewards) < len(self._actions):
-            self._rewards.append(rewards)
-
-    def learn(self, rng: torch.Generator) -> PolicyStats | None:
-        """Follow PPO's clipped objective over the rollout, then forget it; frozen, only forget."""
-        stats = None if self._frozen else self._learn(rng)
-        self._clear()
-        return stats
-
-    def freeze(self) -> None:
-        """From now on the policy acts and does not learn."""
-        self._frozen = True
-
-    def state(self) -> dict[str, Any]:
-        rollout = [self._observations, self._actions, self._log_probs, self._values, self._rewards]
-        return {"learner": self._learner.state(), "rollout": rollout, "step": self._step}
-
-    def load(self, state: dict[str, Any]) -> None:
-        self._learner.load(state["learner"])
-        device = self.policy.actor.weight.device
-        rollout = [[tensor.to(device) for tensor in tensors] for tensors in state["rollout"]]
-        self._observations, self._actions, self._log_probs, self._values, self._rewards = rollout
-        self._step = state["step"]
-
     def _learn(self, rng: torch.Generator) -> PolicyStats:
         config = self._config
-        values, rewards = torch.stack(self._values), torch.stack(self._rewards)
-        advantages = generalized_advantages(rewards, values, config.discount, config.trace)
-        observations, actions = torch.cat(self._observations), torch.cat(self._actions)
-        log_probs = self._refreshed(observations, actions, torch.cat(self._log_probs))
-        rollout = Rollout(
-            log_probs, values.flatten(), advantages.flatten(), returns=(advantages + values).flatten()
-        )
+        observations, actions, acted, values = (torch.cat(parts) for parts in zip(*self._kept, strict=True))
+        rewards = torch.stack(self._rewards)
+        advantages = generalized_advantages(
+            rewards, values.view_as(rewards), config.discount, config.trace
+        ).flatten()
+        log_probs = self._refreshed(observations, actions, acted)
+        rollout = Rollout(log_probs, values, advantages, returns=advantages + values)
 
         def judge(chosen: Int[Tensor, " rows"]) -> Judgement:
             distribution, predicted = self.policy(observations[chosen])
