@@ -13,7 +13,7 @@ from flawtrace.method.sampler import Learned, Policy, random_walk, sample
 from flawtrace.method.walkers import Geometry, Walkers
 
 CONFIG = PolicyConfig(widths=(4,), hidden=16, lr=1e-2, discount=0.0, minibatch=64)
-KINDS = ["learned", "random-walk", "uniform", "edge-guided"]
+KINDS = ["learned", "selecting", "random-walk", "uniform", "edge-guided"]
 CPU = torch.device("cpu")
 PAID = 5
 

@@ -20,6 +20,7 @@ from flawtrace.method.ppo import (
     generalized_advantages,
     improve,
 )
+from flawtrace.method.selecting import Selecting, Selector
 from flawtrace.method.walkers import CHANNELS, Places, Walkers
 
 
@@ -137,9 +138,11 @@ class Learned(Learning[Policy]):
 
 def build(kind: SamplerName, crop: int, config: PolicyConfig, seed: int, device: torch.device) -> Sampler:
     """The sampler of that name; `crop` is the side of an observation, in cells."""
-    if kind == "learned":
-        with seeded(seed):
+    with seeded(seed):
+        if kind == "learned":
             return Learned(Policy(crop, config).to(device), config)
+        if kind == "selecting":
+            return Selecting(Selector(config.channels).to(device), config)
     return Fixed(
         {"random-walk": random_walk, "uniform": Walkers.anywhere, "edge-guided": Walkers.by_static_map}[kind]
     )
