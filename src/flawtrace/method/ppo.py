@@ -62,6 +62,10 @@ Judge: TypeAlias = Callable[[Int[Tensor, " rows"]], Judgement]
 class Learning(ABC, Generic[Network]):
     """A policy with its optimizer, and what it keeps of a cycle to learn from at its end."""
 
+    _kept: list[tuple[Tensor, ...]]
+    """Of each decision, whatever the policy needs to judge it again."""
+    _rewards: list[PerWalker]
+
     def __init__(self, policy: Network, config: PolicyConfig) -> None:
         self._config = config
         self._learner = Learner(policy, lr=config.lr)
@@ -107,9 +111,8 @@ class Learning(ABC, Generic[Network]):
 
     def _clear(self) -> None:
         self._step = 0
-        self._kept: list[tuple[Tensor, ...]] = []
-        """Of each decision, whatever the policy needs to judge it again."""
-        self._rewards: list[PerWalker] = []
+        self._kept = []
+        self._rewards = []
 
 
 def improve(
