@@ -16,7 +16,7 @@ MANY_MISSES = 0.5
 MANY_ALARMS = 0.2
 """Share of normal images called defective from which on nobody will use the detector."""
 DEAD = 0.05
-"""Entropy of the policy, in nats, below which it makes the same choice everywhere; of nine equal ones: 2.2."""
+"""Entropy of the policy, in nats, below which it chooses the same everywhere; nine equal actions have 2.2."""
 
 
 @dataclass(frozen=True)

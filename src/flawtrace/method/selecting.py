@@ -101,7 +101,8 @@ def seen(surveys: Float[Tensor, "b planes rows columns"]) -> Float[Tensor, "b pl
     """
     errors, visits, statics, texture, distances = surveys.unbind(dim=1)
     seldom = [(deviations / FAR).clamp(-1, 1) for deviations in (texture, distances)]
-    return torch.stack([errors, visits / (1 + visits), statics, *seldom], dim=1)
+    planes = torch.stack([errors, visits / (1 + visits), statics, *seldom], dim=1)
+    return planes.contiguous(memory_format=torch.channels_last)  # half the time on a processor
 
 
 def drawn(scores: Candidates, count: int, rng: torch.Generator) -> Picks:
