@@ -2,10 +2,10 @@
 
     python benchmarks/samplers.py DATA/mvtec_ad/grid -o benchmarks/results/earnings.jsonl --seeds 42-44
 
-Return and rewards are means per cycle over the last tenth of the cycles; times are of the processor, learning
-counted per update. All samplers of a seed have the same
-images, static maps, first weights and decays. Test images are not read. A finished cell is never run again;
-the table at the end is over all rows, with differences to uniform sampling paired by seed.
+Return and rewards are means per cycle over the last tenth of the cycles; times are of the processor, that of
+learning spread over the updates. All samplers of a seed have the same images, static maps, first weights and
+decays. Test images are not read. A finished cell is never run again; the table at the end is over all rows,
+with differences to uniform sampling paired by seed.
 """
 
 import argparse
