@@ -9,6 +9,9 @@ the paper's, with one change: R_pred is paid per walker, in deviations over the 
 for squares that are hard for the predictor (root of its cross-entropy there), `progress` for what the step on
 them took from that cross-entropy.
 
+`selecting` is paid as `progress` is. Its policy does not walk: it sees whole images, how far they
+are from the memory of normal ones among it, and gives every square its probability.
+
 `taught` is paid for what a step on the square does, to first order, for *other* squares: over labelled
 defects, anywhere on labelled images, on normal ones. That pay tells squares apart early in a fit only, so
 the policy is taught in short cycles, each with a new predictor, and paid from the 100th to the 350th step. It
@@ -42,7 +45,7 @@ from flawtrace.method import sampler
 from flawtrace.method.material import Material
 from flawtrace.method.patches import edges, mean_under, random_centers, standardized, static_maps
 from flawtrace.method.predictor import Compact, Views, prediction_loss
-from flawtrace.method.walkers import Geometry, Places, Walkers
+from flawtrace.method.walkers import Geometry, Places, Terrain, Walkers
 from flawtrace.pictures.turns import turned_back
 from flawtrace.training.fitting import (
     Batch,
@@ -114,7 +117,8 @@ class Walking:
         self.batch = config.predictor.batch
         count = round(share * self.batch)
         geometry = Geometry(count, self.side, 2 * self.side, 3 * self.side // 8)
-        self.walkers = Walkers(colour, static_maps(colour, last_errors), geometry)
+        terrain = Terrain(self.texture, self.examples.views.distances)
+        self.walkers = Walkers(colour, static_maps(colour, last_errors), geometry, terrain)
         self.rng = generator(derive(config.seed, 8))
         self.kind = kind
         name: Any = "learned" if kind in ("hardness", "progress", "taught") else kind

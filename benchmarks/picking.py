@@ -13,7 +13,8 @@ from torch import Tensor
 from flawtrace.ground.groups import PolicyConfig
 from flawtrace.ground.learner import Learner, seeded
 from flawtrace.ground.shapes import PerWalker
-from flawtrace.method.sampler import Policy, clipped_policy_loss, standardized
+from flawtrace.method.ppo import clipped_policy_loss, standardized
+from flawtrace.method.sampler import Policy
 
 ROLLOUT = 16
 """Steps of the predictor after which the policy learns."""

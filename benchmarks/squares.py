@@ -40,7 +40,10 @@ from flawtrace.training.fitting import Fit, Lesson
 from flawtrace.training.judging import judged
 from flawtrace.training.thresholds import chosen, validation
 
-CHOOSERS = ("uniform", "random-walk", "hardness", "progress", "taught", "picked", "rationed", "balanced")
+CHOOSERS = (
+    *("uniform", "random-walk", "hardness", "progress", "selecting"),
+    *("taught", "picked", "rationed", "balanced"),
+)
 SETTINGS: dict[str, Any] = {
     "orientations": 1,
     "predictor.batch": 32,

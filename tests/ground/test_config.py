@@ -53,6 +53,7 @@ def test_an_unknown_preset_names_the_nearest() -> None:
     ("settings", "reason"),
     [
         ({"sampler.stride": 64}, "gaps"),
+        ({"sampler.kind": "selecting", "sampler.walkers": 401}, "at most 400"),
         ({"image_side": 250}, "multiple of cell"),
         ({"updates": 3}, "fewer than profile.length"),
         ({"predictor.members": 5}, "leaves one fold out"),

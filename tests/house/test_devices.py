@@ -57,7 +57,14 @@ def test_as_many_rows_go_together_as_their_device_wants() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"reward.credit": "per-patch"}, {"sampler.kind": "edge-guided"}], ids=str
+    "changes",
+    [
+        {},
+        {"reward.credit": "per-patch"},
+        {"sampler.kind": "edge-guided"},
+        {"sampler.kind": "selecting"},
+    ],
+    ids=str,
 )
 def test_light_trains_elsewhere(
     category: Path, tmp_path: Path, tiny: dict[str, Any], changes: dict[str, Any]

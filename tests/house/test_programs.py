@@ -16,6 +16,7 @@ from flawtrace.ground.presets import load_config
 from flawtrace.pictures.synthetic import make_dataset
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+CHOSEN = ("uniform", "selecting", "rationed")
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +85,24 @@ def test_edges(program: Callable[[str], ModuleType]) -> None:
     assert (found["defective pixels within 1 px"], found["within 2 px"]) == (12 / 16, 1)
 
 
+def test_samplers(program: Callable[[str], ModuleType], product: Path, tmp_path: Path) -> None:
+    samplers = program("samplers")
+    some = ("uniform", "selecting")
+    rows = rows_of(samplers, product, tmp_path / "rows.jsonl", samplers=some, cycles=2)
+    assert [row["sampler"] for row in rows] == list(some)
+    assert all(len(row["returns"]) == 2 for row in rows)
+    assert rows[0]["learning_ms"] < rows[1]["learning_ms"]
+    assert "| bricks | selecting | 1 | " in samplers.table(rows)
+
+
 @pytest.mark.slow
 def test_squares(
     program: Callable[[str], ModuleType], product: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     squares = program("squares")
     monkeypatch.setattr(squares, "SETTINGS", {"predictor.batch": 4, "predictor.members": 1})
-    rows = rows_of(squares, product, tmp_path / "rows.jsonl", choosers=("uniform", "rationed"), steps=6)
-    assert [row["method"] for row in rows] == ["uniform", "rationed"]
+    rows = rows_of(squares, product, tmp_path / "rows.jsonl", choosers=CHOSEN, steps=6)
+    assert [row["method"] for row in rows] == list(CHOSEN)
     assert all(len(row["defective_squares"]) for row in rows)
     assert "rationed" in squares.table(rows)
 

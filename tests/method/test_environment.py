@@ -18,7 +18,7 @@ from flawtrace.ground.groups import RewardConfig
 from flawtrace.ground.learner import generator
 from flawtrace.method.autoencoder import reconstruction_loss
 from flawtrace.method.credit import credited, uphill
-from flawtrace.method.cycle import Cycle, scout
+from flawtrace.method.cycle import Cycle, scout, terrain
 from flawtrace.method.environment import PatchEnv
 from flawtrace.method.material import Material
 from flawtrace.method.patches import crop
@@ -324,6 +324,24 @@ def test_scouting_gives_each_image_its_static_map(material: Material, small: Sma
     assert maps.shape == (8, 32, 32)
     assert maps.amin(dim=(1, 2)).tolist() == pytest.approx([0.0] * 8)
     assert maps.amax(dim=(1, 2)).tolist() == pytest.approx([1.0] * 8, abs=1e-5)
+
+
+def test_only_a_policy_that_selects_has_images_compared_with_the_memory(
+    material: Material, statics: torch.Tensor, small: Small
+) -> None:
+    for kind in ("learned", "selecting"):
+        cycle = Cycle(material, statics, small(sampler__kind=kind))
+        *_, texture, distances = cycle.walkers.survey(8, generator(0))[1].unbind(dim=1)
+        assert bool(texture.any()) == bool(distances.any()) == (kind == "selecting")
+
+
+def test_what_the_memory_keeps_of_a_normal_image_does_not_count_for_it(
+    material: Material, small: Small
+) -> None:
+    twice = replace(material, sources=torch.tensor([0, 0, 1, 2, 3]), canvases=material.canvases.clone())
+    twice.canvases[1] = twice.canvases[0]
+    alone = terrain(replace(twice, sources=torch.arange(5)), small()).distances
+    assert (terrain(twice, small()).distances[0] > alone[0]).float().mean() > 0.9
 
 
 def test_scouting_twice_gives_the_same_maps(material: Material, small: Small) -> None:

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flawtrace.method.walkers import CHANNELS, Geometry, Places, Walkers
+from flawtrace.method.patches import crop
+from flawtrace.method.walkers import CHANNELS, SURVEYED, Geometry, Places, Terrain, Walkers
 
 actions = st.lists(st.lists(st.integers(0, 8), min_size=4, max_size=4), max_size=10)
 NEXT = torch.zeros(4, dtype=torch.long)
@@ -96,6 +97,40 @@ def test_an_observation_shows_image_error_visits_and_static_map(rng: torch.Gener
     assert observation.shape == (4, CHANNELS, 16, 16)
     assert center[:, 3:5].tolist() == [[0.25, 1.0]] * 4
     assert center[0, 5] == walkers.statics[walkers.places.images[0], row, column]
+
+
+def test_a_survey_shows_the_means_under_each_candidate(rng: torch.Generator) -> None:
+    terrain = Terrain(torch.rand(5, 24, 20), torch.rand(5, 24, 20))
+    images, statics = torch.rand(5, 3, 24, 20), torch.rand(5, 24, 20)
+    walkers = Walkers(images, statics, Geometry(walkers=4, patch=8, crop=16, stride=5), terrain)
+    walkers.begin(rng)
+    walkers.go(walkers.places)
+    walkers.remember(torch.rand(4, 8, 8))
+    shown, survey = walkers.survey(3, rng)
+    assert survey.shape == (3, SURVEYED, 5, 4)
+    places = walkers.candidates(shown, torch.arange(3 * 5 * 4))
+    planes = torch.stack(
+        [walkers.errors, walkers.visits, walkers.statics, terrain.texture, terrain.distances], dim=1
+    )
+    means = crop(planes, places.images, places.centers, 8).mean(dim=(2, 3))
+    assert survey.movedim(1, -1).flatten(0, 2).allclose(means, atol=1e-6)
+
+
+def test_a_survey_shows_each_image_once(rng: torch.Generator) -> None:
+    walkers = begun(rng)
+    assert sorted(walkers.survey(100, rng)[0].tolist()) == list(range(9))
+    assert len(set(walkers.survey(4, rng)[0].tolist())) == 4
+
+
+@given(st.integers(8, 30), st.integers(1, 8))
+def test_every_cell_lies_under_a_candidate(side: int, stride: int) -> None:
+    geometry = Geometry(walkers=1, patch=8, crop=8, stride=stride)
+    walkers = Walkers(torch.zeros(1, 3, side, side), torch.zeros(1, side, side), geometry)
+    _, survey = walkers.survey(1, torch.Generator())
+    count = survey.shape[2] * survey.shape[3]
+    walkers.go(walkers.candidates(torch.zeros(1, dtype=torch.long), torch.arange(count)))
+    assert walkers.visits.min() >= 1
+    assert walkers.visits.sum() == 64 * count
 
 
 def test_a_new_cycle_forgets_visits_and_errors(rng: torch.Generator) -> None:

@@ -125,11 +125,15 @@ def test_another_seed_gives_another_detector(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("diversity", ["reset", "bottleneck_dropout"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"autoencoder.diversity": "bottleneck_dropout"}, {"sampler.kind": "selecting"}],
+    ids=str,
+)
 def test_a_killed_run_goes_on_to_the_same_bits(
-    category: Path, tiny: dict[str, Any], tmp_path: Path, diversity: str
+    category: Path, tiny: dict[str, Any], tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    settings = tiny | {"autoencoder.diversity": diversity}
+    settings = tiny | changes
     verbs.train(category, tmp_path / "whole", settings=settings)
     stopped = tmp_path / "stopped"
     command = [sys.executable, "-c", SCRIPT, str(category), str(stopped), json.dumps(settings)]
@@ -246,6 +250,14 @@ def test_every_fixed_sampler_trains_a_detector(
     verbs.train(category, tmp_path / "run", settings=tiny | {"sampler.kind": sampler})
     assert Detector.load(tmp_path / "run").config.sampler.kind == sampler
     assert "entropy" not in log(tmp_path / "run")[0]
+
+
+def test_a_policy_that_selects_trains_a_detector_and_tells_how_it_learned(
+    category: Path, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    verbs.train(category, tmp_path / "run", settings=tiny | {"sampler.kind": "selecting"})
+    assert Detector.load(tmp_path / "run").config.sampler.kind == "selecting"
+    assert log(tmp_path / "run")[0]["entropy"] > 3
 
 
 def test_a_defect_that_vanishes_at_working_size_is_named(

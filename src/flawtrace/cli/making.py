@@ -142,7 +142,8 @@ def train(
     skip_bad
         Leave out images that cannot be read or whose masks cannot be used, instead of stopping.
     sampler
-        What chooses the training patches: the learned policy, or a fixed strategy for comparison.
+        What chooses the training patches: a policy that learns to, by walking (learned) or by selecting
+        among all (selecting), or a fixed strategy for comparison.
         [default: learned]
     encoder
         What the autoencoder reconstructs. [default: features for light, pixels for paper]

@@ -16,7 +16,7 @@ MANY_MISSES = 0.5
 MANY_ALARMS = 0.2
 """Share of normal images called defective from which on nobody will use the detector."""
 DEAD = 0.05
-"""Entropy of the policy, in nats, below which it does the same everywhere; nine equal actions have 2.2."""
+"""Entropy of the policy, in nats, below which it chooses the same everywhere; nine equal actions have 2.2."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def policy_doubts(log: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     entropies = [row["entropy"] for row in log if row.get("entropy") is not None]
     if entropies and entropies[-1] < DEAD:
         yield (
-            f"The sampling policy has collapsed: its entropy fell to {entropies[-1]:.3f} nats, so it chooses "
-            "the same action everywhere and no longer learns. Raise --policy.entropy_weight, or use a fixed "
+            f"The sampling policy has collapsed: its entropy fell to {entropies[-1]:.3f} nats, so it makes "
+            "the same choice everywhere and no longer learns. Raise --policy.entropy_weight, or use a fixed "
             "strategy (--sampler uniform), which needs no policy."
         )

@@ -100,6 +100,7 @@ class Config(Settings):
 def _misfits(config: Config) -> Iterator[str]:
     """What settings of different groups keep from working together; each group looks after itself."""
     yield from _off_the_grid(config)
+    yield from _too_few_to_select_from(config)
     yield from _unfit_for_the_predictor(config)
     yield from _unfit_for_the_autoencoder(config)
     if config.policy.learns_from >= config.updates:
@@ -126,6 +127,18 @@ def _off_the_grid(config: Config) -> Iterator[str]:
         yield (
             f"sampler.patch_side ({sampler.patch_side}), sampler.crop_side ({sampler.crop_side}) and "
             f"image_side ({config.image_side}) must be in ascending order"
+        )
+
+
+def _too_few_to_select_from(config: Config) -> Iterator[str]:
+    """A batch is drawn without replacement, if need be from a single image."""
+    sampler = config.sampler
+    along = -(-(config.image_side - sampler.patch_side) // sampler.stride) + 1
+    if sampler.kind == "selecting" and sampler.walkers > along**2:
+        yield (
+            f"sampler.walkers ({sampler.walkers}) must be at most {along**2} with sampler.kind = selecting: "
+            f"an image has {along} x {along} patches sampler.stride ({sampler.stride}) apart, and none is "
+            "taken twice at an update"
         )
 
 

@@ -15,7 +15,7 @@ from pydantic import (
 
 Encoder: TypeAlias = Literal["features", "pixels"]
 Preset: TypeAlias = Literal["light", "paper"]
-SamplerName: TypeAlias = Literal["learned", "random-walk", "uniform", "edge-guided"]
+SamplerName: TypeAlias = Literal["learned", "selecting", "random-walk", "uniform", "edge-guided"]
 ProtocolName: TypeAlias = Literal["five-per-type", "k-per-type", "k-in-all", "one-third", "unseen-type"]
 RuntimeName: TypeAlias = Literal["torch", "onnx", "openvino"]
 RuntimeChoice: TypeAlias = Literal["auto", "torch", "onnx", "openvino"]
@@ -70,7 +70,9 @@ class VariationConfig(Settings):
 
 class SamplerConfig(Settings):
     kind: SamplerName = "learned"
-    """What chooses the training patches: the learned policy, or a fixed strategy for comparison."""
+    """What chooses the training patches. learned: a policy that moves walkers over the images. selecting: a
+    policy that sees whole images and gives every patch its probability. The others are fixed strategies for
+    comparison."""
     walkers: PositiveInt = 32
     """Patches per autoencoder update. Each is taken by a walker, a position that moves over an image."""
     patch_side: PositiveInt = 32
@@ -78,7 +80,7 @@ class SamplerConfig(Settings):
     crop_side: PositiveInt = 64
     """Side of the crop around a patch that the policy observes, in pixels."""
     stride: PositiveInt = 12
-    """Pixels by which one move shifts the patch."""
+    """Pixels by which one move shifts the patch; `selecting` chooses among positions this far apart."""
 
     @model_validator(mode="after")
     def moves_leave_no_gap(self) -> "SamplerConfig":
@@ -92,11 +94,15 @@ class SamplerConfig(Settings):
 
 class PolicyConfig(Settings):
     widths: tuple[PositiveInt, ...] = (16, 32, 32)
-    """Channels of the policy's convolutions (3x3, stride 2)."""
+    """Channels of the convolutions (3x3, stride 2) of the policy that moves walkers."""
     hidden: PositiveInt = 128
-    """Units of the fully connected layer shared by actor and critic."""
+    """Units of its fully connected layer, shared by actor and critic."""
     batch_norm: bool = False
-    """Use batch normalisation after each convolution."""
+    """Use batch normalisation after each of its convolutions."""
+    channels: PositiveInt = 16
+    """Channels of the policy of `selecting`, which is fully convolutional."""
+    shown: PositiveInt = 32
+    """Images among whose patches `selecting` chooses at an update, drawn anew; all if there are no more."""
     lr: PositiveFloat = 1e-3
     """Adam's learning rate."""
     discount: UnitInterval = 0.9
@@ -108,7 +114,7 @@ class PolicyConfig(Settings):
     epochs: PositiveInt = 4
     """Passes of PPO over the steps of a cycle (the training of one autoencoder)."""
     minibatch: PositiveInt = 512
-    """Walker steps per optimizer step."""
+    """Patches per optimizer step."""
     entropy_weight: NonNegativeFloat = 0.02
     """Weight of the entropy bonus, which keeps the policy exploring."""
     value_weight: NonNegativeFloat = 0.5

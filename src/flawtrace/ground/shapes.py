@@ -33,6 +33,8 @@ AnomalyMap: TypeAlias = Float[Tensor, "h w"]
 
 Patches: TypeAlias = Float[Tensor, "n c side side"]
 Observations: TypeAlias = Float[Tensor, "n c crop crop"]
+Surveys: TypeAlias = Float[Tensor, "b planes rows columns"]
+"""What is known of images under each of the candidates for a patch."""
 Points: TypeAlias = Int[Tensor, "n 2"]
 """Centres as (row, column), in cells."""
 Actions: TypeAlias = Int[Tensor, " n"]

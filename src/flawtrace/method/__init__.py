@@ -13,10 +13,10 @@ from flawtrace.method.material import Material, Prepared, covered, encode, of_ot
 from flawtrace.method.memory import Memory
 from flawtrace.method.novelty import Novelty
 from flawtrace.method.patches import clamp, crop
+from flawtrace.method.ppo import PolicyStats
 from flawtrace.method.predictor import Compact, Predictor, Views
 from flawtrace.method.reader import Reader
 from flawtrace.method.reward import Feedback
-from flawtrace.method.sampler import PolicyStats
 
 __all__ = [
     "Compact",

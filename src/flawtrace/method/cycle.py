@@ -6,18 +6,19 @@ import torch
 from torch import Tensor
 
 from flawtrace.ground.config import Config
-from flawtrace.ground.devices import learning
+from flawtrace.ground.devices import batches, learning
 from flawtrace.ground.learner import Learner, generator, seeded
 from flawtrace.ground.shapes import ErrorMaps, Images, PerWalker
 from flawtrace.method import autoencoder
 from flawtrace.method.autoencoder import Autoencoder
 from flawtrace.method.credit import credited, uphill
 from flawtrace.method.material import Material
+from flawtrace.method.memory import Memory
 from flawtrace.method.online import OnlinePredictor
 from flawtrace.method.patches import crop, mean_under, standardized, static_maps
 from flawtrace.method.profile import History, error_maps, observe
 from flawtrace.method.reward import MEANS, Feedback, beta, rewarded
-from flawtrace.method.walkers import Geometry, Places, Walkers
+from flawtrace.method.walkers import Geometry, Places, Terrain, Walkers
 
 
 class Cycle:
@@ -29,7 +30,8 @@ class Cycle:
     def __init__(self, material: Material, statics: ErrorMaps, config: Config) -> None:
         self.config = config
         self.material = material
-        self.walkers = Walkers(material.images, statics, geometry_of(config))
+        ground = terrain(material, config) if config.sampler.kind == "selecting" else None
+        self.walkers = Walkers(material.images, statics, geometry_of(config), ground)
         self.updates_before = 0
         """Autoencoder updates of earlier cycles: j of the decays is these plus this cycle's."""
         self.update = 0
@@ -192,8 +194,24 @@ def scout(material: Material, config: Config) -> ErrorMaps:
 
     That one trains on patches from anywhere, without policy or predictor.
     """
+    config = config.model_copy(update={"sampler": config.sampler.model_copy(update={"kind": "uniform"})})
     cycle = Cycle(material, torch.zeros_like(material.coverage), config)
     for _ in range(config.updates):
         cycle.reconstruct(cycle.walkers.anywhere(cycle.rng))
     errors = observe(cycle.autoencoder.network, material.canvases, (material.canvases.shape[1],))
     return static_maps(material.images, errors[:, 0])
+
+
+@torch.no_grad()
+def terrain(material: Material, config: Config) -> Terrain:
+    """What a policy that selects sees of all training images beside error, visits and static map.
+
+    The memory needs canvases alone, so it can be asked before there is an autoencoder, while novelty is of
+    reconstructions by the last one. A normal image does not count for itself; no label has a part in it.
+    """
+    canvases, unknown = material.canvases, torch.full((material.num_labelled,), -1)
+    memory = Memory(canvases.shape[1], canvases.shape[2]).to(canvases.device)
+    memory.fit(canvases[: material.num_normal], material.sources)
+    own = torch.cat([material.sources.cpu(), unknown]).to(canvases.device)
+    distances = torch.cat([memory(*part) for part in zip(batches(canvases), batches(own), strict=True)])
+    return Terrain(standardized(material.texture, geometry_of(config).patch), distances)

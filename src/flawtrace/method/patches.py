@@ -45,6 +45,35 @@ def random_centers(count: int, height: int, width: int, side: int, rng: torch.Ge
     return torch.stack([rows, columns], dim=1)
 
 
+def lattice(cells: int, side: int, stride: int) -> Int[Tensor, " n"]:
+    """Centres along an axis of `cells` cells: from the first box of `side` that fits to the last.
+
+    They are `stride` apart, only the last two may be closer; with a `stride` of at most `side` no cell is
+    left out.
+
+    >>> lattice(14, side=8, stride=4)
+    tensor([ 4,  8, 10])
+    """
+    half = side // 2
+    last = cells - side + half
+    return torch.tensor([*range(half, last, stride), last])
+
+
+def means_around(
+    planes: Images, rows: Int[Tensor, " rows"], columns: Int[Tensor, " columns"], side: int
+) -> Float[Tensor, "b c rows columns"]:
+    """Mean of each plane under the box of `side` around each crossing of these rows and columns.
+
+    A mean over a box is one over its rows of means over its columns, so both are products of matrices.
+    """
+    down, along = (
+        _averaging(centers, cells, side).to(planes.device)
+        for centers, cells in zip((rows, columns), planes.shape[2:], strict=True)
+    )
+    means: Tensor = down @ (planes @ along.T)
+    return means
+
+
 def crop(
     planes: Shaped[Tensor, "b c h w"], indices: Int[Tensor, " n"], centers: Points, side: int
 ) -> Float[Tensor, "n c side side"]:
@@ -106,6 +135,13 @@ def static_maps(images: Images, errors: ErrorMaps) -> ErrorMaps:
     variance = (box_blur(grey**2, (3, 3)) - box_blur(grey, (3, 3)) ** 2)[:, 0]
     gradient = sobel(grey, normalized=False)[:, 0]
     return _min_max(0.7 * _z(errors) + 0.1 * _z(variance) + 0.2 * _z(gradient))
+
+
+def _averaging(centers: Int[Tensor, " n"], cells: int, side: int) -> Float[Tensor, "n {cells}"]:
+    """Times a vector of `cells` cells: its means over the `side` cells around each centre."""
+    first = (centers - side // 2)[:, None]
+    cell = torch.arange(cells)
+    return ((cell >= first) & (cell < first + side)).float() / side
 
 
 def _boxes(planes: Tensor, indices: Int[Tensor, " n"], centers: Points, side: int) -> tuple[Tensor, ...]:

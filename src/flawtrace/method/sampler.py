@@ -1,37 +1,27 @@
-"""The neural batch sampler: a policy that chooses the patches, and the fixed strategies beside it.
-
-Proximal policy optimization as in Schulman et al. 2017 (arXiv 1707.06347), with generalized
-advantage estimation (arXiv 1506.02438).
-"""
+"""The neural batch sampler: a policy that moves walkers, fixed strategies, and any sampler by its name."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from statistics import fmean
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Int
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from flawtrace.ground.groups import PolicyConfig, SamplerName
-from flawtrace.ground.learner import Learner, seeded
-from flawtrace.ground.shapes import Actions, Observations, PerStep, PerWalker, Scalar
+from flawtrace.ground.learner import seeded
+from flawtrace.ground.shapes import Actions, Observations, PerWalker
 from flawtrace.method.patches import MOVES
+from flawtrace.method.ppo import (
+    Judgement,
+    Learning,
+    PolicyStats,
+    Rollout,
+    generalized_advantages,
+    improve,
+)
+from flawtrace.method.selecting import Selecting, Selector
 from flawtrace.method.walkers import CHANNELS, Places, Walkers
-
-
-@dataclass(frozen=True)
-class PolicyStats:
-    """How one cycle's learning went, means over its minibatches."""
-
-    entropy: float
-    clipped_fraction: float
-    """Share of steps whose probability ratio left [1 - clip, 1 + clip]."""
-    value_error: float
-    """Mean squared error of the critic against the returns, before learning."""
-    explained_variance: float
-    """1 - var(returns - values) / var(returns): 1 is a perfect critic, 0 one that says the mean."""
 
 
 @runtime_checkable
@@ -97,100 +87,42 @@ class Policy(nn.Module):
         return Categorical(logits=self.actor(features), validate_args=False), values[:, 0]
 
 
-class Learned:
-    """The policy, and the rollout from which it learns at the end of each cycle.
+class Learned(Learning[Policy]):
+    """The policy that moves walkers, and the rollout from which it learns at the end of each cycle.
 
     With batch norm the policy always acts and learns on running statistics, so that a probability
     does not depend on who else is in the batch; they are refreshed once per cycle.
     """
 
     def __init__(self, policy: Policy, config: PolicyConfig) -> None:
-        self._config = config
-        self._learner = Learner(policy.eval(), lr=config.lr)
-        self._frozen = False
-        self._clear()
-
-    def _clear(self) -> None:
-        self._step = 0
-        self._observations: list[Observations] = []
-        self._actions: list[Actions] = []
-        self._log_probs: list[PerWalker] = []
-        self._values: list[PerWalker] = []
-        self._rewards: list[PerWalker] = []
-
-    @property
-    def policy(self) -> Policy:
-        return self._learner.network
+        super().__init__(policy.eval(), config)
 
     @torch.no_grad()
     def place(self, walkers: Walkers, rng: torch.Generator) -> Places:
         observations = walkers.observe()
         distribution, values = self.policy(observations)
         actions = sample(distribution, rng)
-        if not self._frozen and self._step >= self._config.learns_from:
-            self._observations.append(observations)
+        if self._listens:
             taken = actions.to(values.device)
-            self._actions.append(taken)
-            self._log_probs.append(distribution.log_prob(taken))
-            self._values.append(values)
+            self._kept.append((observations, taken, distribution.log_prob(taken), values))
         self._step += 1
         return walkers.moved(actions, rng)
 
-    def credit(self, rewards: PerWalker) -> None:
-        if len(self._rewards) < len(self._actions):
-            self._rewards.append(rewards)
-
-    def learn(self, rng: torch.Generator) -> PolicyStats | None:
-        """Follow PPO's clipped objective over the rollout, then forget it; frozen, only forget."""
-        stats = None if self._frozen else self._learn(rng)
-        self._clear()
-        return stats
-
-    def freeze(self) -> None:
-        """From now on the policy acts and does not learn."""
-        self._frozen = True
-
-    def state(self) -> dict[str, Any]:
-        rollout = [self._observations, self._actions, self._log_probs, self._values, self._rewards]
-        return {"learner": self._learner.state(), "rollout": rollout, "step": self._step}
-
-    def load(self, state: dict[str, Any]) -> None:
-        self._learner.load(state["learner"])
-        device = self.policy.actor.weight.device
-        rollout = [[tensor.to(device) for tensor in tensors] for tensors in state["rollout"]]
-        self._observations, self._actions, self._log_probs, self._values, self._rewards = rollout
-        self._step = state["step"]
-
     def _learn(self, rng: torch.Generator) -> PolicyStats:
         config = self._config
-        values, rewards = torch.stack(self._values), torch.stack(self._rewards)
-        advantages = generalized_advantages(rewards, values, config.discount, config.trace)
-        returns = (advantages + values).flatten()
-        observations, actions = torch.cat(self._observations), torch.cat(self._actions)
-        log_probs = self._refreshed(observations, actions, torch.cat(self._log_probs))
-        gains = standardized(advantages.flatten())
-        entropies: list[Tensor] = []
-        clipped: list[Tensor] = []
-        for _ in range(config.epochs):
-            order = torch.randperm(len(actions), generator=rng).to(actions.device)
-            for chosen in torch.split(order, config.minibatch):
-                distribution, predicted = self.policy(observations[chosen])
-                ratios = (distribution.log_prob(actions[chosen]) - log_probs[chosen]).exp()
-                entropy = distribution.entropy().mean()
-                loss = (
-                    clipped_policy_loss(ratios, gains[chosen], config.clip)
-                    + config.value_weight * (predicted - returns[chosen]).square().mean()
-                    - config.entropy_weight * entropy
-                )
-                self._learner.step(loss, max_norm=0.5)
-                entropies.append(entropy.detach())
-                clipped.append(((ratios.detach() - 1).abs() > config.clip).float().mean())
-        return PolicyStats(
-            entropy=fmean(torch.stack(entropies).tolist()),
-            clipped_fraction=fmean(torch.stack(clipped).tolist()),
-            value_error=float((returns - values.flatten()).square().mean()),
-            explained_variance=explained_variance(returns, values.flatten()),
-        )
+        observations, actions, acted, values = (torch.cat(parts) for parts in zip(*self._kept, strict=True))
+        rewards = torch.stack(self._rewards)
+        advantages = generalized_advantages(
+            rewards, values.view_as(rewards), config.discount, config.trace
+        ).flatten()
+        log_probs = self._refreshed(observations, actions, acted)
+        rollout = Rollout(log_probs, values, advantages, returns=advantages + values)
+
+        def judge(chosen: Int[Tensor, " rows"]) -> Judgement:
+            distribution, predicted = self.policy(observations[chosen])
+            return Judgement(distribution.log_prob(actions[chosen]), predicted, distribution.entropy())
+
+        return improve(self._learner, judge, rollout, config, rng)
 
     @torch.no_grad()
     def _refreshed(self, observations: Observations, actions: Actions, log_probs: PerWalker) -> PerWalker:
@@ -206,9 +138,11 @@ class Learned:
 
 def build(kind: SamplerName, crop: int, config: PolicyConfig, seed: int, device: torch.device) -> Sampler:
     """The sampler of that name; `crop` is the side of an observation, in cells."""
-    if kind == "learned":
-        with seeded(seed):
+    with seeded(seed):
+        if kind == "learned":
             return Learned(Policy(crop, config).to(device), config)
+        if kind == "selecting":
+            return Selecting(Selector(config.channels).to(device), config)
     return Fixed(
         {"random-walk": random_walk, "uniform": Walkers.anywhere, "edge-guided": Walkers.by_static_map}[kind]
     )
@@ -224,40 +158,6 @@ def sample(distribution: Categorical, rng: torch.Generator) -> Actions:
     """One action per row, drawn on the processor so that every device draws the same."""
     probabilities: Tensor = distribution.probs
     return torch.multinomial(probabilities.cpu(), 1, generator=rng)[:, 0]
-
-
-def clipped_policy_loss(ratios: Float[Tensor, " m"], advantages: Float[Tensor, " m"], clip: float) -> Scalar:
-    """PPO's objective (Schulman et al. 2017, eq. 7), negated.
-
-    loss = -mean(min(ratio A, clip(ratio, 1 - eps, 1 + eps) A)), ratio = pi(a | o) / pi_old(a | o).
-    Only `ratios` carries a gradient: rewards, and so advantages, are numbers.
-    """
-    advantages = advantages.detach()
-    return -torch.min(ratios * advantages, ratios.clamp(1 - clip, 1 + clip) * advantages).mean()
-
-
-def generalized_advantages(rewards: PerStep, values: PerStep, discount: float, trace: float) -> PerStep:
-    """Generalized advantage estimation over one cycle, which ends for good.
-
-    A_t = delta_t + gamma lambda A_{t+1}, delta_t = r_t + gamma V_{t+1} - V_t, V = A = 0 after the end.
-    """
-    advantages = torch.zeros_like(rewards)
-    ahead, next_value = torch.zeros_like(rewards[0]), torch.zeros_like(rewards[0])
-    for t in reversed(range(len(rewards))):
-        delta = rewards[t] + discount * next_value - values[t]
-        ahead = delta + discount * trace * ahead
-        advantages[t], next_value = ahead, values[t]
-    return advantages
-
-
-def standardized(values: Float[Tensor, " m"]) -> Float[Tensor, " m"]:
-    """Mean 0 and deviation 1; constant values become 0."""
-    return (values - values.mean()) / (values.std(correction=0) + 1e-8)
-
-
-def explained_variance(returns: Float[Tensor, " m"], values: Float[Tensor, " m"]) -> float:
-    spread = float(returns.var(correction=0))
-    return 1 - float((returns - values).var(correction=0)) / spread if spread > 0 else 0.0
 
 
 def _conv(inputs: int, outputs: int, batch_norm: bool) -> nn.Sequential:

@@ -7,13 +7,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from flawtrace.ground.shapes import Actions, ErrorMaps, Images, Observations, PerWalker, Points
+from flawtrace.ground.shapes import Actions, ErrorMaps, Images, Observations, PerWalker, Points, Surveys
 from flawtrace.method.patches import (
     NEXT_IMAGE,
     add_boxes,
     clamp,
     crop,
+    lattice,
     mean_under,
+    means_around,
     put_boxes,
     random_centers,
     shift,
@@ -21,6 +23,8 @@ from flawtrace.method.patches import (
 
 CHANNELS = 6
 """Planes of an observation: red, green, blue, reconstruction error, visits, static map."""
+SURVEYED = 5
+"""Planes of a survey: reconstruction error, visits, static map, texture, distance from the memory."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,16 @@ class Geometry:
     stride: int
 
 
+@dataclass(frozen=True)
+class Terrain:
+    """What surveys show of images, beside what walkers see, that no cycle changes."""
+
+    texture: ErrorMaps
+    """Standardized over the patches, since means of colour under a patch tell nothing of it."""
+    distances: ErrorMaps
+    """From the memory of normal images, in deviations."""
+
+
 class Walkers:
     """`n` walkers on `b` images, and the memory of one cycle: visits and errors, cell by cell.
 
@@ -51,9 +65,12 @@ class Walkers:
     measures it anyway, so the observation costs nothing more.
     """
 
-    def __init__(self, images: Images, statics: ErrorMaps, geometry: Geometry) -> None:
+    def __init__(
+        self, images: Images, statics: ErrorMaps, geometry: Geometry, terrain: Terrain | None = None
+    ) -> None:
         self.geometry = geometry
         self.statics = statics
+        self._terrain = terrain or Terrain(torch.zeros_like(statics), torch.zeros_like(statics))
         self._images = images
         self.visits = torch.zeros_like(statics)
         self.errors = torch.zeros_like(statics)
@@ -78,6 +95,26 @@ class Walkers:
             for plane in (self._images, memory)
         ]
         return torch.cat(planes, dim=1)
+
+    def survey(self, count: int, rng: torch.Generator) -> tuple[Int[Tensor, " b"], Surveys]:
+        """`count` random images, or all if there are no more; and means under each of their candidates.
+
+        Candidates lie on a lattice, as far apart as one move takes a walker: less than the side of a patch,
+        so that neighbours overlap, and every cell is under one at least.
+        """
+        images = torch.randperm(len(self._images), generator=rng)[:count]
+        rows = images.to(self.statics.device)
+        terrain = self._terrain
+        planes = (self.errors, self.visits, self.statics, terrain.texture, terrain.distances)
+        shown = torch.stack([plane[rows] for plane in planes], dim=1)
+        return images, means_around(shown, *self._lattices, self.geometry.patch)
+
+    def candidates(self, images: Int[Tensor, " b"], picks: Int[Tensor, " n"]) -> Places:
+        """The candidates of these numbers, counted image by image, and in an image row by row."""
+        rows, columns = self._lattices
+        spots = picks % (len(rows) * len(columns))
+        centers = torch.stack([rows[spots // len(columns)], columns[spots % len(columns)]], dim=1)
+        return Places(images[picks // (len(rows) * len(columns))], centers)
 
     def moved(self, actions: Actions, rng: torch.Generator) -> Places:
         """Where the walkers' own actions take them; the first patch of an image is at a random place."""
@@ -138,6 +175,12 @@ class Walkers:
         self.places = Places(state["images"], state["centers"])
         self._order = state["order"]
         self._cursor = state["cursor"]
+
+    @property
+    def _lattices(self) -> tuple[Int[Tensor, " rows"], Int[Tensor, " columns"]]:
+        height, width = self.statics.shape[1:]
+        patch, stride = self.geometry.patch, self.geometry.stride
+        return lattice(height, patch, stride), lattice(width, patch, stride)
 
     def _next_images(self, count: int) -> Int[Tensor, " n"]:
         positions = (self._cursor + torch.arange(count)) % len(self._order)
