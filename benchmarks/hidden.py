@@ -42,7 +42,7 @@ from flawtrace.measures import decided as verdicts_of
 from flawtrace.measures.metrics import summary
 from flawtrace.method import Prepared, scout
 from flawtrace.training.deciding import decided
-from flawtrace.training.last_fit import Fitted, fit_last, hidden_defects
+from flawtrace.training.last_fit import ROUNDS, Fitted, fit_last, without_hidden
 from flawtrace.training.loop import fit_members, learn_together
 from flawtrace.training.progress import Event, Plan
 from flawtrace.training.run import read_images
@@ -102,13 +102,13 @@ def treated(stage: Stage, hidden: Bool[Tensor, " n"]) -> Iterator[tuple[str, Fit
     """The last fit under each treatment; where nothing is set aside, it is the same again."""
     fitted = stage.fitted(torch.zeros_like(hidden))
     yield "kept", fitted
-    aside = hidden_defects(fitted, stage.prepared, stage.split, stage.config)
-    if aside.any():
-        del fitted
-        fitted = stage.fitted(aside)
+    for _ in range(ROUNDS - 1):
+        aside = without_hidden(fitted, stage.prepared, stage.split, stage.config)
+        if not aside.equal(fitted.exam.set_aside):
+            fitted = stage.fitted(aside)
     yield "set aside", fitted
     if hidden.any():
-        yield "oracle", fitted if aside.equal(hidden) else stage.fitted(hidden)
+        yield "oracle", fitted if hidden.equal(fitted.exam.set_aside) else stage.fitted(hidden)
 
 
 def measured(stage: Stage, case: Mistaken) -> Iterator[Row]:

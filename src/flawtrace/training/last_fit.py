@@ -24,6 +24,9 @@ MOST = 0.15
 """Share of the normal images that can be set aside: where more look defective, the members are in doubt, and
 not the images."""
 
+ROUNDS = 3
+"""Last fits at most: what is set aside lets others be seen, that were taught as normal beside it."""
+
 FitAll = Callable[[Exam, Reader], Generator[Event, None, list[Predictor]]]
 """Fits all members to what a reader shows."""
 
@@ -46,29 +49,35 @@ def fit_last(
     fit_all: FitAll,
     *,
     set_aside: Bool[Tensor, " n"] | None = None,
+    rounds: int = ROUNDS,
 ) -> Generator[Event, None, Fitted]:
-    """Fit all members, and again without the normal rows that look defective, if there are any.
+    """Fit all members, and again without the normal rows that look defective, as long as there are any.
 
-    `set_aside` are those that an earlier sitting found, if it did.
+    `set_aside` are those that an earlier sitting found, if it did, and `rounds` those that are left.
     """
     aside = torch.zeros(prepared.material.num_normal, dtype=torch.bool) if set_aside is None else set_aside
     while True:
         reader = learnt_reader(snapshots, prepared, config, aside)
         exam = examine(reader, prepared.material, split, config, aside)
         members = yield from fit_all(exam, reader)
-        fitted = Fitted(members, reader, exam, judged(members, exam, reader, config))
-        if aside.any() or not config.predictor.set_aside:
+        fitted, rounds = Fitted(members, reader, exam, judged(members, exam, reader, config)), rounds - 1
+        if not rounds or not config.predictor.set_aside:
             return fitted
-        aside = hidden_defects(fitted, prepared, split, config)
-        if not aside.any():
+        aside = without_hidden(fitted, prepared, split, config)
+        if aside.equal(exam.set_aside):
             return fitted
         del reader, exam, members, fitted  # before the next ones are made: they hold views of all images
 
 
-def hidden_defects(fitted: Fitted, prepared: Prepared, split: Split, config: Config) -> Bool[Tensor, " n"]:
-    """Normal rows that look defective to members that never saw them, and as their images were taken."""
-    found = hidden(fitted.judgement.held_out, len(fitted.exam.normal))
-    return _confirmed(found, fitted, prepared, split, config)
+def without_hidden(fitted: Fitted, prepared: Prepared, split: Split, config: Config) -> Bool[Tensor, " n"]:
+    """Normal rows to set aside: those that are already, and others that look defective to the member that
+    never saw them, as they were taken.
+
+    Where there would be too many, nothing is added.
+    """
+    known = fitted.exam.set_aside
+    found = _confirmed(hidden(fitted.judgement.held_out, len(known)), fitted, prepared, split, config)
+    return known | found if (known | found).sum() <= MOST * len(known) else known
 
 
 def _confirmed(
@@ -85,11 +94,8 @@ def _confirmed(
 
 
 def hidden(held_out: HeldOut, num_normal: int) -> Bool[Tensor, " num_normal"]:
-    """Normal rows that are DEFECT at even odds to the member that never saw them.
-
-    None where no image of a defect has told what defects look like, and where they would be too many.
-    """
+    """Normal rows that are DEFECT at even odds; none where no defect has told what defects look like."""
     found = torch.zeros(num_normal, dtype=torch.bool)
     if held_out.judged and held_out.anomalous.any():
         found[held_out.rows[held_out.normal & (held_out.scores >= EVEN_ODDS)]] = True
-    return found if found.sum() <= MOST * num_normal else torch.zeros_like(found)
+    return found

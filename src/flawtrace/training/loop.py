@@ -50,7 +50,7 @@ def fit_members(
             fit.advance(learnt)
             checked("prediction loss", fit.loss, fit.step)
             journal.offer_checkpoint()
-            yield plan.fit_event(fit, again=bool(study.set_aside.any()))
+            yield plan.fit_event(fit, again=study.begun_again)
         journal.write({"kind": "fit", "member": fit.member, "steps": fit.steps, "prediction_loss": fit.loss})
         study.members.append(fit.finish(learnt))
         study.fit = None

@@ -92,17 +92,17 @@ class Plan:
         done = self.loading + self.cycles * share
         return Event(phase, done, self.total, losses, study.cycle.walkers.visited)
 
-    def fits_event(self, fits: Sequence[Fit], again: bool = False) -> Event:
-        """Of members that are fitted side by side; `again`, without images that look defective."""
+    def fits_event(self, fits: Sequence[Fit], again: int = 0) -> Event:
+        """Of members that are fitted side by side, `again` without images that look defective."""
         share = sum(fit.step for fit in fits) / sum(fit.steps for fit in fits)
-        before, more = (self.fits, ", without hidden defects") if again else (0.0, "")
+        before, more = again * self.fits, ", without hidden defects" if again else ""
         done = self.loading + self.cycles + before + self.fits * share
         return Event(f"fitting{more}", done, self.total + before)
 
-    def fit_event(self, fit: Fit, again: bool = False) -> Event:
-        """Of members that are fitted one after the other; `again`, without images that look defective."""
+    def fit_event(self, fit: Fit, again: int = 0) -> Event:
+        """Of members that are fitted one after the other, `again` without images that look defective."""
         share = (fit.member + fit.step / fit.steps) / self.config.predictor.members
         phase = f"last fit {fit.member + 1}/{self.config.predictor.members}"
-        before, more = (self.fits, ", without hidden defects") if again else (0.0, "")
+        before, more = again * self.fits, ", without hidden defects" if again else ""
         done = self.loading + self.cycles + before + self.fits * share
         return Event(f"{phase}{more}", done, self.total + before, {"prediction": fit.loss})

@@ -24,7 +24,7 @@ from flawtrace.pictures.images import read_image
 from flawtrace.training.checkpoint import Checkpoint
 from flawtrace.training.deciding import decided
 from flawtrace.training.errors import DataChangedError, RunExistsError, TooFewNormalError
-from flawtrace.training.last_fit import fit_last
+from flawtrace.training.last_fit import ROUNDS, fit_last
 from flawtrace.training.loop import fit_members, learn_together
 from flawtrace.training.progress import Drawn, Event, Plan
 from flawtrace.training.roster import Changes, Roster
@@ -86,7 +86,15 @@ def train(
         yield from learn_together(study, journal, plan)
         snapshots = study.cycle.history.snapshots(study.cycle.autoencoder.network)
         fit_all = partial(fit_members, study, journal, plan)
-        fitted = yield from fit_last(snapshots, prepared, split, config, fit_all, set_aside=study.set_aside)
+        fitted = yield from fit_last(
+            snapshots,
+            prepared,
+            split,
+            config,
+            fit_all,
+            set_aside=study.set_aside,
+            rounds=ROUNDS - study.begun_again,
+        )
         detector = decided(fitted, prepared, config)
         detector.save(run / DETECTOR_NAME)
         write_visits(study, run)

@@ -77,6 +77,8 @@ class Study:
         """Predictors whose last fit is over."""
         self.set_aside = torch.zeros(self.material.num_normal, dtype=torch.bool)
         """Normal rows from which `members` do not learn, because they look defective."""
+        self.begun_again = 0
+        """How often the last fit was begun again, without some of these."""
 
     def note(self, feedback: Feedback) -> None:
         """Keep what an update did, for the log; a loss that is not finite ends training."""
@@ -107,6 +109,7 @@ class Study:
             "members": [member.state_dict() for member in self.members],
             "fit": self.fit.state() if self.fit else None,
             "set_aside": self.set_aside,
+            "begun_again": self.begun_again,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -125,10 +128,12 @@ class Study:
             self.fit = self.next_fit()
             self.fit.load(state["fit"])
         self.set_aside = state.get("set_aside", self.set_aside)  # earlier versions kept none
+        self.begun_again = state.get("begun_again", 0)
 
     def begin_again_without(self, set_aside: Bool[Tensor, " n"]) -> None:
         """Forget the members, which learnt from these normal rows."""
         self.set_aside, self.members, self.fit = set_aside, [], None
+        self.begun_again += 1
 
     def next_fit(self) -> Fit:
         return Fit(len(self.members), self.config, self.material)
