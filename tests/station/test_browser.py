@@ -167,7 +167,7 @@ def test_the_first_ten_minutes(page: Page, browser: Browser, served: Served, com
     expect(newest.get_by_text("Against the detector that was at work")).to_be_visible()
     expect(newest.get_by_text("same answers")).to_be_visible()
     newest.get_by_role("button", name="Promote detector 2").click()
-    phone.get_by_role("button", name="Roll back to detector 1").click()
+    phone.get_by_role("button", name="Go back to detector 1").click()
     expect(phone.get_by_role("banner").get_by_text("Detector 1 at work")).to_be_visible()
     phone.goto("/report")
     expect(phone.get_by_role("heading", name="Verdicts per day")).to_be_visible()

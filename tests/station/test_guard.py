@@ -260,6 +260,10 @@ def test_sessions_of_one_station_mean_nothing_to_another(client_of: Clients) -> 
 def test_a_station_that_others_reach_wants_to_know_who_they_are(tmp_path: Path) -> None:
     with pytest.raises(OpenToAllError, match=r"0\.0\.0\.0"):
         serve(tmp_path / "workspace", host="0.0.0.0")
+    assert not (tmp_path / "workspace").exists()
+    Station(tmp_path / "workspace").close()
+    with pytest.raises(OpenToAllError, match=r"0\.0\.0\.0"):
+        serve(tmp_path / "workspace", host="0.0.0.0")
     Station(tmp_path / "workspace").close()  # it was left as it can be opened
 
 

@@ -1,5 +1,6 @@
 """Opening a station: what cannot work is told before anything is made."""
 
+import io
 import socket
 from pathlib import Path
 
@@ -54,9 +55,25 @@ def test_a_missing_folder_of_images_is_told(tmp_path: Path, capsys: pytest.Captu
     assert not (tmp_path / "station").exists()
 
 
+class Terminal(io.StringIO):
+    """A standard input at which somebody sits."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_password_from_elsewhere_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for typed, code in (("correct horse\n", 0), ("", 1)):
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["serve", str(tmp_path / "station"), "--add-person", "ada"])
+        assert ended.value.code == code
+
+
 def test_people_are_listed_and_removed_while_the_station_is_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal())
     monkeypatch.setattr("flawtrace.cli.serving.getpass", lambda _: "correct horse")
 
     def run(*arguments: str) -> str:
@@ -86,6 +103,7 @@ def test_two_passwords_must_be_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     typed = iter(["correct horse", "correct house"])
+    monkeypatch.setattr("sys.stdin", Terminal())
     monkeypatch.setattr("flawtrace.cli.serving.getpass", lambda _: next(typed))
     with pytest.raises(SystemExit):
         cli.main(["serve", str(tmp_path / "station"), "--add-person", "ada"])

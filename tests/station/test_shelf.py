@@ -88,6 +88,7 @@ def test_filters_count_what_they_show(workspace: Workspace, photos: Path) -> Non
             "unlabelled": 2,
             "normal": 2,
             "defect": 1,
+            "unpainted": 1,
             "unsure": 0,
             "overruled": 1,
             "aside": 0,

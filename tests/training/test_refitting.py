@@ -9,6 +9,7 @@ import torch
 from flawtrace import verbs
 from flawtrace.data import draw_keeping, read_category
 from flawtrace.detector import Detector
+from flawtrace.ground.files import read_json
 from flawtrace.ground.run_files import DETECTOR_NAME
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training.errors import RunExistsError
@@ -92,6 +93,15 @@ def test_many_new_normal_images_ask_for_a_whole_training(run: Path, tmp_path: Pa
     others = make_dataset(tmp_path / "others", 3, side=64, num_normal=9, num_test_normal=1, num_per_type=2)
     warnings = verbs.refit(run, others, tmp_path / "new").summary["warnings"]
     assert "9 of 9 normal images are new" in warnings[0]
+
+
+def test_images_that_test_are_never_learnt_from(run: Path, category: Path, tmp_path: Path) -> None:
+    left = read_json(run / "training.json")["left_for_testing"]
+    summary = verbs.refit(run, category, tmp_path / "new", testing=left).summary
+    assert summary["left_for_testing"] == left
+    assert set(summary["labelled_files"]).isdisjoint(left)
+    count = len(read_category(category).anomalous)
+    assert len(summary["labelled_files"]) == count - len(left)
 
 
 def test_the_same_normal_images_ask_for_nothing(refitted: Path, category: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The command that opens the inspection station."""
 
+import sys
 from collections import Counter
 from getpass import getpass
 from pathlib import Path
@@ -96,9 +97,7 @@ def serve(
         station.dismiss(workspace, remove_person, database)
         print_plain(f"{remove_person} cannot enter any more.")
     elif add_person is not None:
-        password = getpass(f"Password of {add_person}: ")
-        if getpass("The same again: ") != password:
-            raise PasswordsDifferError
+        password = _password(add_person)
         station.admit(workspace, add_person, role, password, database)
         print_plain(f"{add_person} can enter as {role}.")
     else:
@@ -132,6 +131,16 @@ def _print_people(people: "Sequence[Person]") -> None:
 
 def _tell_trouble(text: str) -> None:
     err_console.print(text, markup=False)
+
+
+def _password(name: str) -> str:
+    """Asked for twice in a terminal; from elsewhere, the first line that comes."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    password = getpass(f"Password of {name}: ")
+    if getpass("The same again: ") != password:
+        raise PasswordsDifferError
+    return password
 
 
 class _Told:

@@ -39,11 +39,20 @@ def divided(category: Category, drawn: Collection[Sample]) -> Split:
     return Split(category.normal, labelled, test, category.unmasked)
 
 
-def draw_keeping(category: Category, known: Collection[Sample], labels: int | None, seed: int) -> Split:
-    """At most `labels` anomalous samples of each type, or all of them: `known` ones first, others by draw."""
+def draw_keeping(
+    category: Category,
+    known: Collection[Sample],
+    labels: int | None,
+    seed: int,
+    *,
+    testing: Collection[Sample] = (),
+) -> Split:
+    """At most `labels` anomalous samples of each type, or all of them: `known` ones first, others by draw.
+    None of those that are for `testing`.
+    """
     drawn: set[Sample] = set()
     for name, samples in category.defect_types.items():
-        by_chance = _draw(name, samples, len(samples), seed)
+        by_chance = [one for one in _draw(name, samples, len(samples), seed) if one not in testing]
         drawn.update(sorted(by_chance, key=lambda sample: sample not in known)[:labels])
     return divided(category, drawn)
 

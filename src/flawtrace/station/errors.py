@@ -164,6 +164,14 @@ class NoVerdictError(FlawtraceError):
         )
 
 
+class NotEmptyError(FlawtraceError):
+    def __init__(self) -> None:
+        super().__init__(
+            "There are images here already.\nExpected an empty workspace for the images of the demo.\n"
+            "Open another one: `flawtrace serve demo/`."
+        )
+
+
 class AddressError(FlawtraceError):
     def __init__(self, host: str, port: int, reason: str) -> None:
         super().__init__(

@@ -59,6 +59,8 @@ def serve(
     """
     if token is not None and len(token) < SHORTEST_TOKEN:
         raise WeakPasswordError(SHORTEST_TOKEN, "token")
+    if host not in LOCAL and token is None and not is_workspace(folder):  # before anything is made
+        raise OpenToAllError(host, secrets.token_urlsafe(16))
     with _listening(host, port) as listening:
         station = Station(folder, url)
         rules = Rules(
@@ -84,6 +86,7 @@ def serve(
             station.told_seconds.append(lambda _: webhook.look())
             leaving.enter_context(webhook)
         leaving.callback(station.inspector.close)
+        logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each browser that has gone away
         shown = names[0] if names else "127.0.0.1" if host in ANY else host
         address = f"http://{shown}:{listening.getsockname()[1]}/"
         with leaving:

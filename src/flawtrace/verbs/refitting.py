@@ -1,9 +1,9 @@
 """Keeping a detector up to date: what was labelled or taken since it was trained."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-from flawtrace.data import Category, Named, draw_keeping, refuse_foreign
+from flawtrace.data import Named, Split, draw_keeping, refuse_foreign
 from flawtrace.detector import Detector
 from flawtrace.ground.run_files import SETTINGS_NAME
 from flawtrace.pictures.images import read_image
@@ -20,6 +20,7 @@ def refit(
     out: Path | str,
     *,
     labels: int | None = None,
+    testing: Collection[Path | str] = (),
     device: str = "cpu",
     named: Named = Named(),  # noqa: B008 (it is frozen)
     skip_bad: bool = False,
@@ -30,23 +31,22 @@ def refit(
     Features, autoencoder and policy stay; whatever learns from labels, or from how normal images vary, is
     made anew. `run` is a run's folder or a detector's own file. All images with masks are labels, or with
     `labels` at most so many of each defect type: those that the detector was trained on, then others by draw.
+    Images at the paths `testing` are never learnt from, so that they can test.
     """
     if not (Path(out) / SETTINGS_NAME).exists():
         refuse_foreign(Path(out))
     detector, category = trained_detector(run, device), read(folder, named, skip_bad).category
     with hinting(skip_bad):
-        return _refitted(category, detector, Path(out), labels, progress)
+        known = {sample for sample in category.anomalous if detector.knows(read_image(sample.image))}
+        apart = {Path(path).resolve() for path in testing}
+        tests = {sample for sample in category.anomalous if sample.image.resolve() in apart}
+        split = draw_keeping(category, known, labels, detector.config.seed, testing=tests)
+        return _refitted(split, detector, Path(out), progress)
 
 
 def _refitted(
-    category: Category,
-    detector: Detector,
-    out: Path,
-    labels: int | None,
-    progress: Callable[[Event], None] | None,
+    split: Split, detector: Detector, out: Path, progress: Callable[[Event], None] | None
 ) -> Trained:
-    known = {sample for sample in category.anomalous if detector.knows(read_image(sample.image))}
-    split = draw_keeping(category, known, labels, detector.config.seed)
     for event in refitting(split, detector, out, device=detector.device):
         if isinstance(event, Trained):
             write_report(out)

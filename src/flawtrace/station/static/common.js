@@ -4,6 +4,7 @@ for (const moment of document.querySelectorAll("time[datetime]")) {
   const at = new Date(moment.dateTime);
   moment.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
+document.querySelector(".top [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 for (const wide of document.querySelectorAll("[data-end]")) wide.scrollLeft = wide.scrollWidth; // today is last
 for (const form of document.querySelectorAll("form[data-once]")) {
   form.addEventListener("submit", () => {

@@ -12,6 +12,13 @@ const list = document.querySelector("[data-uploads]");
 const drop = document.querySelector("[data-drop]");
 const summary = document.querySelector("[data-summary]");
 
+// What was said before this page was loaded anew
+if (sessionStorage.getItem("added")) {
+  document.querySelector("[data-progress]").hidden = false;
+  summary.textContent = sessionStorage.getItem("added");
+  sessionStorage.removeItem("added");
+}
+
 // Files
 for (const field of drop.querySelectorAll("input[type=file]")) {
   field.addEventListener("change", () => {
@@ -54,7 +61,7 @@ async function send(files, whole) {
   const show = () => {
     const said = [
       tally.waiting && `${tally.waiting} to send`, tally.sent && `${tally.sent} sent`, tally.added && `${tally.added} added`,
-      tally.known && `${tally.known} were here already`, tally.refused && `${tally.refused} refused`,
+      tally.known && `here already: ${tally.known}`, tally.refused && `${tally.refused} refused`,
     ];
     summary.textContent = said.filter(Boolean).join(", ");
   };
@@ -86,7 +93,13 @@ async function send(files, whole) {
     show();
   }
   page.dataset.sent = String(Number(page.dataset.sent ?? 0) + 1);
-  if (tally.added && !tally.refused && !list.children.length) location.assign("/images");
+  if (!tally.added) return;
+  if (tally.refused || list.children.length) {
+    summary.append(". ", element("a", { href: "/images" }, "Show what was added"));
+  } else {
+    sessionStorage.setItem("added", summary.textContent);
+    location.assign("/images");
+  }
 }
 
 /** Files in groups that one request can take. */

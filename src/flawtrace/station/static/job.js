@@ -31,6 +31,9 @@ source.addEventListener("progress", (event) => {
   for (const [name, value] of Object.entries(row.values ?? {})) plotted(name, row.done, value);
   if (row.visits) visited(row.visits);
 });
+source.addEventListener("error", () => {
+  if (source.readyState === EventSource.CONNECTING) phase.textContent = "The station does not answer; trying again";
+});
 source.addEventListener("end", (event) => {
   source.close();
   if (page.dataset.over !== "yes") location.reload();

@@ -30,6 +30,7 @@ for (const [name, path] of Object.entries({ image: "preview/full", heat: page.da
   if (!path) continue;
   const picture = await loaded(`${address}/${path}`);
   if (!picture) continue;
+  if (picture.brighter) document.querySelector("[data-brighter]").hidden = false;
   layers[name] = view.add(name === "painted" ? tinted(picture) : picture);
 }
 page.dataset.ready = "yes";

@@ -18,6 +18,6 @@ if (!answer.ok) {
       element("span", { class: "name" }, name),
       element("span", { class: `chip ${verdict}` }, verdict),
       element("span", { class: "quiet" }, reason)),
-    element("a", { class: "button", href: `/images/${image}/paint?show=unlabelled` }, "Paint the defect"),
+    element("a", { class: "button", href: `/images/${image}/paint?show=unlabelled&back=next` }, "Paint the defect"),
   )));
 }

@@ -1,5 +1,6 @@
 /** The page on which a mask is painted: tools, keys, and saving without losing anybody's strokes. */
 
+import { element } from "./draw.js";
 import { Mask, outlined, traced } from "./mask.js";
 import { View, loaded, writing, zooms } from "./view.js";
 
@@ -199,6 +200,10 @@ async function save(then) {
     say("Saved.");
     page.dataset.saved = String(Number(page.dataset.saved ?? 0) + 1);
     if (then) location.assign(then);
+    return;
+  }
+  if (answer.status === 401) {
+    message.replaceChildren("You are logged out; nothing is lost yet. ", element("a", { href: "/login", target: "_blank" }, "Log in again"), " in another tab, and save once more.");
     return;
   }
   say((await answer.json()).detail);

@@ -198,7 +198,8 @@ const copy = ({ clientX, clientY, pointerId, shiftKey, pointerType }) => ({ clie
 export async function loaded(address) {
   const answer = await fetch(address);
   if (!answer.ok || answer.status === 204) return null;
-  return createImageBitmap(await answer.blob());
+  const picture = await createImageBitmap(await answer.blob());
+  return Object.assign(picture, { brighter: answer.headers.has("X-Brighter") });
 }
 
 /** Whether a key is meant for a field in which somebody is writing. */

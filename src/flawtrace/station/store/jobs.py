@@ -21,6 +21,12 @@ def ask(session: Session, task: Task, options: dict[str, Any]) -> JobRow:
     return row
 
 
+def waiting_like(session: Session, task: Task, options: dict[str, Any]) -> JobRow | None:
+    """A job that was asked for in the same words and is not over."""
+    under_way = jobs(session, "waiting", "running")
+    return next((row for row in under_way if row.task == task and options_of(row) == options), None)
+
+
 def job_row(session: Session, job: int) -> JobRow:
     """A job's row.
 

@@ -14,7 +14,9 @@ from flawtrace.station.errors import NoImageError, NoneLabelledError
 from flawtrace.station.store.tables import EntryRow, ImageRow, Kind, now
 from flawtrace.station.store.workspace import Workspace, content_hash
 
-Filter: TypeAlias = Literal["all", "unlabelled", "normal", "defect", "unsure", "overruled", "aside"]
+Filter: TypeAlias = Literal[
+    "all", "unlabelled", "normal", "defect", "unpainted", "unsure", "overruled", "aside"
+]
 FILTERS: tuple[Filter, ...] = get_args(Filter)
 DEFECT = "defect"
 """The type of defects that nobody gave one."""
@@ -180,6 +182,8 @@ def _named(find: str) -> list[ColumnElement[bool]]:
 def _condition(wanted: Filter, entry: Any) -> list[ColumnElement[bool]]:
     if wanted in get_args(Kind):
         return [ImageRow.kind == wanted]
+    if wanted == "unpainted":
+        return [ImageRow.kind == "defect", ImageRow.mask.is_(None)]
     among = [ImageRow.kind != "aside"]
     if wanted == "unsure":
         return [*among, entry.verdict == "UNSURE", entry.who == ""]

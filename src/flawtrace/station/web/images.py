@@ -19,7 +19,7 @@ from flawtrace.pictures.decoding import decode
 from flawtrace.pictures.images import as_image, as_picture, fit, jpeg
 from flawtrace.station.errors import TooMuchError
 from flawtrace.station.store.intake import Taken, safe_path, take_file, take_folder, unpack
-from flawtrace.station.store.jobs import ask
+from flawtrace.station.store.jobs import ask, waiting_like
 from flawtrace.station.store.shelf import Filter, cards, counts, hashes, image_row, label, types
 from flawtrace.station.store.tables import Kind
 from flawtrace.station.store.workspace import Workspace
@@ -124,8 +124,10 @@ class Wanted(BaseModel):
 @router.post("/images/look")
 def look_at_all(station: AtWork, wanted: Wanted) -> JSONResponse:
     """Let the detector look at all images that a filter lets through, as a job."""
+    options = {"show": wanted.show}
     with station.workspace.database.writing() as session:
-        return JSONResponse({"job": ask(session, "look", {"show": wanted.show}).id})
+        row = waiting_like(session, "look", options) or ask(session, "look", options)
+        return JSONResponse({"job": row.id})
 
 
 @router.get("/images/{image}/file")
@@ -133,7 +135,7 @@ def original(station: AtWork, image: str) -> Response:
     """The file as it was added."""
     with station.workspace.database.reading() as session:
         row = image_row(session, image)
-    return FileResponse(station.workspace.image_file(row), filename=f"{row.hash[:12]}{row.suffix}")
+    return FileResponse(station.workspace.image_file(row), filename=f"{Path(row.name).stem}{row.suffix}")
 
 
 @router.get("/images/{image}/preview/{size}")
@@ -143,22 +145,28 @@ def preview(station: AtWork, image: str, size: Literal["small", "full"]) -> Resp
         row = image_row(session, image)
     side = PREVIEW if size == "small" else max(row.height, row.width)
     file = station.workspace.preview_file(image, side)
-    if not file.exists():
-        picture = visible(station.workspace.image_file(row))
+    brighter = file.with_stem(f"{file.stem}-brighter")
+    if brighter.exists():
+        file = brighter
+    elif not file.exists():
+        picture, stretched = visible(station.workspace.image_file(row))
+        file = brighter if stretched else file
         scale = min(1.0, side / max(row.height, row.width))
         picture = fit(picture, max(1, round(row.height * scale)), max(1, round(row.width * scale)))
         write_bytes(file, jpeg(as_picture(picture)))
-    return FileResponse(file, media_type="image/jpeg", headers=FOREVER)
+    told = {"X-Brighter": "yes"} if file == brighter else {}
+    return FileResponse(file, media_type="image/jpeg", headers=FOREVER | told)
 
 
-def visible(file: Path) -> Image:
+def visible(file: Path) -> tuple[Image, bool]:
     """An image as people should see it. What a camera with 10 or 12 bits puts into 16 would look black: where
-    less than a quarter of so wide a range is used, it is stretched.
+    less than a quarter of so wide a range is used, it is stretched. Returns whether it was, too.
     """
     pixels = decode(file)
     picture = as_image(pixels)
     brightest = float(picture.max())
-    return picture / brightest if pixels.dtype != np.uint8 and 0 < brightest < DARK else picture
+    stretched = pixels.dtype != np.uint8 and 0 < brightest < DARK
+    return picture / brightest if stretched else picture, stretched
 
 
 def _incoming(workspace: Workspace, batch: UUID) -> Path:

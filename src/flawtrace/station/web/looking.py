@@ -1,6 +1,7 @@
 """One image: what the detector sees in it, and what people say."""
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
 
 import torch
 from fastapi import APIRouter, Form, Request
@@ -30,6 +31,7 @@ def look(request: Request, station: AtWork, image: str, show: Filter = "all") ->
         before, after = neighbours(session, image, show)
     entry = entries[0] if entries else None
     said = next((one for one in entries if not one.who), None)
+    knowledge = knowledge_of(station, detector) if detector else None
     seen = detector is not None and station.workspace.found_file(detector.id, image).exists()
     return page(
         request,
@@ -43,7 +45,8 @@ def look(request: Request, station: AtWork, image: str, show: Filter = "all") ->
         before=before,
         after=after,
         show=show,
-        knowledge=knowledge_of(station, detector) if detector else None,
+        knowledge=knowledge,
+        outdated=said is not None and knowledge is not None and _outdated(said, knowledge),
     )
 
 
@@ -124,6 +127,12 @@ def _entries(session: Session, image: str) -> list[EntryRow]:
     """What the history has about an image, the last line first."""
     query = select(EntryRow).where(EntryRow.image == image).order_by(EntryRow.id.desc())
     return list(session.scalars(query))
+
+
+def _outdated(said: EntryRow, knowledge: dict[str, Any]) -> bool:
+    """Whether the detector at work, as it decides now, is another than the one that said this."""
+    then = json.loads(said.thresholds).get("defect")
+    return bool(said.detector != knowledge["version"] or then != knowledge["thresholds"]["defect"])
 
 
 def _picture(values: torch.Tensor) -> Response:

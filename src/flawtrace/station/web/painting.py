@@ -1,7 +1,7 @@
 """Masks: given with their tag, and taken from who began with the newest."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Header, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
@@ -15,13 +15,21 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/images/{image}/paint")
-def paint(request: Request, station: AtWork, image: str, show: Filter = "all") -> HTMLResponse:
-    """The page on which a mask is painted."""
+def paint(
+    request: Request,
+    station: AtWork,
+    image: str,
+    show: Filter = "all",
+    back: Literal["next"] | None = None,
+) -> HTMLResponse:
+    """The page on which a mask is painted; after it comes the next image, or the page `back`."""
     with station.workspace.database.reading() as session:
         row, detector, kinds = image_row(session, image), at_work(session), types(session)
         before, after = neighbours(session, image, show)
     seen = detector is not None and station.workspace.found_file(detector.id, image).exists()
-    return page(request, "paint", image=row, types=kinds, seen=seen, show=show, before=before, after=after)
+    return page(
+        request, "paint", image=row, types=kinds, seen=seen, show=show, before=before, after=after, back=back
+    )
 
 
 @router.get("/images/{image}/painted")

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
+from flawtrace.station.errors import NotEmptyError
 from flawtrace.station.store.jobs import jobs
 from flawtrace.station.store.shelf import counts
 from flawtrace.station.store.versions import at_work, versions
@@ -41,7 +42,10 @@ def start(request: Request, station: AtWork) -> HTMLResponse:
 
 @router.post("/demo")
 async def demo(station: AtWork) -> RedirectResponse:
-    """Add the images of the demo."""
+    """Add the images of the demo, to an empty workspace alone: they are of no use among others."""
+    with station.workspace.database.reading() as session:
+        if counts(session)["all"]:
+            raise NotEmptyError
     await run_in_threadpool(fill, station.workspace)
     return back("/images")
 
@@ -52,6 +56,7 @@ def steps_of(station: Station) -> list[Step]:
         there, made, working = counts(session), versions(session), at_work(session)
         training = [job.id for job in jobs(session, "running", "waiting") if job.task != "look"]
     normal, defects = there["normal"], there["defect"]
+    without = f", {there['unpainted']} of these without a mask" if there["unpainted"] else ""
     return [
         Step(
             "Add images",
@@ -62,8 +67,8 @@ def steps_of(station: Station) -> list[Step]:
         ),
         Step(
             "Say what they show",
-            f"{normal} normal and {defects} defective so far. About {FEW_NORMAL} normal images are enough to "
-            "begin; for a few defective ones, paint where the defect is.",
+            f"{normal} normal and {defects} defective so far{without}. About {FEW_NORMAL} normal images are "
+            "enough to begin; for a few defective ones, paint where the defect is.",
             "/images?show=unlabelled",
             "Label images",
             normal >= FEW_NORMAL,

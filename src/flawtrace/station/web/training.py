@@ -13,10 +13,11 @@ from sse_starlette import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
 
 from flawtrace.station.store.jobs import ask, job_row, jobs, options_of
-from flawtrace.station.store.shelf import chosen, counts, types
+from flawtrace.station.store.shelf import chosen, counts, labelled, types
 from flawtrace.station.store.tables import JobRow, State
 from flawtrace.station.store.versions import at_work
 from flawtrace.station.web.pages import AtWork, back, page
+from flawtrace.station.work.runner import tests_of
 from flawtrace.station.work.station import Station
 
 router = APIRouter(include_in_schema=False)
@@ -50,7 +51,10 @@ def train(request: Request, station: AtWork) -> HTMLResponse:
     with station.workspace.database.reading() as session:
         there, kinds, working = counts(session), types(session), at_work(session)
         shown = [Shown(row, options_of(row)) for row in jobs(session)]
-    return page(request, "train", jobs=shown, counts=there, types=kinds, working=working)
+        painted = {row.hash for row in labelled(session) if row.mask is not None}
+    tests = painted & set(tests_of(station.run_of(working))) if working else set()
+    apart: dict[str, Any] = {"painted": len(painted), "tests": len(tests)}
+    return page(request, "train", jobs=shown, counts=there, types=kinds, working=working, **apart)
 
 
 @router.post("/jobs")

@@ -10,8 +10,8 @@ from threading import Event, Thread
 from typing import Any
 
 from flawtrace.ground.errors import FlawtraceError
-from flawtrace.ground.files import read_jsonl
-from flawtrace.ground.run_files import SETTINGS_NAME
+from flawtrace.ground.files import read_json, read_jsonl
+from flawtrace.ground.run_files import SETTINGS_NAME, SUMMARY_NAME
 from flawtrace.pictures.errors import ImageError
 from flawtrace.station.errors import BusyError, NoDetectorYetError, WorkerEndedError
 from flawtrace.station.store.jobs import becomes, first_waiting, job_row, options_of, put_back
@@ -165,8 +165,15 @@ class Runner:
             at_work=before,
             preset=options.get("preset", "light"),
             labels=options.get("labels"),
+            testing=tests_of(before) if before is not None else (),
             settings=(QUICK if options.get("quick") else {}) | options.get("settings", {}),
         )
+
+
+def tests_of(run: Path) -> tuple[str, ...]:
+    """Hashes of the images of defects that a detector has not learnt from: they test the next one, too."""
+    summary = read_json(run / SUMMARY_NAME) if (run / SUMMARY_NAME).exists() else {}
+    return tuple(Path(file).stem for file in summary.get("left_for_testing", []))
 
 
 def last_row(progress: Path) -> dict[str, Any]:

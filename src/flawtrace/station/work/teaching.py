@@ -44,6 +44,8 @@ class Order:
     """The run of the detector that is at work: what is refitted, and compared with."""
     preset: str = "light"
     labels: int | None = None
+    testing: tuple[str, ...] = ()
+    """Hashes of images that a refit does not learn from, so that they can test."""
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -70,7 +72,9 @@ def _made(order: Order, told: "Told") -> None:
     if order.task == "refit" and order.at_work is not None:
         if not (order.run / SUMMARY_NAME).exists():
             shutil.rmtree(order.run, ignore_errors=True)  # a refit that was stopped begins again
-            verbs.refit(order.at_work, order.parts, order.run, labels=order.labels, progress=told.event)
+            defects = (order.parts / "defects").rglob("*")
+            testing = [path for path in defects if path.stem in set(order.testing)]
+            verbs.refit(order.at_work, order.parts, order.run, testing=testing, progress=told.event)
         return
     settings = order.settings | ({} if order.labels is None else {"labels": order.labels})
     verbs.train(
