@@ -42,7 +42,7 @@ from flawtrace.measures import decided as verdicts_of
 from flawtrace.measures.metrics import summary
 from flawtrace.method import Prepared, scout
 from flawtrace.training.deciding import decided
-from flawtrace.training.last_fit import ROUNDS, Fitted, fit_last, without_hidden
+from flawtrace.training.last_fit import FEW, ROUNDS, Fitted, fit_last, without_hidden
 from flawtrace.training.loop import fit_members, learn_together
 from flawtrace.training.progress import Event, Plan
 from flawtrace.training.run import read_images
@@ -102,10 +102,12 @@ def treated(stage: Stage, hidden: Bool[Tensor, " n"]) -> Iterator[tuple[str, Fit
     """The last fit under each treatment; where nothing is set aside, it is the same again."""
     fitted = stage.fitted(torch.zeros_like(hidden))
     yield "kept", fitted
-    for _ in range(ROUNDS - 1):
+    for left in reversed(range(ROUNDS)):
         aside = without_hidden(fitted, stage.prepared, stage.split, stage.config)
-        if not aside.equal(fitted.exam.set_aside):
-            fitted = stage.fitted(aside)
+        few = (aside & ~fitted.exam.set_aside).sum() < FEW * len(aside)
+        fitted = fitted.judged_without(aside, stage.config) if few or not left else stage.fitted(aside)
+        if few:
+            break
     yield "set aside", fitted
     if hidden.any():
         yield "oracle", fitted if hidden.equal(fitted.exam.set_aside) else stage.fitted(hidden)

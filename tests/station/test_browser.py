@@ -157,7 +157,7 @@ def test_the_first_ten_minutes(page: Page, browser: Browser, served: Served, com
     expect(phone.get_by_text("by detector 1, score")).to_be_visible()
     phone.get_by_label("Your name").fill("Ada")
     phone.get_by_role("button", name="It is defective").click()
-    expect(phone.get_by_text("by Ada")).to_be_visible()
+    expect(phone.get_by_text("by Ada").first).to_be_visible()
 
     phone.goto("/train")
     expect(phone.get_by_label("Refit detector 1")).to_be_checked()

@@ -99,6 +99,21 @@ def test_nobody_learns_from_what_is_set_aside_and_it_is_told(
     assert trained.detector.facts.num_labelled == first.num_labelled
 
 
+def test_of_few_only_the_numbers_are_chosen_again(
+    found: list[Exam],
+    category: Path,
+    tiny_judged: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(last_fit, "FEW", 0.2)
+    verbs.train(category, tmp_path / "run", settings=tiny_judged)
+    assert len(found) == 1
+    suspects = read_json(tmp_path / "run/training.json")["suspects"]
+    assert sum(one["set_aside"] for one in suspects) == 1
+    assert not any(row["kind"] == "set aside" for row in read_jsonl(tmp_path / "run/log.jsonl"))
+
+
 def test_it_can_be_left_undone(
     found: list[Exam], category: Path, tiny_judged: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -167,7 +182,7 @@ def test_what_looks_defective_on_another_day_is_looked_at_as_it_was_taken(
     monkeypatch.setattr("flawtrace.training.run.ROUNDS", 2)
     monkeypatch.setattr(last_fit, "scored", stub)
     verbs.train(category, tmp_path / "run", settings=tiny | {"predictor.steps": 3})
-    [(rows, pictures)] = asked
+    [(rows, pictures), *_] = asked
     assert rows == [1]
     config = load_config(settings=tiny)
     split = draw_split(read_category(category), config.labels, config.seed)

@@ -6,7 +6,7 @@ cleaned by models that did not learn from them (Northcutt et al. 2021, arXiv 191
 """
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool
@@ -24,6 +24,8 @@ MOST = 0.15
 """Share of the normal images that can be set aside: where more look defective, the members are in doubt, and
 not the images."""
 
+FEW = 0.02
+"""Share of the normal images below which members hardly learn from them, and are not fitted again."""
 ROUNDS = 3
 """Last fits at most: what is set aside lets others be seen, that were taught as normal beside it."""
 
@@ -40,6 +42,13 @@ class Fitted:
     exam: Exam
     judgement: Judgement
 
+    def judged_without(self, set_aside: Bool[Tensor, " n"], config: Config) -> "Fitted":
+        """The same members, judged on others than these normal rows."""
+        if set_aside.equal(self.exam.set_aside):
+            return self
+        exam = replace(self.exam, set_aside=set_aside)
+        return replace(self, exam=exam, judgement=judged(self.members, exam, self.reader, config))
+
 
 def fit_last(
     snapshots: Sequence[nn.Module],
@@ -51,7 +60,8 @@ def fit_last(
     set_aside: Bool[Tensor, " n"] | None = None,
     rounds: int = ROUNDS,
 ) -> Generator[Event, None, Fitted]:
-    """Fit all members, and again without the normal rows that look defective, as long as there are any.
+    """Fit all members, and again without the normal rows that look defective, as long as these are more
+    than a few. Without few, only the numbers are chosen again.
 
     `set_aside` are those that an earlier sitting found, if it did, and `rounds` those that are left.
     """
@@ -61,11 +71,11 @@ def fit_last(
         exam = examine(reader, prepared.material, split, config, aside)
         members = yield from fit_all(exam, reader)
         fitted, rounds = Fitted(members, reader, exam, judged(members, exam, reader, config)), rounds - 1
-        if not rounds or not config.predictor.set_aside:
+        if not config.predictor.set_aside:
             return fitted
         aside = without_hidden(fitted, prepared, split, config)
-        if aside.equal(exam.set_aside):
-            return fitted
+        if not rounds or (aside & ~exam.set_aside).sum() < FEW * len(aside):
+            return fitted.judged_without(aside, config)
         del reader, exam, members, fitted  # before the next ones are made: they hold views of all images
 
 
