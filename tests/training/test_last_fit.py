@@ -45,6 +45,11 @@ def test_what_looks_defective_to_who_never_saw_it_is_set_aside() -> None:
     assert not hidden(held_out(*CLEAR), 16).any()
 
 
+def test_who_misses_labelled_defects_is_not_trusted_with_normal_images() -> None:
+    assert not hidden(held_out((N, 0.6), *CLEAR, (L, 0.4)), 17).any()
+    assert hidden(held_out((N, 0.6), *CLEAR, *[(L, 0.8)] * 7, (L, 0.4)), 17).any()
+
+
 def test_without_a_judge_or_a_defect_nobody_knows() -> None:
     seen = held_out((N, 0.6), *CLEAR)
     assert not hidden(replace(seen, judged=False), 17).any()

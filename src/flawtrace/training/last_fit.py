@@ -24,6 +24,8 @@ MOST = 0.15
 """Share of the normal images that can be set aside: where more look defective, the members are in doubt, and
 not the images."""
 
+SURE = 0.9
+"""Share of the labelled defects that the judge finds, from which on it is trusted with normal images too."""
 FEW = 0.02
 """Share of the normal images below which members hardly learn from them, and are not fitted again."""
 ROUNDS = 3
@@ -104,8 +106,9 @@ def _confirmed(
 
 
 def hidden(held_out: HeldOut, num_normal: int) -> Bool[Tensor, " num_normal"]:
-    """Normal rows that are DEFECT at even odds; none where no defect has told what defects look like."""
-    found = torch.zeros(num_normal, dtype=torch.bool)
-    if held_out.judged and held_out.anomalous.any():
-        found[held_out.rows[held_out.normal & (held_out.scores >= EVEN_ODDS)]] = True
+    """Normal rows that are DEFECT at even odds; none where the judge hardly knows labelled defects."""
+    found, defective = torch.zeros(num_normal, dtype=torch.bool), held_out.scores >= EVEN_ODDS
+    known = held_out.anomalous
+    if held_out.judged and known.any() and defective[known].float().mean() >= SURE:
+        found[held_out.rows[held_out.normal & defective]] = True
     return found
