@@ -26,7 +26,7 @@ not the images."""
 
 SURE = 0.9
 """Share of the labelled defects that the judge finds, from which on it is trusted with normal images too."""
-FEW = 0.02
+FEW = 0.01
 """Share of the normal images below which members hardly learn from them, and are not fitted again."""
 ROUNDS = 3
 """Last fits at most: what is set aside lets others be seen, that were taught as normal beside it."""
