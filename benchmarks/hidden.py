@@ -42,7 +42,7 @@ from flawtrace.measures import decided as verdicts_of
 from flawtrace.measures.metrics import summary
 from flawtrace.method import Prepared, scout
 from flawtrace.training.deciding import decided
-from flawtrace.training.last_fit import FEW, ROUNDS, Fitted, fit_last, without_hidden
+from flawtrace.training.last_fit import Fitted, fit_last
 from flawtrace.training.loop import fit_members, learn_together
 from flawtrace.training.progress import Event, Plan
 from flawtrace.training.run import read_images
@@ -80,10 +80,9 @@ class Stage:
         snapshots = list(study.cycle.history.snapshots(study.cycle.autoencoder.network))
         return cls(split, prepared, config, snapshots, study, journal, plan)
 
-    def fitted(self, aside: Bool[Tensor, " n"]) -> Fitted:
-        """The last fit, without the normal rows `aside`."""
-        self.study.begin_again_without(aside)
-        predictor = self.config.predictor.model_copy(update={"set_aside": False})
+    def fitted(self, *, may_set_aside: bool, aside: Bool[Tensor, " n"] | None = None) -> Fitted:
+        """The last fit, without the normal rows `aside`; members that learnt from the others are kept."""
+        predictor = self.config.predictor.model_copy(update={"set_aside": may_set_aside})
         config = self.config.model_copy(update={"predictor": predictor})
         fit_all = partial(fit_members, self.study, self.journal, self.plan)
         return _last(fit_last(self.snapshots, self.prepared, self.split, config, fit_all, set_aside=aside))
@@ -99,18 +98,11 @@ def _last(events: Generator[Event, None, T]) -> T:
 
 
 def treated(stage: Stage, hidden: Bool[Tensor, " n"]) -> Iterator[tuple[str, Fitted]]:
-    """The last fit under each treatment; where nothing is set aside, it is the same again."""
-    fitted = stage.fitted(torch.zeros_like(hidden))
-    yield "kept", fitted
-    for left in reversed(range(ROUNDS)):
-        aside = without_hidden(fitted, stage.prepared, stage.split, stage.config)
-        few = (aside & ~fitted.exam.set_aside).sum() < FEW * len(aside)
-        fitted = fitted.judged_without(aside, stage.config) if few or not left else stage.fitted(aside)
-        if few:
-            break
-    yield "set aside", fitted
+    """The last fit under each treatment; each goes on from the members of the one before."""
+    yield "kept", stage.fitted(may_set_aside=False)
+    yield "set aside", stage.fitted(may_set_aside=True)
     if hidden.any():
-        yield "oracle", fitted if hidden.equal(fitted.exam.set_aside) else stage.fitted(hidden)
+        yield "oracle", stage.fitted(may_set_aside=False, aside=hidden)
 
 
 def measured(stage: Stage, case: Mistaken) -> Iterator[Row]:

@@ -167,7 +167,7 @@ def test_a_refit_sets_aside_too(found: list[Exam], run: Path, category: Path, tm
 @pytest.mark.parametrize(("seen_as_taken", "aside"), [(0.9, 2), (0.1, 1)])
 def test_what_looks_defective_on_another_day_is_looked_at_as_it_was_taken(
     category: Path,
-    tiny: dict[str, Any],
+    tiny_judged: dict[str, Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     *,
@@ -186,10 +186,10 @@ def test_what_looks_defective_on_another_day_is_looked_at_as_it_was_taken(
     monkeypatch.setattr(last_fit, "ROUNDS", 2)
     monkeypatch.setattr("flawtrace.training.run.ROUNDS", 2)
     monkeypatch.setattr(last_fit, "scored", stub)
-    verbs.train(category, tmp_path / "run", settings=tiny | {"predictor.steps": 3})
+    verbs.train(category, tmp_path / "run", settings=tiny_judged)
     [(rows, pictures), *_] = asked
     assert rows == [1]
-    config = load_config(settings=tiny)
+    config = load_config(settings=tiny_judged)
     split = draw_split(read_category(category), config.labels, config.seed)
     expected = fit(read_image(split.normal[1].image), config.image_side)
     assert torch.allclose(pictures[0].float(), expected, atol=1e-3)

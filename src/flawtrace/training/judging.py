@@ -12,7 +12,7 @@ from torch import Tensor
 from flawtrace.detector import FALSE_ALARMS, Calibration, Evidence, Judge, evidence
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import batches
-from flawtrace.ground.shapes import Canvases, ErrorMaps, Masks, PerImage
+from flawtrace.ground.shapes import ErrorMaps, Masks, PerImage
 from flawtrace.method import Memory, Novelty, Predictor, Reader
 from flawtrace.training.exam import Exam
 from flawtrace.training.fitting import Examples
@@ -88,20 +88,15 @@ class _Normality:
 
     @classmethod
     def without(cls, fold: int, exam: Exam, reader: Reader) -> "_Normality":
-        """Of all but the images of this fold, and those that are set aside."""
+        """From some of all images but those of this fold and those that are set aside."""
         others = (exam.normal_folds != fold) & ~exam.set_aside
-        known = others if others.any() else ~exam.set_aside
-        return cls.learnt(reader, exam.normal.views.canvases[known], exam.sources[known])
-
-    @classmethod
-    def learnt(cls, reader: Reader, canvases: Canvases, sources: Int[Tensor, " n"]) -> "_Normality":
-        """From some of these images; `sources` tell them apart."""
-        channels, grid = canvases.shape[1], canvases.shape[2]
-        novelty = Novelty(channels, grid).to(canvases.device)
+        rows = (others if others.any() else ~exam.set_aside).nonzero()[:, 0]
+        rows = rows[:: -(-len(rows) // LEARNT_FROM)]
+        canvases = exam.normal.views.canvases[rows]
+        novelty = Novelty(canvases.shape[1], canvases.shape[2]).to(canvases.device)
         memory = reader.memory.anew()
-        every = -(-len(canvases) // LEARNT_FROM)
-        reader.fit_novelty(novelty, canvases[::every])
-        reader.fit_memory(memory, canvases[::every], sources[::every])
+        reader.fit_novelty(novelty, canvases)
+        reader.fit_memory(memory, canvases, exam.sources[rows])
         return cls(reader, novelty, memory)
 
 

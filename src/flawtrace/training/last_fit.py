@@ -5,8 +5,9 @@ takes defects for normal images lets others pass. Members judge images that they
 cleaned by models that did not learn from them (Northcutt et al. 2021, arXiv 1911.00068).
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool
@@ -31,8 +32,13 @@ FEW = 0.01
 ROUNDS = 3
 """Last fits at most: what is set aside lets others be seen, that were taught as normal beside it."""
 
-FitAll = Callable[[Exam, Reader], Generator[Event, None, list[Predictor]]]
-"""Fits all members to what a reader shows."""
+
+@runtime_checkable
+class FitAll(Protocol):
+    """Fits all members to what a reader shows."""
+
+    def __call__(self, exam: Exam, reader: Reader, *, again: int) -> Generator[Event, None, list[Predictor]]:
+        """`again` says how often that was done before, with rows that are set aside by now."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def fit_last(
     while True:
         reader = learnt_reader(snapshots, prepared, config, aside)
         exam = examine(reader, prepared.material, split, config, aside)
-        members = yield from fit_all(exam, reader)
+        members = yield from fit_all(exam, reader, again=ROUNDS - rounds)
         fitted, rounds = Fitted(members, reader, exam, judged(members, exam, reader, config)), rounds - 1
         if not config.predictor.set_aside:
             return fitted

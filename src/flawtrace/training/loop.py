@@ -37,7 +37,7 @@ def learn_together(study: Study, journal: Journal, plan: Plan) -> Iterator[Event
 
 
 def fit_members(
-    study: Study, journal: Journal, plan: Plan, exam: Exam, reader: Reader
+    study: Study, journal: Journal, plan: Plan, exam: Exam, reader: Reader, *, again: int
 ) -> Generator[Event, None, list[Predictor]]:
     """Fit each member on what the detector's own reader shows, without its fold."""
     if not exam.set_aside.equal(study.set_aside):
@@ -50,7 +50,7 @@ def fit_members(
             fit.advance(learnt)
             checked("prediction loss", fit.loss, fit.step)
             journal.offer_checkpoint()
-            yield plan.fit_event(fit, again=study.begun_again)
+            yield plan.fit_event(fit, again)
         journal.write({"kind": "fit", "member": fit.member, "steps": fit.steps, "prediction_loss": fit.loss})
         study.members.append(fit.finish(learnt))
         study.fit = None

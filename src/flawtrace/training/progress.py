@@ -92,17 +92,18 @@ class Plan:
         done = self.loading + self.cycles * share
         return Event(phase, done, self.total, losses, study.cycle.walkers.visited)
 
-    def fits_event(self, fits: Sequence[Fit], again: int = 0) -> Event:
+    def fits_event(self, fits: Sequence[Fit], again: int) -> Event:
         """Of members that are fitted side by side, `again` without images that look defective."""
         share = sum(fit.step for fit in fits) / sum(fit.steps for fit in fits)
-        before, more = again * self.fits, ", without hidden defects" if again else ""
-        done = self.loading + self.cycles + before + self.fits * share
-        return Event(f"fitting{more}", done, self.total + before)
+        return self._fitting("fitting", share, again, {})
 
-    def fit_event(self, fit: Fit, again: int = 0) -> Event:
+    def fit_event(self, fit: Fit, again: int) -> Event:
         """Of members that are fitted one after the other, `again` without images that look defective."""
         share = (fit.member + fit.step / fit.steps) / self.config.predictor.members
         phase = f"last fit {fit.member + 1}/{self.config.predictor.members}"
+        return self._fitting(phase, share, again, {"prediction": fit.loss})
+
+    def _fitting(self, phase: str, share: float, again: int, values: dict[str, float]) -> Event:
         before, more = again * self.fits, ", without hidden defects" if again else ""
         done = self.loading + self.cycles + before + self.fits * share
-        return Event(f"{phase}{more}", done, self.total + before, {"prediction": fit.loss})
+        return Event(f"{phase}{more}", done, self.total + before, values)

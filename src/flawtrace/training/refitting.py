@@ -8,7 +8,6 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 import torch
@@ -64,11 +63,8 @@ def refit(
         config = settings_for(detector, len(images_of(split.labelled)))
         plan = Plan.of_fits(config, split)
         prepared = yield from read_images(split, config, plan, device, detector.reader.encoder.to(device))
-        snapshots, fit_all = (
-            list(detector.reader.snapshots),
-            partial(_fit_together, prepared.material, plan, count()),
-        )
-        fitted = yield from fit_last(snapshots, prepared, split, config, fit_all)
+        fit_all = partial(_fit_together, prepared.material, plan)
+        fitted = yield from fit_last(list(detector.reader.snapshots), prepared, split, config, fit_all)
         new = decided(fitted, prepared, config)
         new.save(run / DETECTOR_NAME)
         write_json(run / SETTINGS_NAME, config.model_dump(mode="json"))
@@ -108,9 +104,9 @@ def due(detector: Detector, prepared: Prepared, exam: Exam) -> Iterator[str]:
 
 
 def _fit_together(
-    material: Material, plan: Plan, rounds: Iterator[int], exam: Exam, reader: Reader
+    material: Material, plan: Plan, exam: Exam, reader: Reader, *, again: int
 ) -> Generator[Event, None, list[Predictor]]:
-    """Fit all members, on a processor side by side; returns them in their order. `rounds` counts the calls.
+    """Fit all members, on a processor side by side; returns them in their order.
 
     Three of them on two cores are done sooner when none has to wait for another to end.
     """
@@ -119,12 +115,12 @@ def _fit_together(
     workers = len(fits) if on_processor and torch.get_num_threads() > 1 else 1
     with _one_thread_each(workers), ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(_fitted, fit, exam, reader, material, plan.config) for fit in fits]
-        yield from _watched(futures, fits, plan, again=next(rounds))
+        yield from _watched(futures, fits, plan, again)
         return [future.result() for future in futures]
 
 
 def _watched(
-    futures: Sequence[Future[Predictor]], fits: Sequence[Fit], plan: Plan, *, again: int
+    futures: Sequence[Future[Predictor]], fits: Sequence[Fit], plan: Plan, again: int
 ) -> Iterator[Event]:
     pending = set(futures)
     while pending:
