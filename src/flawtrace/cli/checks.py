@@ -13,6 +13,9 @@ from flawtrace.ground.errors import SettingsError
 from flawtrace.ground.presets import load_config
 from flawtrace.ground.run_files import DETECTOR_NAME
 
+TOKEN = "FLAWTRACE_TOKEN"
+"""The variable of the environment with the token: a flag could be read by everybody on the machine."""
+
 
 def check_folder(*folders: Path) -> None:
     """Folders of images.

@@ -54,6 +54,11 @@ def print_failed(image: Path | str, error: Exception | str) -> None:
     err_console.print(f"[red]ERROR [/]         {escape(in_a_line(str(image)))}: {escape(str(error))}")
 
 
+def print_trouble(text: str) -> None:
+    """What goes wrong while a command goes on."""
+    err_console.print(text, markup=False)
+
+
 def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from flawtrace.cli.checks import check_folder, imported, secret_of
-from flawtrace.cli.console import err_console, print_plain
+from flawtrace.cli.checks import TOKEN, check_folder, imported, secret_of
+from flawtrace.cli.console import print_plain, print_trouble
 from flawtrace.cli.errors import PasswordsDifferError
 from flawtrace.cli.flags import Flag
 from flawtrace.cli.stopping import stoppable
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from flawtrace.station import Person, Taken
 
 Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65535))]
-TOKEN = "FLAWTRACE_TOKEN"
-"""The variable of the environment with the token: a flag could be read by everybody on the machine."""
 
 
 def serve(
@@ -115,7 +113,7 @@ def serve(
                 add=add,
                 adding=told.add,
                 receiver=receiver,
-                trouble=_tell_trouble,
+                trouble=print_trouble,
                 ready=told.opened,
             )
 
@@ -127,10 +125,6 @@ def _print_people(people: "Sequence[Person]") -> None:
     width = max(len(person.name) for person in people)
     for person in people:
         print_plain(f"{person.name:<{width}}  {person.role}")
-
-
-def _tell_trouble(text: str) -> None:
-    err_console.print(text, markup=False)
 
 
 def _password(name: str) -> str:

@@ -9,8 +9,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.markup import escape
 
-from flawtrace.cli.checks import check_folder, check_run, imported, secret_of
-from flawtrace.cli.console import err_console, out_console
+from flawtrace.cli.checks import TOKEN, check_folder, check_run, imported, secret_of
+from flawtrace.cli.console import err_console, out_console, print_trouble
 from flawtrace.cli.errors import WhichDetectorError
 from flawtrace.cli.flags import Device, Flag, Json, Recursive
 from flawtrace.cli.stopping import stoppable
@@ -18,7 +18,6 @@ from flawtrace.ground.groups import RuntimeChoice
 from flawtrace.ground.wording import counted, in_a_line
 
 Seconds = Annotated[float, Parameter(validator=Number(gte=0.1))]
-TOKEN = "FLAWTRACE_TOKEN"
 
 
 def watch(
@@ -90,17 +89,18 @@ def watch(
     sent = None
     if webhook is not None:
         receiver = watching.Receiver(webhook, secret_of(watching.SECRET) or "")
-        sent = watching.Webhook(receiver, watching.Undelivered(to), _tell_trouble)
+        sent = watching.Webhook(receiver, watching.Undelivered(to), print_trouble)
     if run is not None:
         eye = watching.eye_of_run(run, device=device, runtime=runtime)
     else:
-        eye = watching.eye_of_station(station, secret_of(TOKEN))
-        if trouble := watching.why_not_yet(station, secret_of(TOKEN)):
-            _tell_trouble(f"{trouble}\nImages wait until it looks at them.")
+        token = secret_of(TOKEN)
+        eye = watching.eye_of_station(station, token)
+        if trouble := watching.why_not_yet(station, token):
+            print_trouble(f"{trouble}\nImages wait until it looks at them.")
     with stoppable(lambda: _kept(to, sent)):
         watching.watch(
             folder, to, eye, recursive=recursive, again=again, rest=rest, scan_every=scan_every, webhook=sent,
-            progress=_print_json_row if json else _print_row, trouble=_tell_trouble,
+            progress=_print_json_row if json else _print_row, trouble=print_trouble,
         )  # fmt: skip
 
 
@@ -109,10 +109,6 @@ def _kept(folder: Path, webhook: Any) -> str:
     waiting = webhook.undelivered if webhook is not None else 0
     undelivered = f" {counted(waiting, 'verdict waits', 'verdicts wait')} to be delivered." if waiting else ""
     return f"All verdicts are kept in {folder}.{undelivered} Run the same command again to continue."
-
-
-def _tell_trouble(text: str) -> None:
-    err_console.print(text, markup=False)
 
 
 def _print_json_row(row: Mapping[str, Any]) -> None:
