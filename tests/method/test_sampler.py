@@ -1,10 +1,9 @@
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from rollouts import generator, stop_and_go_on, weights
 
 from flawtrace.ground.groups import PolicyConfig
 from flawtrace.ground.learner import seeded
@@ -18,17 +17,9 @@ CPU = torch.device("cpu")
 PAID = 5
 
 
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def learned(config: PolicyConfig = CONFIG, crop: int = 16) -> Learned:
     with seeded(1):
         return Learned(Policy(crop, config), config)
-
-
-def weights(chooser: Learned) -> torch.Tensor:
-    return nn.utils.parameters_to_vector(chooser.policy.parameters()).detach().clone()
 
 
 def steps(chooser: Learned, walkers: Walkers, rng: torch.Generator, count: int = 4) -> None:
@@ -160,22 +151,12 @@ def test_the_policy_does_not_depend_on_who_else_is_in_the_batch() -> None:
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_a_sampler_loaded_in_mid_rollout_goes_on_as_if_never_stopped(
+def test_a_sampler_loaded_in_mid_rollout_stop_and_go_on(
     walkers: Walkers, saved: Callable[[dict[str, Any]], dict[str, Any]], batch_norm: bool
 ) -> None:
     config = CONFIG.model_copy(update={"batch_norm": batch_norm})
     chooser, other = learned(config), Learned(Policy(16, config), config)
-    rng = generator()
-    for _ in range(2):
-        walkers.begin(rng)
-        steps(chooser, walkers, rng)
-        chooser.learn(rng)
-    steps(chooser, walkers, rng, count=2)
-    other.load(saved(chooser.state()))
-    for each, its_walkers in ((chooser, deepcopy(walkers)), (other, walkers)):
-        rng = generator(8)
-        steps(each, its_walkers, rng)
-        each.learn(rng)
+    stop_and_go_on(chooser, other, walkers, steps, saved)
     assert weights(other).equal(weights(chooser))
 
 

@@ -1,6 +1,5 @@
 import math
 from collections.abc import Callable
-from copy import deepcopy
 from itertools import permutations
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from rollouts import generator, stop_and_go_on, weights
 from torch import nn
 
 from flawtrace.ground.groups import PolicyConfig
@@ -28,10 +28,6 @@ CONFIG = PolicyConfig(channels=8, shown=6, lr=1e-2, discount=0.0, minibatch=64)
 scores_of_five = st.lists(st.floats(-30, 30, width=32), min_size=5, max_size=5)
 
 
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def selecting(config: PolicyConfig = CONFIG) -> Selecting:
     with seeded(1):
         return Selecting(Selector(config.channels), config)
@@ -42,10 +38,6 @@ def decided() -> Selecting:
     chooser = selecting()
     nn.init.normal_(chooser.policy.actor.weight, std=3.0, generator=generator(4))
     return chooser
-
-
-def weights(chooser: Selecting) -> torch.Tensor:
-    return nn.utils.parameters_to_vector(chooser.policy.parameters()).detach().clone()
 
 
 def steps(chooser: Selecting, walkers: Walkers, rng: torch.Generator, count: int = 4) -> None:
@@ -252,19 +244,9 @@ def test_the_policy_learns_from_the_updates_it_is_told_to(walkers: Walkers, rng:
     assert [len(part) for part in chooser.state()["rollout"]] == [2] * 6
 
 
-def test_a_sampler_loaded_in_mid_rollout_goes_on_as_if_never_stopped(
+def test_a_sampler_loaded_in_mid_rollout_stop_and_go_on(
     walkers: Walkers, saved: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> None:
     chooser, other = selecting(), Selecting(Selector(CONFIG.channels), CONFIG)
-    rng = generator()
-    for _ in range(2):
-        walkers.begin(rng)
-        steps(chooser, walkers, rng)
-        chooser.learn(rng)
-    steps(chooser, walkers, rng, count=2)
-    other.load(saved(chooser.state()))
-    for each, its_walkers in ((chooser, deepcopy(walkers)), (other, walkers)):
-        rng = generator(8)
-        steps(each, its_walkers, rng)
-        each.learn(rng)
+    stop_and_go_on(chooser, other, walkers, steps, saved)
     assert weights(other).equal(weights(chooser))
