@@ -59,16 +59,12 @@ def serve(
     """
     if token is not None and len(token) < SHORTEST_TOKEN:
         raise WeakPasswordError(SHORTEST_TOKEN, "token")
-    if host not in LOCAL and token is None and not is_workspace(folder):  # before anything is made
+    login = is_workspace(folder) and bool(admitted(folder, url))
+    rules = Rules(hosts={*LOCAL, host, *names}, token=token, login=login)
+    if host not in LOCAL and not rules.closed:  # before anything is made or opened
         raise OpenToAllError(host, secrets.token_urlsafe(16))
     with _listening(host, port) as listening:
         station = Station(folder, url)
-        rules = Rules(
-            hosts={*LOCAL, host, *names}, token=token, login=bool(people(station.workspace.database))
-        )
-        if host not in LOCAL and not rules.closed:
-            station.close()
-            raise OpenToAllError(host, secrets.token_urlsafe(16))
         for source in add:
             for taken in take_folder(station.workspace, source):
                 if adding:

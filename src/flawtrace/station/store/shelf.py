@@ -162,6 +162,12 @@ def chosen(session: Session, images: Collection[str]) -> list[ImageRow]:
     return rows
 
 
+def painted(session: Session, images: Collection[str]) -> int:
+    """How many of some images are labelled as defective, with a mask."""
+    query = select(func.count()).select_from(ImageRow).where(ImageRow.hash.in_(images))
+    return session.execute(query.where(ImageRow.kind == "defect", ImageRow.mask.is_not(None))).scalar_one()
+
+
 def types(session: Session) -> list[str]:
     """The defect types in use."""
     query = select(ImageRow.defect_type).where(ImageRow.kind == "defect").distinct()

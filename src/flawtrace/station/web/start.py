@@ -1,18 +1,18 @@
 """The first page: what to do next."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
-from starlette.concurrency import run_in_threadpool
+from sqlalchemy.orm import Session
 
 from flawtrace.station.errors import NotEmptyError
 from flawtrace.station.store.jobs import jobs
-from flawtrace.station.store.shelf import counts
+from flawtrace.station.store.shelf import Filter, counts
 from flawtrace.station.store.versions import at_work, versions
 from flawtrace.station.web.pages import AtWork, back, page
 from flawtrace.station.work.demo import fill
-from flawtrace.station.work.station import Station
 
 router = APIRouter(include_in_schema=False)
 FEW_NORMAL = 20
@@ -35,26 +35,27 @@ def start(request: Request, station: AtWork) -> HTMLResponse:
     """What there is, and the next step."""
     with station.workspace.database.reading() as session:
         there, failed = counts(session), list(jobs(session, "failed", limit=1))
-    steps = steps_of(station)
+        steps = steps_of(session, there)
     following = next((step for step in steps if not step.done), None)
     return page(request, "start", steps=steps, following=following, counts=there, failed=failed)
 
 
 @router.post("/demo")
-async def demo(station: AtWork) -> RedirectResponse:
+def demo(station: AtWork) -> RedirectResponse:
     """Add the images of the demo, to an empty workspace alone: they are of no use among others."""
     with station.workspace.database.reading() as session:
         if counts(session)["all"]:
             raise NotEmptyError
-    await run_in_threadpool(fill, station.workspace)
+    fill(station.workspace)
     return back("/images")
 
 
-def steps_of(station: Station) -> list[Step]:
-    """From an empty workspace to a detector that looks at new images."""
-    with station.workspace.database.reading() as session:
-        there, made, working = counts(session), versions(session), at_work(session)
-        training = [job.id for job in jobs(session, "running", "waiting") if job.task != "look"]
+def steps_of(session: Session, there: Mapping[Filter, int]) -> list[Step]:
+    """From an empty workspace to a detector that looks at new images; `there` is what each filter lets
+    through.
+    """
+    made, working = versions(session), at_work(session)
+    training = [job.id for job in jobs(session, "running", "waiting") if job.task != "look"]
     normal, defects = there["normal"], there["defect"]
     without = f", {there['unpainted']} of these without a mask" if there["unpainted"] else ""
     return [

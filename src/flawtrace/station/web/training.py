@@ -13,7 +13,7 @@ from sse_starlette import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
 
 from flawtrace.station.store.jobs import ask, job_row, jobs, options_of
-from flawtrace.station.store.shelf import chosen, counts, labelled, types
+from flawtrace.station.store.shelf import chosen, counts, painted, types
 from flawtrace.station.store.tables import JobRow, State
 from flawtrace.station.store.versions import at_work
 from flawtrace.station.web.pages import AtWork, back, page
@@ -51,10 +51,8 @@ def train(request: Request, station: AtWork) -> HTMLResponse:
     with station.workspace.database.reading() as session:
         there, kinds, working = counts(session), types(session), at_work(session)
         shown = [Shown(row, options_of(row)) for row in jobs(session)]
-        painted = {row.hash for row in labelled(session) if row.mask is not None}
-    tests = painted & set(tests_of(station.run_of(working))) if working else set()
-    apart: dict[str, Any] = {"painted": len(painted), "tests": len(tests)}
-    return page(request, "train", jobs=shown, counts=there, types=kinds, working=working, **apart)
+        tests = painted(session, tests_of(station.run_of(working))) if working else 0
+    return page(request, "train", jobs=shown, counts=there, types=kinds, working=working, tests=tests)
 
 
 @router.post("/jobs")
@@ -85,8 +83,7 @@ def show(request: Request, station: AtWork, job: int) -> HTMLResponse:
     """How one job is going."""
     with station.workspace.database.reading() as session:
         row = job_row(session, job)
-        waiting = len(jobs(session, "waiting", "running"))
-    return page(request, "job", job=Shown(row, options_of(row)), waiting=waiting)
+    return page(request, "job", job=Shown(row, options_of(row)))
 
 
 @router.post("/jobs/{job}/stop")

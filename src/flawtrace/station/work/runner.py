@@ -15,7 +15,7 @@ from flawtrace.ground.run_files import SETTINGS_NAME, SUMMARY_NAME
 from flawtrace.pictures.errors import ImageError
 from flawtrace.station.errors import BusyError, NoDetectorYetError, WorkerEndedError
 from flawtrace.station.store.jobs import becomes, first_waiting, job_row, options_of, put_back
-from flawtrace.station.store.shelf import cards, labelled
+from flawtrace.station.store.shelf import cards, chosen, labelled
 from flawtrace.station.store.tables import JobRow, State
 from flawtrace.station.store.versions import at_work, register
 from flawtrace.station.store.workspace import Workspace
@@ -146,15 +146,14 @@ class Runner:
         """What a job means, with its images laid out; a training that goes on keeps those it began with."""
         options, workspace, run = options_of(row), self._workspace, self._workspace.run_folder(row.id)
         with workspace.database.reading() as session:
-            rows, current = labelled(session), at_work(session)
+            images, current = options.get("images"), at_work(session)
+            rows = labelled(session) if images is None else chosen(session, images)
         before = None if current is None else workspace.root / current.folder
         if row.task == "refit" and before is None:
             raise NoDetectorYetError
         parts = workspace.root / "parts" / f"{row.id:04}"
         if not (run / SETTINGS_NAME).exists():
             shutil.rmtree(parts, ignore_errors=True)
-            wanted = options.get("images")
-            rows = rows if wanted is None else [row for row in rows if row.hash in set(wanted)]
             lay_out(workspace, rows, parts, options.get("types"))
             workspace.progress_file(row.id).unlink(missing_ok=True)
         return Order(

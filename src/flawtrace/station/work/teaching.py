@@ -72,8 +72,8 @@ def _made(order: Order, told: "Told") -> None:
     if order.task == "refit" and order.at_work is not None:
         if not (order.run / SUMMARY_NAME).exists():
             shutil.rmtree(order.run, ignore_errors=True)  # a refit that was stopped begins again
-            defects = (order.parts / "defects").rglob("*")
-            testing = [path for path in defects if path.stem in set(order.testing)]
+            apart, defects = frozenset(order.testing), (order.parts / "defects").rglob("*")
+            testing = [path for path in defects if path.stem in apart]
             verbs.refit(order.at_work, order.parts, order.run, testing=testing, progress=told.event)
         return
     settings = order.settings | ({} if order.labels is None else {"labels": order.labels})
