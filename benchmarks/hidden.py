@@ -70,7 +70,7 @@ class Stage:
     def reached(cls, split: Split, config: Config, run: Path) -> "Stage":
         split = pieces(split, config)
         plan = Plan.of(config, split)
-        prepared = _last(read_images(split, config, plan, PROCESSOR))
+        prepared = ended(read_images(split, config, plan, PROCESSOR))
         settled = config.predictor.settled(len(split.labelled))
         config = config.model_copy(update={"variation": prepared.variation, "predictor": settled})
         study = Study(prepared, scout(prepared.material, config), config, Clock())
@@ -85,10 +85,10 @@ class Stage:
         predictor = self.config.predictor.model_copy(update={"set_aside": may_set_aside})
         config = self.config.model_copy(update={"predictor": predictor})
         fit_all = partial(fit_members, self.study, self.journal, self.plan)
-        return _last(fit_last(self.snapshots, self.prepared, self.split, config, fit_all, set_aside=aside))
+        return ended(fit_last(self.snapshots, self.prepared, self.split, config, fit_all, set_aside=aside))
 
 
-def _last(events: Generator[Event, None, T]) -> T:
+def ended(events: Generator[Event, None, T]) -> T:
     """What a generator returns at its end."""
     while True:
         try:

@@ -20,12 +20,24 @@ def test_a_value_is_blamed_on_where_it_was_set(tmp_path: Path) -> None:
         load_config(file=file, settings={"cycles": 1})
 
 
-def test_the_paper_preset_has_the_published_sizes() -> None:
-    paper = load_config("paper")
-    assert (paper.cell, paper.updates, paper.profile.length, paper.copies, paper.labels) == (1, 20, 10, 6, 5)
-    assert (paper.sampler.patch_side, paper.sampler.crop_side, paper.sampler.stride) == (64, 128, 24)
-    assert paper.encoder == "pixels"
-    assert paper.predictor.kind == "published"
+@pytest.mark.parametrize("preset", ["paper", "script"])
+def test_two_presets_have_the_published_parts(preset: str) -> None:
+    config = load_config(preset)
+    assert (config.cell, config.image_side, config.profile.length) == (1, 256, 10)
+    assert (config.copies, config.labels) == (6, 5)
+    assert (config.sampler.patch_side, config.sampler.crop_side, config.sampler.stride) == (64, 128, 24)
+    assert (config.encoder, config.autoencoder.kind, config.predictor.kind) == (
+        "pixels",
+        "published",
+        "published",
+    )
+    assert config.policy == load_config("script").policy
+
+
+def test_the_script_walks_at_random_and_resets_every_twenty_updates() -> None:
+    script = load_config("script")
+    assert (script.sampler.kind, load_config("paper").sampler.kind) == ("random-walk", "learned")
+    assert (script.updates, script.last_updates, script.profile.spacing) == (20, 20, "consecutive")
 
 
 def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) -> None:

@@ -127,7 +127,8 @@ def train(
     out
         Folder for the run: detector, log, report and checkpoint.
     preset
-        `light` is made for two processor cores; `paper` has the published sizes and is made for a GPU.
+        `light` is made for two processor cores; `paper` has the published networks and is made for a GPU;
+        `script` does what the published program does, whose policy never learns.
     labels
         How many images of each defect type are used as labels; 0 learns from normal images alone.
         [default: 5]

@@ -23,6 +23,7 @@ SHARED = "shared"
 class Shared(Settings):
     """What the methods of a file have in common."""
 
+    preset: Preset = "light"
     settings: dict[str, Any] = {}  # noqa: RUF012 (pydantic copies it)
 
 
@@ -83,7 +84,7 @@ def read_methods(file: Path) -> tuple[Method, ...]:
     """
     try:
         tables = tomllib.loads(file.read_text())
-        shared = Shared(**tables.pop(SHARED, {})).settings
+        shared = Shared(**tables.pop(SHARED, {}))
         methods = tuple(_method(name, file.parent, table, shared) for name, table in tables.items())
     except ValidationError as error:
         first = error.errors()[0]
@@ -96,10 +97,12 @@ def read_methods(file: Path) -> tuple[Method, ...]:
     return methods
 
 
-def _method(name: str, here: Path, table: dict[str, Any], shared: dict[str, Any]) -> Method:
+def _method(name: str, here: Path, table: dict[str, Any], shared: Shared) -> Method:
     """Another program has no settings to share."""
-    method = Method(name=name, here=here, **table)
-    return method if method.command else method.model_copy(update={"settings": shared | method.settings})
+    method = Method(name=name, here=here, **({"preset": shared.preset} | table))
+    if method.command:
+        return method
+    return method.model_copy(update={"settings": shared.settings | method.settings})
 
 
 def chosen(methods: tuple[Method, ...], names: tuple[str, ...]) -> tuple[Method, ...]:

@@ -30,7 +30,8 @@ class Config(Settings):
     """Everything that decides a training run, besides the images."""
 
     preset: Preset = "light"
-    """light is made for two processor cores; paper has the published sizes."""
+    """light is made for two processor cores; paper has the published networks under a schedule on which they
+    find defects; script does what the published program does."""
     seed: Seed = 42
     """Random seed for choosing the labelled images and for training."""
     labels: NonNegativeInt = 5

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 Encoder: TypeAlias = Literal["features", "pixels"]
-Preset: TypeAlias = Literal["light", "paper"]
+Preset: TypeAlias = Literal["light", "paper", "script"]
 SamplerName: TypeAlias = Literal["learned", "selecting", "random-walk", "uniform", "edge-guided"]
 ProtocolName: TypeAlias = Literal["five-per-type", "k-per-type", "k-in-all", "one-third", "unseen-type"]
 RuntimeName: TypeAlias = Literal["torch", "onnx", "openvino"]
