@@ -314,3 +314,22 @@ def test_the_ranker_is_linear_in_what_it_is_set_from(rng: torch.Generator) -> No
     values = ((seen - seen.mean(dim=0)) @ weights).view(2, 1, 16, 16)
     odds = F.interpolate(values / values.std(correction=0), size=64, mode="bilinear") - predictor.UNUSUAL
     assert network.probabilities(some).allclose(odds[:, 0].sigmoid(), atol=1e-5)
+
+
+def test_an_image_read_by_its_own_statistics_does_not_depend_on_others_or_on_the_running_ones() -> None:
+    network = autoencoder.Published(own_statistics=True).eval()
+    images = torch.rand(3, 3, 64, 64, generator=generator())
+    with torch.no_grad():
+        alone = network(images[:1])
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_var.fill_(7.0)  # type: ignore[union-attr]
+        torch.testing.assert_close(network(images)[:1], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_an_image_s_own_statistics_are_those_of_a_batch_of_it_alone() -> None:
+    own, batch = autoencoder.Published(own_statistics=True).eval(), autoencoder.Published().train()
+    batch.load_state_dict(own.state_dict())
+    image = torch.rand(1, 3, 72, 72, generator=generator())
+    with torch.no_grad():
+        torch.testing.assert_close(own(image), batch(image), atol=1e-4, rtol=1e-4)

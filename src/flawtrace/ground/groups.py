@@ -152,6 +152,9 @@ class AutoencoderConfig(Settings):
     """Channels of the compact autoencoder's code."""
     stages: PositiveInt = 1
     """How often the compact autoencoder halves the resolution."""
+    statistics: Literal["running", "own"] = "running"
+    """By which the published network, trained on patches, normalises whole images: the running ones of the
+    patches, or those of each image itself."""
     lr: PositiveFloat = 1e-3
     """Adam's learning rate."""
     diversity: Literal["reset", "bottleneck_dropout"] = "reset"

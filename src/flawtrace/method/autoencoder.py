@@ -32,13 +32,35 @@ class Bottleneck(nn.Module):
         return codes * self.kept
 
 
+class Norm(nn.BatchNorm2d):
+    """Batch normalisation without weights, which may read each image by its own statistics.
+
+    The running statistics are those of patches. On a patch of 64 pixels the code is a single position, from
+    which the decoder makes all others; on a larger image up to 64 codes add up in each, and what patches were
+    scaled by no longer fits: errors are several times as large, and change from one update to the next.
+    """
+
+    own_statistics = False
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=False)
+
+    def forward(self, images: Images) -> Images:
+        if self.training or not self.own_statistics:
+            normed: Tensor = super().forward(images)
+            return normed
+        variance, mean = torch.var_mean(images, dim=(2, 3), keepdim=True, correction=0)
+        return (images - mean) * torch.rsqrt(variance + self.eps)
+
+
 class Published(nn.Module):
     """The paper's autoencoder: fully convolutional, one skip at 1/8 resolution, 5,951,499 weights.
 
     Sides must be multiples of 8 and at least 64. Layer sizes as in the first author's script.
     """
 
-    def __init__(self, channels: int = 3, bottleneck: int = 200) -> None:
+    def __init__(self, channels: int = 3, bottleneck: int = 200, *, own_statistics: bool = False) -> None:
+        """With `own_statistics`, each image is read by its own statistics, as `Norm` says."""
         super().__init__()
         self.before_skip = nn.Sequential(
             _down(channels, 64), _same(64, 64), _down(64, 128), _same(128, 128), _down(128, 256)
@@ -52,6 +74,9 @@ class Published(nn.Module):
             _up(512, 256), _same(256, 128), _up(128, 128), _same(128, 64),
             nn.ConvTranspose2d(64, channels, 4, stride=2, padding=1),
         )  # fmt: skip
+        for module in self.modules():
+            if isinstance(module, Norm):
+                module.own_statistics = own_statistics
 
     def forward(self, images: Images) -> Images:
         skip = self.before_skip(images)
@@ -86,7 +111,7 @@ Autoencoder: TypeAlias = Published | Compact
 
 def build(config: AutoencoderConfig, channels: int) -> Autoencoder:
     if config.kind == "published":
-        return Published(channels, config.bottleneck)
+        return Published(channels, config.bottleneck, own_statistics=config.statistics == "own")
     return Compact(channels, config.width, config.bottleneck, config.stages)
 
 
@@ -101,7 +126,7 @@ def reconstruction_loss(patches: Images, reconstructions: Images) -> Scalar:
 
 
 def _normed(channels: int) -> tuple[nn.Module, nn.Module]:
-    return nn.BatchNorm2d(channels, affine=False), nn.LeakyReLU(0.2)
+    return Norm(channels), nn.LeakyReLU(0.2)
 
 
 def _down(inputs: int, outputs: int) -> nn.Sequential:
