@@ -19,7 +19,7 @@ from flawtrace.comparison.errors import ThreadsChangedError
 from flawtrace.ground.files import read_jsonl
 
 COMMAND = [sys.executable, "-c", "from flawtrace.cli.app import main; main()"]
-CIRCUMSTANCES = {"seconds", "predict_seconds", "peak_memory_mb", "finished"}
+CIRCUMSTANCES = {"seconds", "predict_seconds", "peak_memory_mb", "finished", "commit"}
 """What differs from one run of a cell to the next."""
 
 pytestmark = pytest.mark.slow
