@@ -5,6 +5,7 @@ import signal
 import tomllib
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,20 @@ def pytest_configure(config: pytest.Config) -> None:
     Ctrl-C means something even where a shell has started the tests in the background, and so ignores it.
     """
     config.addinivalue_line("filterwarnings", "ignore::flawtrace.detector.errors.DoubtWarning")
+    if find_spec("ray") is None:  # the examples in files that import it are passed over
+        config.option.ignore_glob = [*(config.option.ignore_glob or []), "*/src/flawtrace/cluster/*"]
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `--dist loadgroup`, a file's tests stay together, so that what they share is made once; all of
+    those on a cluster do, so that there is one.
+    """
+    for item in items:
+        apart = "cluster" if item.path.parent.name == "cluster" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(apart))
 
 
 @pytest.fixture(autouse=True)

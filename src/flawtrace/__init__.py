@@ -9,8 +9,22 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 if _TYPE_CHECKING:
-    from flawtrace.comparison import Benchmark, UnguardedScriptError, WorkerLostError
-    from flawtrace.data import DataError, FewImagesWarning, Inspection, LeftOutWarning, Named, NoImagesError
+    from flawtrace.comparison import (
+        Benchmark,
+        NoCategoryError,
+        ThreadsChangedError,
+        UnguardedScriptError,
+        WorkerLostError,
+    )
+    from flawtrace.data import (
+        DataError,
+        FewImagesWarning,
+        Inspection,
+        LeftOutWarning,
+        MissingFolderError,
+        Named,
+        NoImagesError,
+    )
     from flawtrace.data.formats import (
         Imported,
         LabelError,
@@ -35,6 +49,7 @@ if _TYPE_CHECKING:
         UnknownSettingError,
     )
     from flawtrace.measures import Comparison, Evaluation, NothingToEvaluateError
+    from flawtrace.pictures.errors import NotAFileError
     from flawtrace.training import (
         DataChangedError,
         Event,
@@ -48,6 +63,7 @@ if _TYPE_CHECKING:
         ForeignFolderError,
         Gathered,
         OtherPredictionsError,
+        Product,
         Proposal,
         Row,
         bench,
@@ -66,6 +82,7 @@ if _TYPE_CHECKING:
         refit,
         suggest,
         train,
+        train_all,
     )
 
 __all__ = [
@@ -91,18 +108,23 @@ __all__ = [
     "Inspection",
     "LabelError",
     "LeftOutWarning",
+    "MissingFolderError",
     "Named",
+    "NoCategoryError",
     "NoImagesError",
+    "NotAFileError",
     "NothingToDecideByError",
     "NothingToEvaluateError",
     "OtherPredictionsError",
     "Prediction",
+    "Product",
     "Proposal",
     "Region",
     "ResumedRunWarning",
     "Row",
     "RunExistsError",
     "SettingsError",
+    "ThreadsChangedError",
     "Timing",
     "Trained",
     "UnguardedScriptError",
@@ -126,6 +148,7 @@ __all__ = [
     "refit",
     "suggest",
     "train",
+    "train_all",
 ]
 
 _HOMES = (
@@ -137,6 +160,7 @@ _HOMES = (
     "flawtrace.data",
     "flawtrace.data.formats",
     "flawtrace.comparison",
+    "flawtrace.pictures.errors",
 )
 """Where public names come from; the first of them does without torch."""
 

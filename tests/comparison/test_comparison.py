@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from flawtrace import verbs
-from flawtrace.comparison import bench
+from flawtrace.comparison import bench, workers
 from flawtrace.comparison.cell import run_cell
 from flawtrace.comparison.desk import Desk
 from flawtrace.comparison.errors import (
@@ -286,5 +286,5 @@ def test_where_rows_cannot_be_written_the_workers_stop_and_nothing_hangs(
     plan = bench.plan(bench.find_categories([parts]), design, tmp_path / "none.jsonl")
     (tmp_path / "rows").mkdir()
     with pytest.raises(OutputError, match="rows"):
-        list(bench.run(plan.tasks, tmp_path / "out", tmp_path / "rows", jobs=2))
+        list(workers.run(plan.tasks, tmp_path / "out", tmp_path / "rows", jobs=2))
     assert list((tmp_path / "out/runs").glob("*/*")), "what was finished can be gone on with"

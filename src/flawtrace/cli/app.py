@@ -16,9 +16,11 @@ from flawtrace.cli.helping import doctor, settings
 from flawtrace.cli.labelling import labels
 from flawtrace.cli.making import demo, evaluate, inspect, train
 from flawtrace.cli.pairing import compare
+from flawtrace.cli.products import train_all
 from flawtrace.cli.refitting import refit
 from flawtrace.cli.serving import serve
 from flawtrace.cli.suggesting import suggest
+from flawtrace.cli.tuning import tune
 from flawtrace.cli.using import bench, export, predict
 from flawtrace.cli.watching import watch
 from flawtrace.ground.errors import FlawtraceError, SettingsError, UnknownSettingError
@@ -49,6 +51,8 @@ app = App(
 for command in (
     inspect,
     train,
+    train_all,
+    tune,
     refit,
     evaluate,
     compare,

@@ -5,9 +5,21 @@ from pathlib import Path
 import flawtrace
 from flawtrace.cli.checks import check_folder
 from flawtrace.cli.console import print_benchmark, print_json
-from flawtrace.cli.errors import MissingFoldersError
-from flawtrace.cli.flags import Count, Device, Flag, Json, Out, labels_of, seeds_of
+from flawtrace.cli.errors import FlagError, MissingFoldersError
+from flawtrace.cli.flags import (
+    Address,
+    Count,
+    Device,
+    Flag,
+    Json,
+    Memory,
+    Out,
+    Threads,
+    labels_of,
+    seeds_of,
+)
 from flawtrace.cli.progress import cells
+from flawtrace.cli.spreading import MEMORY, spread
 from flawtrace.cli.stopping import kept_of_results, stoppable
 from flawtrace.ground.groups import ProtocolName
 
@@ -20,7 +32,8 @@ def benchmark(
     protocol: tuple[ProtocolName, ...] = ("five-per-type",),
     seeds: str = "42-46",
     labels: str | None = None,
-    jobs: Count = 1,
+    jobs: Count | None = None,
+    threads: Threads | None = None,
     rows: Path | None = None,
     peers: Path | None = None,
     retry: Flag = False,
@@ -28,6 +41,8 @@ def benchmark(
     device: Device = "cpu",
     spoil: Flag = False,
     json: Json = False,
+    ray: Address = None,
+    memory: Memory = None,
 ) -> int:
     """Compare methods on the same held-out images, for every category, protocol and seed.
 
@@ -40,6 +55,7 @@ def benchmark(
         flawtrace benchmark data/ -o bench/
         flawtrace benchmark data/grid -o bench/ --protocol unseen-type --seeds 42,43
         flawtrace benchmark data/ -o bench/ --methods benchmarks/sampler.toml --jobs 2
+        flawtrace benchmark data/ -o bench/ --ray 10.0.0.5:6379
 
     Parameters
     ----------
@@ -59,7 +75,11 @@ def benchmark(
         Labelled images per defect type for the protocol k-per-type [default: 1,2,5,10], or of all types
         together for k-in-all [default: 0,1,2,5,10].
     jobs
-        Number of cells to run at the same time; each needs about 4 GB of memory.
+        Number of cells to run at the same time; each needs about 4 GB of memory. [default: 1]
+    threads
+        Threads of each cell. The last bits of its numbers depend on them, so they are written into its row,
+        and all cells of a file have the same. [default: those of the rows; else a share of the cores, or 1
+        with --ray]
     rows
         File of results, with one row per cell. [default: OUT/rows.jsonl]
     peers
@@ -75,16 +95,25 @@ def benchmark(
         compressed, as on another day. Takes about a minute per cell; cells that have a row are skipped.
     json
         Print one JSON document with all rows.
+    ray
+        Address of a Ray cluster on which the cells run, or `local` to start Ray on this machine. Needs the
+        extra `cluster`. Every node has to see the folders under the same paths.
+    memory
+        GB of memory that each cell occupies there. [default: 4]
     """
     if not folders:
         raise MissingFoldersError
     check_folder(*folders)
     labelled = labels_of(labels, protocol)
-    with stoppable(kept_of_results(out, "Results")), cells() as progress:
+    if ray and jobs:
+        raise FlagError("--jobs", "with --ray, as many cells run as there is room for")
+    kept = kept_of_results(out, "Results")
+    with stoppable(kept), cells() as progress, spread(ray, memory=memory) as cluster:
         compared = flawtrace.benchmark(
             folders, out, methods=methods, names=method, protocols=protocol, seeds=seeds_of(seeds),
-            labels=labelled, jobs=jobs, rows=rows, peers=peers, retry=retry,
+            labels=labelled, jobs=jobs or 1, threads=threads, rows=rows, peers=peers, retry=retry,
             reference=reference, device=device, spoil=spoil, progress=progress,
+            runner=cluster.Cells(memory or MEMORY) if cluster else None,
         )  # fmt: skip
     if json:
         print_json({"rows": compared.rows, "skipped": compared.skipped})

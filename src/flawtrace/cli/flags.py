@@ -55,6 +55,15 @@ NamedFolder = Annotated[Path | None, Parameter(group=FOLDERS)]
 Device = Literal["cpu", "cuda"]
 
 
+CLUSTER = Group("On a cluster", sort_key=4)
+
+
+Address = Annotated[str | None, Parameter(name="--ray", group=CLUSTER)]
+
+
+Memory = Annotated[float | None, Parameter(group=CLUSTER, validator=Number(gt=0))]
+
+
 MoreSettings = Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]
 
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flawtrace.comparison import Plan, Row, Told
     from flawtrace.data import Split
     from flawtrace.training import Event, Unused
+    from flawtrace.verbs import Product
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -135,6 +136,29 @@ def _outcome(row: "Row") -> str:
         return str(row["error"]).partition("\n")[0]
     f1 = row["metrics"]["pixel_f1_max"]
     return f"F1_max {'-' if f1 is None else format(f1, '.3f')}"
+
+
+@contextmanager
+def products() -> "Iterator[Callable[[Product | str], None]]":
+    """A line for each product that is over; what is waited for is told every few seconds."""
+    last = time.monotonic()
+
+    def on_message(message: "Product | str") -> None:
+        nonlocal last
+        if not isinstance(message, str):
+            err_console.print(f"{message.name}: {message.state}", markup=False)
+        elif (now := time.monotonic()) - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            err_console.print(message, markup=False)
+
+    yield on_message
+
+
+def trained(trial: Any) -> None:
+    """A line for each training of a search, which is a `flawtrace.cluster.Trial`."""
+    chosen = ", ".join(f"{name} {value}" for name, value in trial.settings.items())
+    score = trial.error or f"{trial.score:.3f} after {counted(trial.trainings, 'training')}"
+    err_console.print(f"{chosen}: {score}", markup=False)
 
 
 @contextmanager

@@ -11,9 +11,22 @@ from rich.markup import escape
 import flawtrace
 from flawtrace.cli.checks import check_run
 from flawtrace.cli.console import err_console, out_console, print_failed, print_json, print_timing
-from flawtrace.cli.errors import MissingImagesError
-from flawtrace.cli.flags import Amount, Count, Device, Flag, Json, Recursive, Share, Threads
+from flawtrace.cli.errors import FlagError, MissingImagesError
+from flawtrace.cli.flags import (
+    CLUSTER,
+    Address,
+    Amount,
+    Count,
+    Device,
+    Flag,
+    Json,
+    Memory,
+    Recursive,
+    Share,
+    Threads,
+)
 from flawtrace.cli.progress import counting
+from flawtrace.cli.spreading import predict_on
 from flawtrace.cli.stopping import kept_of_results, stoppable
 from flawtrace.ground.groups import InputKind, RuntimeChoice
 from flawtrace.ground.wording import counted, in_a_line
@@ -36,6 +49,10 @@ def predict(
     threshold: Share | None = None,
     exit_code: Flag = False,
     json: Json = False,
+    ray: Address = None,
+    threads: Annotated[Threads | None, Parameter(group=CLUSTER)] = None,
+    memory: Memory = None,
+    shard: Annotated[Count, Parameter(group=CLUSTER)] = 256,
 ) -> int:
     """Look for defects in images.
 
@@ -45,6 +62,9 @@ def predict(
     contrast, or because it is blank) is UNSURE, whatever its map shows. After a stop, or with new images, the
     same command processes only what is missing. overlays/index.html shows all overlays.
 
+    With --ray, any number of images: OUT/parts/*.parquet has exactly one row for each, and no pictures are
+    written. IMAGES may also be Parquet files with a column `image` of paths.
+
     **Examples**
 
         flawtrace predict run/ part.png
@@ -53,6 +73,7 @@ def predict(
         flawtrace predict run/ today/*.png --json | jq 'select(.verdict != "OK").image'
         flawtrace predict run/ part.png --exit-code || echo reject
         flawtrace predict run/detector.onnx today/ --runtime openvino
+        flawtrace predict run/ week.parquet -o rows/ --ray 10.0.0.5:6379
 
     Parameters
     ----------
@@ -76,17 +97,38 @@ def predict(
     exit_code
         Exit with 3 if any image is DEFECT or UNSURE.
     json
-        Print one JSON document per image, one per line.
+        Print one JSON document per image, one per line; with --ray, one with the numbers of verdicts.
+    ray
+        Address of a Ray cluster whose workers look at the images, or `local` to start Ray on this machine.
+        Needs the extra `cluster`. Every node has to see the folders under the same paths.
+    threads
+        Threads of each worker there. [default: 1]
+    memory
+        GB of memory that each worker occupies there. [default: 2]
+    shard
+        Images whose rows are written together there, whole or not at all.
     """
     if not images:
         raise MissingImagesError("predict")
     check_run(run)
+    if ray:
+        looking = {
+            "run": run, "min_area": min_area, "device": device, "runtime": runtime, "threshold": threshold,
+        }  # fmt: skip
+        sizes = {"recursive": recursive, "threads": threads or 1, "memory": memory or 2.0, "shard": shard}
+        verdicts = predict_on(ray, looking, images, out, sizes=sizes, json=json)
+        return _code(set(verdicts), exit_code)
+    if threads or memory:
+        raise FlagError("--threads" if threads else "--memory", "it counts only with --ray")
     with stoppable(kept_of_results(out, "Predictions")):
         rows = flawtrace.predict(
             run, images, out, recursive=recursive, min_area=min_area, device=device, runtime=runtime,
             threshold=threshold, gathering=_tell_skipped, progress=_print_json_row if json else _print_row,
         )  # fmt: skip
-    verdicts = {row.verdict for row in rows}
+    return _code({row.verdict for row in rows}, exit_code)
+
+
+def _code(verdicts: set[str], exit_code: bool) -> int:
     if "ERROR" in verdicts:
         return 1
     return 3 if exit_code and {"DEFECT", "UNSURE"} & verdicts else 0

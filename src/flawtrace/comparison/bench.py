@@ -1,45 +1,27 @@
 """A benchmark: every trial with every method, cell by cell, and never the same cell twice."""
 
 import itertools
-import multiprocessing
-import os
-import queue
 import shutil
-import signal
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-import torch
-
-from flawtrace.comparison.cell import run_cell
-from flawtrace.comparison.desk import Desk
 from flawtrace.comparison.errors import (
     MethodChangedError,
     NoCategoryError,
     SameNameError,
-    UnguardedScriptError,
-    WorkerLostError,
+    ThreadsChangedError,
 )
 from flawtrace.comparison.methods import Method
-from flawtrace.data import Category, MissingFolderError, Trial, holds_product, read_category, trials
+from flawtrace.data import Category, MissingFolderError, Trial, products_in, read_category, trials
 from flawtrace.ground.errors import DamagedFileError, FlawtraceError
 from flawtrace.ground.files import append_json, read_jsonl
 from flawtrace.ground.groups import ProtocolName
 
 ROWS_NAME = "rows.jsonl"
 
-DEPTH = 3
-"""How many folders down categories are looked for."""
-
 Row: TypeAlias = dict[str, Any]
-Messages: TypeAlias = "multiprocessing.Queue[Told | Row]"
 
 
 @dataclass(frozen=True)
@@ -69,6 +51,8 @@ class Design:
     seeds: tuple[int, ...]
     curve: tuple[int, ...] | None = None
     """Labels per defect type under `k-per-type`, and of all types together under `k-in-all`."""
+    threads: int | None = None
+    """Of each cell, and then a part of what it is; None for those that the rows state, if they do."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +63,8 @@ class Plan:
     tasks: tuple[Task, ...]
     skipped: tuple[FlawtraceError, ...]
     """Categories that a protocol cannot be run on, with the reason."""
+    threads: int | None = None
+    """Of each cell that is left, where that is stated."""
 
     @property
     def num_left(self) -> int:
@@ -95,6 +81,25 @@ class Benchmark:
     """The page; None while no cell is finished."""
 
 
+@runtime_checkable
+class Runner(Protocol):
+    """Runs cells somewhere."""
+
+    def __call__(
+        self,
+        tasks: Sequence[Task],
+        folder: Path,
+        rows_file: Path,
+        jobs: int,
+        *,
+        threads: int | None = None,
+        peers: Path | None = None,
+        device: str = "cpu",
+        spoil: bool = False,
+    ) -> Iterator[Told | Row]:
+        """Yields progress, and rows that are in the file by then."""
+
+
 def find_categories(roots: Iterable[Path]) -> list[Category]:
     """The categories that lie in `roots`, or are `roots`.
 
@@ -105,7 +110,7 @@ def find_categories(roots: Iterable[Path]) -> list[Category]:
     for root in roots:
         if not root.is_dir():
             raise MissingFolderError(root)
-        found = [folder for folder in _folders(root, DEPTH) if holds_product(folder)]
+        found = list(products_in(root))
         if not found:
             raise NoCategoryError(root)
         for folder in found:
@@ -135,8 +140,10 @@ def plan(categories: Sequence[Category], design: Design, rows_file: Path, retry:
 
     Raises:
         MethodChangedError: a row was made by a method of the same name with other settings.
+        ThreadsChangedError: a row was made with another number of threads than the one that is stated.
     """
     rows = tuple(row for row in read_rows(rows_file) if not (retry and "error" in row))
+    threads = design.threads or _only({row["threads"] for row in rows if "threads" in row})
     done = {(row["trial"], row["method"]): row for row in rows}
     tasks: list[Task] = []
     skipped: list[FlawtraceError] = []
@@ -147,138 +154,43 @@ def plan(categories: Sequence[Category], design: Design, rows_file: Path, retry:
             skipped.append(error)
             continue
         for trial in asked:
-            left = tuple(m for m in design.methods if not _finished(done, trial, m, rows_file))
+            left = tuple(m for m in design.methods if not _finished(done, trial, m, threads, rows_file))
             tasks += [Task(trial, left)] if left else []
-    return Plan(rows, tuple(tasks), tuple(skipped))
+    return Plan(rows, tuple(tasks), tuple(skipped), threads)
 
 
-def refuse_unguarded() -> None:
-    """Before anything is read: whether this is a worker that imports the script which started it.
-
-    Raises:
-        UnguardedScriptError: the script calls the benchmark while it is imported.
-    """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise UnguardedScriptError
-
-
-def run(
-    tasks: Sequence[Task],
-    folder: Path,
-    rows_file: Path,
-    jobs: int,
-    *,
-    peers: Path | None = None,
-    device: str = "cpu",
-    spoil: bool = False,
-) -> Iterator[Told | Row]:
-    """Run the cells, `jobs` at a time; yields progress, and rows that are in the file by then.
-
-    With `spoil`, flawtrace's own methods are also asked about spoilt test images (`steadiness`).
-
-    Whatever ends it early, workers stop at their next sign of life, and go on from there the next time.
+def threads_of(rows_file: Path) -> int | None:
+    """With which all rows were made, stated or not; None if there are none, or if they differ.
 
     Raises:
-        WorkerLostError: a process was killed, most likely because memory ran out.
-        UnguardedScriptError: no process could start.
-        OutputError, FolderInUseError: rows or cells cannot be written.
+        DamagedFileError: a line is no row of a benchmark.
     """
-    context = multiprocessing.get_context("spawn")
-    threads = max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) // jobs))
-    messages: Messages = context.Queue()
-    stop, begun = context.Event(), context.Event()
-    pool = ProcessPoolExecutor(
-        jobs,
-        context,
-        initializer=_begin,
-        initargs=(threads, messages, stop, begun),
-        max_tasks_per_child=1,  # so that the memory of an earlier trial does not count in a row
-    )
-    with pool:
-        futures = [pool.submit(_work, task, folder, peers, device, spoil) for task in tasks]
-        try:
-            for message in _until_done(futures, messages):
-                if isinstance(message, dict):
-                    append_json(rows_file, message)
-                    shutil.rmtree(folder / "runs" / message["trial"] / message["method"], ignore_errors=True)
-                yield message
-        except BrokenProcessPool as error:
-            raise (WorkerLostError if begun.is_set() else UnguardedScriptError) from error
-        finally:
-            stop.set()
-            for future in futures:  # the pool's own shutdown can fail while it replaces a worker
-                future.cancel()
-            _drain(futures, messages)
+    rows = read_rows(rows_file)
+    return _only({row.get("threads") or row.get("machine", {}).get("threads") for row in rows})
 
 
-def _until_done(futures: "Sequence[Future[int]]", messages: "Messages") -> Iterator[Told | Row]:
-    """What the workers tell, until all of them are done and every row has arrived."""
-    num_rows = 0
-    while not all(future.done() for future in futures) or num_rows < _finished_rows(futures):
-        try:
-            message = messages.get(timeout=0.5)
-        except queue.Empty:
-            _finished_rows(futures)
-            continue
-        num_rows += isinstance(message, dict)
-        yield message
+def keep(row: Row, folder: Path, rows_file: Path) -> None:
+    """Put a finished cell's row into the file; its run is not needed any more.
 
-
-def _drain(futures: "Sequence[Future[int]]", messages: "Messages") -> None:
-    """Read on until no worker is left: one that nobody listens to could not end."""
-    while not all(future.done() for future in futures):
-        with suppress(queue.Empty):
-            messages.get(timeout=0.2)
-
-
-def _finished_rows(futures: "Sequence[Future[int]]") -> int:
-    """Rows of the tasks that are over; what went wrong in a worker is raised here."""
-    return sum(future.result() for future in futures if future.done())
-
-
-_messages: "Messages"
-"""In a worker: the way to the process that collects rows."""
-_stop: Event
-"""In a worker: whether nobody wants its rows any more."""
-
-
-def _begin(threads: int, messages: "Messages", stop: Event, begun: Event) -> None:
-    """Each worker has its share of the cores: threads that wait for a core lose more than they win.
-
-    Ctrl-C reaches all processes; only the one that collects rows acts on it.
+    Raises:
+        OutputError: the row cannot be written.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    global _messages, _stop
-    _messages, _stop = messages, stop
-    begun.set()
-    torch.set_num_threads(threads)
+    append_json(rows_file, row)
+    shutil.rmtree(folder / "runs" / row["trial"] / row["method"], ignore_errors=True)
 
 
-def _work(task: Task, folder: Path, peers: Path | None, device: str, spoil: bool) -> int:
-    """In a worker: the cells of one trial, one after the other; returns their number."""
-    desk = Desk(task.trial, folder, peers, device, spoil)
-    for method in task.methods:
-        _messages.put(run_cell(desk, method, partial(_tell, task.trial.name, method.name)))
-    return len(task.methods)
-
-
-def _tell(trial: str, method: str, share: float, phase: str) -> None:
-    """Also the moment at which a worker notices that nobody listens any more."""
-    parent = multiprocessing.parent_process()
-    if _stop.is_set() or (parent is not None and not parent.is_alive()):
-        os._exit(1)
-    _messages.put(Told(trial, method, share, phase))
-
-
-def _finished(done: dict[tuple[str, str], Row], trial: Trial, method: Method, rows_file: Path) -> bool:
+def _finished(
+    done: dict[tuple[str, str], Row], trial: Trial, method: Method, threads: int | None, rows_file: Path
+) -> bool:
     row = done.get((trial.name, method.name))
-    if row is not None and row.get("settings") != method.identity:
+    if row is None:
+        return False
+    if row.get("settings") != method.identity:
         raise MethodChangedError(rows_file, trial.name, method.name)
-    return row is not None
+    if row.get("threads", threads) != threads:
+        raise ThreadsChangedError(rows_file, trial.name, method.name, row["threads"], threads)
+    return True
 
 
-def _folders(root: Path, depth: int) -> Iterator[Path]:
-    yield root
-    if depth and not holds_product(root):
-        for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != "."):
-            yield from _folders(folder, depth - 1)
+def _only(found: set[int | None]) -> int | None:
+    return found.pop() if len(found) == 1 else None

@@ -31,6 +31,7 @@ def run_cell(desk: Desk, method: Method, tell: Tell) -> dict[str, Any]:
         OutputError, FolderInUseError: that is no matter of the method, and no row is to say it for good.
     """
     facts = desk.trial.facts | {"method": method.name, "settings": method.identity}
+    facts |= {"threads": desk.threads} if desk.threads else {}
     try:
         write_split(desk.split_file, desk.trial)
         answer = ask(desk, method, tell) if method.command else _train(desk, method, tell)

@@ -65,8 +65,12 @@ class Desk:
         peers: Path | None = None,
         device: str = "cpu",
         spoil: bool = False,
+        *,
+        threads: int | None = None,
     ) -> None:
         self.trial = trial
+        self.threads = threads
+        """Where they are stated, and so a part of what a cell is; whoever states them has set them."""
         self.spoil = spoil
         """Whether flawtrace's own methods are also asked about spoilt test images."""
         self.device = ready(device)

@@ -21,6 +21,15 @@ class MethodChangedError(FlawtraceError):
         )
 
 
+class ThreadsChangedError(FlawtraceError):
+    def __init__(self, file: Path, trial: str, method: str, before: int, now: int | None) -> None:
+        super().__init__(
+            f"{file} holds a result of {method} on {trial}, computed with --threads {before}, not {now}.\n"
+            "Expected the same number of threads for all of its results: their last bits depend on it.\n"
+            f"Give --threads {before}, or another folder with -o."
+        )
+
+
 class SameNameError(DataError):
     def __init__(self, one: Path, other: Path) -> None:
         super().__init__(

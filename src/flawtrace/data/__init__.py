@@ -19,7 +19,16 @@ from flawtrace.data.folders import Reading, read_category, read_folder, with_hin
 from flawtrace.data.inspection import Inspection, inspect
 from flawtrace.data.masks import mask_of
 from flawtrace.data.outputs import refuse_folder, refuse_foreign
-from flawtrace.data.places import Named, holds_product, images_in, is_image, kind_of, kinds, visible
+from flawtrace.data.places import (
+    Named,
+    holds_product,
+    images_in,
+    is_image,
+    kind_of,
+    kinds,
+    products_in,
+    visible,
+)
 from flawtrace.data.protocols import Trial, trials, write_split
 from flawtrace.data.samples import Category, Sample, Split, evenly, natural
 from flawtrace.data.splits import draw_available, draw_keeping, draw_split, scarce
@@ -54,6 +63,7 @@ __all__ = [
     "mask_of",
     "natural",
     "pieces",
+    "products_in",
     "read_category",
     "read_folder",
     "refuse_folder",

@@ -32,6 +32,8 @@ MASK_SUFFIXES = ("_mask", "_gt", "_seg", "_label", "-mask")
 """What may follow an image's name in that of its mask, in any case."""
 NO_TYPE = "defect"
 """The defect type of images that are not sorted by type."""
+DEPTH = 3
+"""How many folders down products are looked for."""
 LAYOUTS = """\
   MVTec                               plain
     train/good/001.png                  normal/001.png
@@ -123,6 +125,15 @@ def holds_product(folder: Path) -> bool:
     train = _one(folder, {"train"}, "normal")
     names = {path.name.lower() for part in (folder, train) if part for path in visible(part) if path.is_dir()}
     return bool(NORMAL & names) or any(True for _ in _pairs(folder))
+
+
+def products_in(root: Path, depth: int = DEPTH) -> Iterator[Path]:
+    """Folders with the images of a product: the root itself, or those at most so many levels below it."""
+    if holds_product(root):
+        yield root
+    elif depth:
+        for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != "."):
+            yield from products_in(folder, depth - 1)
 
 
 def visible(folder: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """What a processor and an accelerator want done differently: how much at once, and how it gets there."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +27,12 @@ def ready(name: str) -> torch.device:
             raise MissingDeviceError(name)
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     return torch.device(name)
+
+
+def compute_with(threads: int) -> None:
+    """Let this process, and programs that it starts, compute with so many threads of the processor."""
+    torch.set_num_threads(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
 
 
 @contextmanager

@@ -3,7 +3,17 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flawtrace.comparison import DEFAULT, Benchmark, Told, bench, chosen, read_methods, write_board
+from flawtrace.comparison import (
+    DEFAULT,
+    Benchmark,
+    Runner,
+    Told,
+    bench,
+    chosen,
+    read_methods,
+    workers,
+    write_board,
+)
 from flawtrace.data import refuse_foreign
 from flawtrace.ground.devices import ready
 from flawtrace.ground.files import locked
@@ -20,6 +30,7 @@ def benchmark(
     seeds: Sequence[int] = (42, 43, 44, 45, 46),
     labels: Sequence[int] | None = None,
     jobs: int = 1,
+    threads: int | None = None,
     rows: Path | None = None,
     peers: Path | None = None,
     retry: bool = False,
@@ -27,6 +38,7 @@ def benchmark(
     device: str = "cpu",
     spoil: bool = False,
     progress: Callable[[bench.Plan, Told | bench.Row], None] | None = None,
+    runner: Runner | None = None,
 ) -> Benchmark:
     """Run every method on every trial that has no row yet, and compare all rows.
 
@@ -35,26 +47,35 @@ def benchmark(
     per defect type under `k-per-type`, 1, 2, 5 and 10 unless named. With `spoil`, rows also have the verdicts
     of flawtrace's own methods on test images spoilt as another day's camera might, and their `steadiness`.
 
+    With `threads`, that many belong to what a cell is, because the last bits of its numbers depend on them:
+    rows name them, and a later call without `threads` goes on with those. `runner` runs the cells; by itself
+    it is processes of this machine.
+
     Each trial runs in a process of its own, which imports the script that calls this: put the call below
     `if __name__ == "__main__":`.
 
     Raises:
         UnguardedScriptError: it does not.
+        ThreadsChangedError: a row of these cells was made with another number of threads than `threads`.
         WorkerLostError: a process was killed, most likely because memory ran out.
     """
-    bench.refuse_unguarded()
+    workers.refuse_unguarded()
     ready(device)
     if not (Path(out) / "splits").is_dir():
         refuse_foreign(Path(out), own={"peers"})
     file = rows or Path(out) / bench.ROWS_NAME
     asked = chosen(read_methods(methods) if methods else DEFAULT, tuple(names))
     categories = bench.find_categories([Path(folder) for folder in folders])
-    design = bench.Design(asked, tuple(protocols), tuple(seeds), tuple(labels) if labels else None)
+    design = bench.Design(asked, tuple(protocols), tuple(seeds), tuple(labels) if labels else None, threads)
     plan = bench.plan(categories, design, file, retry)
     if reference:
         chosen(asked, (reference,))
     with locked(Path(out), "splits", "logs", "maps"):
-        for message in bench.run(plan.tasks, Path(out), file, jobs, peers=peers, device=device, spoil=spoil):
+        cells = (runner or workers.run)(
+            plan.tasks, Path(out), file, jobs,
+            threads=plan.threads, peers=peers, device=device, spoil=spoil,
+        )  # fmt: skip
+        for message in cells:
             if progress:
                 progress(plan, message)
     known = bench.read_rows(file)

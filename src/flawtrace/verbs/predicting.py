@@ -15,7 +15,7 @@ from flawtrace.ground.groups import RuntimeChoice
 from flawtrace.pictures.images import read_image
 from flawtrace.verbs.gathering import Gathered, gathered
 from flawtrace.verbs.loading import any_detector
-from flawtrace.verbs.results import MANIFEST_NAME, PLACES, Results, Row, identity
+from flawtrace.verbs.results import MANIFEST_NAME, PLACES, Results, Row, predictions_identity
 
 
 def predict(
@@ -62,7 +62,7 @@ def predict(
     detector = any_detector(run, device, runtime, threshold)
     rows: list[Row] = []
     with locked(Path(out), *PLACES) if out else nullcontext():
-        results = Results(Path(out), identity(detector, min_area)) if out else None
+        results = Results(Path(out), predictions_identity(detector, min_area)) if out else None
         try:
             for file, name in zip(found.files, found.names, strict=True):
                 row = results.done(file) if results else None
@@ -78,6 +78,11 @@ def predict(
             if results and rows:
                 results.write_table(rows)
     return rows
+
+
+def look(detector: AnyDetector, file: Path, min_area: int = 0) -> Row:
+    """Look for defects in one image file; one that cannot be read gives a row that says why."""
+    return _look(detector, file, "", None, min_area)
 
 
 def _look(detector: AnyDetector, file: Path, name: str, results: Results | None, min_area: int) -> Row:

@@ -28,7 +28,9 @@ class OtherPredictionsError(FlawtraceError):
     def __init__(self, folder: Path, said: Any, now: dict[str, Any]) -> None:
         before = said if isinstance(said, dict) else {}
         other = {name for name in now if before.get(name) != now[name]}
-        if other == {"min_area"}:
+        if "made by" in other and before.get("made by"):
+            how = f"made by `{before['made by']}`, not `{now['made by']}`"
+        elif other == {"min_area"}:
             how = f"with --min-area {before.get('min_area')}, not {now['min_area']}"
         elif other <= {"min_area", "thresholds"}:
             how = "by other thresholds (--threshold, or `flawtrace decide`)"
@@ -131,7 +133,7 @@ class Results:
         write_text(self._folder / "overlays" / GALLERY_NAME, page)
 
 
-def identity(detector: AnyDetector, min_area: int) -> dict[str, Any]:
+def predictions_identity(detector: AnyDetector, min_area: int) -> dict[str, Any]:
     """What tells predictions of this detector, as it decides now, from those of others."""
     facts = detector.facts
     return {

@@ -1,0 +1,69 @@
+"""Where a command's work runs: here, or on a Ray cluster."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from flawtrace.cli.checks import imported
+from flawtrace.cli.console import print_json, print_plain
+from flawtrace.cli.errors import FlagError
+from flawtrace.cli.progress import counting
+from flawtrace.cli.stopping import kept_of_results, stoppable
+from flawtrace.ground.wording import counted
+
+MEMORY = 4.0
+"""GB that a training, or a cell, occupies."""
+
+
+@contextmanager
+def spread(address: str | None, *, memory: float | None = None) -> Iterator[ModuleType | None]:
+    """Inside, this process is connected to the cluster; gives the wing that works there, or None without one.
+
+    Raises:
+        FlagError: `memory` is asked for where nobody sets it aside.
+        MissingExtraError: the packages of the extra `cluster` are not installed.
+        UnreachableError: no cluster answers at the address.
+    """
+    if address is None:
+        if memory is not None:
+            raise FlagError("--memory", "it counts only with --ray")
+        yield None
+        return
+    cluster = imported("flawtrace.cluster", "cluster")
+    # what nodes complain of, Ray prints among the results
+    with redirect_stdout(sys.stderr), cluster.connected(address):
+        yield cluster
+
+
+def predict_on(
+    address: str,
+    looking: Mapping[str, Any],
+    images: Sequence[Path],
+    out: Path | None,
+    *,
+    sizes: Mapping[str, Any],
+    json: bool,
+) -> dict[str, int]:
+    """`predict --ray`; returns how many images have which verdict.
+
+    Raises:
+        FlagError: there is no folder for the rows.
+    """
+    if out is None:
+        raise FlagError("--ray", "the rows need a folder; give one with -o")
+    with stoppable(kept_of_results(out, "Rows")), counting("looking") as progress, spread(address) as cluster:
+        assert cluster is not None
+        found = cluster.predict(
+            cluster.Looking(**looking), images, out.absolute(), progress=progress, **sizes
+        )
+    if json:
+        print_json(found.to_json())
+    else:
+        words = ", ".join(f"{number} {verdict}" for verdict, number in sorted(found.verdicts.items()))
+        print_plain(
+            f"{counted(found.num_images, 'image')}: {words}\nRows: {out / 'parts'} ({found.parts} files)"
+        )
+    return dict(found.verdicts)

@@ -1,0 +1,43 @@
+"""Trains on many products on a cluster, each in a task of its own."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flawtrace.cluster.connecting import Needs, refuse_if_nowhere
+from flawtrace.cluster.tasks import RETRIES, Finished, as_they_finish, wait_until_free
+from flawtrace.verbs import Order, Product, train_product
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """A `Trainer` for `flawtrace.train_all`, to be called while this process is `connected`."""
+
+    memory: float = 4.0
+    """GB that each training occupies."""
+
+    def __call__(self, orders: list[Order], threads: int | None) -> Iterator[Product | str]:
+        """Train on all products, with one thread each unless `threads` says otherwise.
+
+        A training whose process dies goes on elsewhere, from its checkpoint.
+
+        Raises:
+            NoRoomError: no node is large enough for a training.
+        """
+        gpus = any(order.device.startswith("cuda") for order in orders)
+        needs = Needs(threads or 1, self.memory, int(gpus))
+        refuse_if_nowhere(needs)
+        by_name = {order.name: order for order in orders}
+        tasks = {name: (order,) for name, order in by_name.items()}
+        for message in as_they_finish(_train, tasks, needs, "train"):
+            if isinstance(message, Finished):
+                lost = f"its process died {RETRIES + 1} times on the cluster: {message.lost}"
+                run = by_name[message.key].run
+                yield message.result or Product(message.key, "failed", run, error=lost)
+            else:
+                yield f"{message.left} products left, {message.key} among them"
+
+
+def _train(order: Order) -> Product:
+    """In a process of a node."""
+    wait_until_free(order.run)
+    return train_product(order)

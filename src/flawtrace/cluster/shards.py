@@ -1,0 +1,128 @@
+"""Images in shards, and a part with their rows for each shard: written whole or not at all, never twice.
+
+A shard is a list of images that never changes once it is written. What is done is what has a part; no other
+record of it is kept, so none can disagree.
+"""
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flawtrace.cluster.errors import ManifestError
+from flawtrace.ground.errors import DamagedFileError
+from flawtrace.ground.files import write_bytes
+from flawtrace.verbs import Row
+
+SHARDS, PARTS = "shards", "parts"
+"""Folders in the output."""
+MANIFEST = ".parquet"
+COLUMN = "image"
+REGION = pa.struct(
+    [(name, pa.int64()) for name in ("left", "top", "width", "height", "area")]
+    + [(name, pa.float64()) for name in ("peak", "mean")]
+)
+ROWS = pa.schema(
+    [
+        (COLUMN, pa.string()),
+        ("verdict", pa.string()),
+        ("score", pa.float64()),
+        ("defective_share", pa.float64()),
+        ("doubt", pa.string()),
+        ("error", pa.string()),
+        ("runtime", pa.string()),
+        ("regions", pa.list_(REGION)),
+    ]
+)
+"""Columns of a part; a region is its box in pixels, its area, and the map's peak and mean in it."""
+
+
+class Shards:
+    """The shards and parts of one output folder; use it inside `ground.files.locked`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, images: Iterable[Path], size: int) -> None:
+        """New shards, of at most `size` images each, with those images that are in no shard yet.
+
+        Raises:
+            OutputError, DamagedFileError: a shard cannot be written, or one that is there cannot be read.
+        """
+        known = {image for number in self.numbers() for image in self.images(number)}
+        new = [name for name in dict.fromkeys(map(str, images)) if name not in known]
+        starts = range(0, len(new), size)
+        for number, start in enumerate(starts, start=len(self.numbers())):
+            _write(self._file(SHARDS, number), pa.table({COLUMN: new[start : start + size]}))
+
+    def numbers(self) -> list[int]:
+        """Of all shards."""
+        return sorted(int(file.stem) for file in (self._folder / SHARDS).glob(f"*{MANIFEST}"))
+
+    def left(self) -> list[int]:
+        """Those without a part."""
+        return [number for number in self.numbers() if not self.done(number)]
+
+    def done(self, number: int) -> bool:
+        return self._file(PARTS, number).exists()
+
+    def images(self, number: int) -> list[str]:
+        return _column(self._file(SHARDS, number), COLUMN)
+
+    def write_part(self, number: int, rows: Sequence[Row]) -> None:
+        """The rows of a shard.
+
+        Raises:
+            OutputError: the part cannot be written; then nothing of it is there.
+        """
+        table = pa.Table.from_pylist([_flat(row) for row in rows], schema=ROWS)
+        _write(self._file(PARTS, number), table)
+
+    def verdicts(self) -> Counter[str]:
+        """How many rows of all parts have which verdict."""
+        found: Counter[str] = Counter()
+        for number in self.numbers():
+            if self.done(number):
+                found.update(_column(self._file(PARTS, number), "verdict"))
+        return found
+
+    def _file(self, kind: str, number: int) -> Path:
+        return self._folder / kind / f"{number:08d}{MANIFEST}"
+
+
+def listed(manifest: Path) -> Iterator[Path]:
+    """The images that a manifest lists; relative paths are relative to its folder.
+
+    Raises:
+        ManifestError: it is no Parquet file with a column of paths.
+    """
+    try:
+        names = pq.read_table(manifest, columns=[COLUMN]).column(COLUMN).to_pylist()
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise ManifestError(manifest, str(error).partition("\n")[0]) from error
+    for name in names:
+        if not isinstance(name, str):
+            raise ManifestError(manifest, f"a row has {name!r} where an image is named")
+        yield manifest.parent / name
+
+
+def _write(file: Path, table: pa.Table) -> None:
+    content = io.BytesIO()
+    pq.write_table(table, content)
+    write_bytes(file, content.getvalue())
+
+
+def _column(file: Path, name: str) -> list[str]:
+    try:
+        return list(pq.read_table(file, columns=[name]).column(name).to_pylist())
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise DamagedFileError(file, str(error).partition("\n")[0]) from error
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    regions = [{name: getattr(region, name) for name in REGION.names} for region in row.regions]
+    return {name: getattr(row, name) for name in ROWS.names} | {"regions": regions}

@@ -1,0 +1,78 @@
+"""The flag --ray: what it needs, what it goes with, and that nothing changes without it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flawtrace.cli import app as cli
+
+WITHOUT_RAY = "import sys; sys.modules['ray'] = None; from flawtrace.cli.app import main; main(sys.argv[1:])"
+
+
+def call(arguments: list[object], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Exit code and standard error of one command."""
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([str(argument) for argument in arguments])
+    return int(stopped.value.code or 0), capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["benchmark", "train-all", "tune"])
+def test_without_its_packages_one_message_says_how_to_get_them(
+    command: str, category: Path, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_RAY, command, category, "-o", tmp_path / "out", "--ray", "local"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "pip install 'flawtrace[cluster]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_the_flag_nothing_of_it_is_loaded(category: Path, tmp_path: Path) -> None:
+    how = ["-o", tmp_path / "out", "--settings", Path(__file__).parents[1] / "tiny.toml"]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_RAY, "train-all", category, *how],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "1 product, 0 of them failed." in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (["--memory", "2"], "--memory from the command line: it counts only with --ray"),
+        (["--ray", "local", "--jobs", "2"], "--jobs from the command line: with --ray, as many cells run"),
+    ],
+)
+def test_flags_that_would_do_nothing_are_refused(
+    more: list[str], complaint: str, category: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, err = call(["benchmark", category, "-o", tmp_path / "out", *more], capsys)
+    assert code == 2
+    assert complaint in err
+
+
+def test_rows_of_a_cluster_need_a_folder(
+    run: Path, category: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, err = call(["predict", run, category / "test/hole", "--ray", "local"], capsys)
+    assert code == 2
+    assert "give one with -o" in err
+
+
+@pytest.mark.slow
+def test_an_address_where_nobody_answers_is_told_at_once(category: Path, tmp_path: Path) -> None:
+    """Ray itself would try for ten minutes."""
+    pytest.importorskip("ray", reason="`pip install 'flawtrace[cluster]'` lets the tests use Ray")
+    done = subprocess.run(
+        [sys.executable, "-c", "from flawtrace.cli.app import main; main()", "train-all", category,
+         "-o", tmp_path / "out", "--ray", "127.0.0.1:9"],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "No Ray cluster answers at 127.0.0.1:9" in done.stderr

@@ -1,0 +1,111 @@
+"""Any number of images: one row for each, whatever dies and however often the command is run."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import ray
+from nodes import Cluster
+
+from flawtrace import cluster as wing
+from flawtrace import verbs
+from flawtrace.cluster.shards import Shards, listed
+
+COMMAND = [sys.executable, "-c", "from flawtrace.cli.app import main; main()", "predict"]
+
+
+@pytest.fixture
+def photos(category: Path, tmp_path: Path) -> Path:
+    """Forty images, and one that cannot be read."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    sources = sorted((category / "test").rglob("*.png"))
+    for index in range(40):
+        shutil.copy(sources[index % len(sources)], folder / f"{index:02d}.png")
+    (folder / "40.png").write_text("no image")
+    return folder
+
+
+@pytest.fixture
+def one_processor() -> Iterator[None]:
+    """Ray on this machine with one processor, in place of a cluster."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray, "is_initialized", lambda: True)
+        patch.setattr(ray, "cluster_resources", lambda: {"CPU": 1.0})
+        yield
+
+
+def rows_in(out: Path) -> list[dict[str, object]]:
+    return [
+        row for part in sorted((out / "parts").glob("*.parquet")) for row in pq.read_table(part).to_pylist()
+    ]
+
+
+@pytest.mark.slow
+def test_each_image_has_one_row_though_driver_and_node_die(
+    cluster: Cluster, run: Path, photos: Path, tmp_path: Path
+) -> None:
+    manifest, out = tmp_path / "list.parquet", tmp_path / "out"
+    names = [f"photos/{index:02d}.png" for index in range(41)]
+    pq.write_table(pa.table({"image": [*names, names[0]]}), manifest)
+    command = [*COMMAND, run, manifest, "-o", out, "--shard", "2", "--ray", cluster.address, "--json"]
+    command += ["--memory", "1.2"]
+    for dies in ("driver", "node", "nobody"):
+        driver = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+        before, given_up = len(rows_in(out)), time.monotonic() + 300
+        while dies != "nobody" and len(rows_in(out)) <= before and driver.poll() is None:
+            assert time.monotonic() < given_up
+            time.sleep(0.05)
+        if dies == "driver":
+            os.killpg(driver.pid, signal.SIGKILL)
+        elif dies == "node":
+            cluster.kill_one()
+        told, _ = driver.communicate(timeout=600)
+    assert driver.returncode == 1, "one image cannot be read"
+    assert json.loads(told)["images"] == 41
+
+    rows = rows_in(out)
+    assert sorted(str(row["image"]) for row in rows) == [str(tmp_path / name) for name in names]
+    alone = {row.image: (row.verdict, row.score) for row in verbs.predict(run, photos)}
+    assert {row["image"]: (row["verdict"], row["score"]) for row in rows} == alone
+
+
+def test_fewer_than_two_processors_are_refused(
+    one_processor: None, run: Path, photos: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(wing.TooFewProcessorsError, match="Expected at least 2"):
+        wing.predict(wing.Looking(run), [photos], tmp_path / "out")
+
+
+def test_shards_that_are_there_stay_and_new_images_get_new_ones(tmp_path: Path) -> None:
+    shards = Shards(tmp_path)
+    shards.add([Path("b"), Path("c"), Path("b")], size=1)
+    shards.add([Path("a"), Path("c"), Path("d")], size=5)
+    assert [shards.images(number) for number in shards.numbers()] == [["b"], ["c"], ["a", "d"]]
+    shards.write_part(1, [verbs.Row("c", 0.25, "OK", 0.0)])
+    assert shards.left() == [0, 2]
+    assert shards.verdicts() == {"OK": 1}
+
+
+@pytest.mark.parametrize(
+    ("columns", "complaint"), [({"picture": ["a"]}, "image"), ({"image": [1]}, "a row has 1")]
+)
+def test_a_manifest_that_lists_no_images_is_told(
+    columns: dict[str, list[object]], complaint: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "list.parquet"
+    pq.write_table(pa.table(columns), file)
+    with pytest.raises(wing.ManifestError, match=complaint):
+        list(listed(file))
+    file.write_text("no Parquet")
+    with pytest.raises(wing.ManifestError, match="a column `image` of paths"):
+        list(listed(file))
