@@ -31,7 +31,6 @@ def test_two_presets_have_the_published_parts(preset: str) -> None:
         "published",
         "published",
     )
-    assert config.policy == load_config("script").policy
 
 
 def test_the_script_walks_at_random_and_resets_every_twenty_updates() -> None:

@@ -49,8 +49,8 @@ class Norm(nn.BatchNorm2d):
         if self.training or not self.own_statistics:
             normed: Tensor = super().forward(images)
             return normed
-        variance, mean = torch.var_mean(images, dim=(2, 3), keepdim=True, correction=0)
-        return (images - mean) * torch.rsqrt(variance + self.eps)
+        centred = images - images.mean(dim=(2, 3), keepdim=True)
+        return centred * torch.rsqrt(centred.square().mean(dim=(2, 3), keepdim=True) + self.eps)
 
 
 class Published(nn.Module):
