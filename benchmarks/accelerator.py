@@ -1,6 +1,6 @@
 """How many updates a second an accelerator makes, where their time goes, and whether it gives the same maps.
 
-    python benchmarks/accelerator.py DATA/mvtec_ad/screw --preset paper --device cuda
+    python benchmarks/accelerator.py DATA/mvtec_ad/screw --preset script --device cuda
     python benchmarks/accelerator.py DATA/mvtec_ad/screw --run RUN --device cuda
 
 Two cycles warm up; then cycles are timed as a whole, once more part by part (with device events), and once
@@ -223,7 +223,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--preset", default="paper")
+    parser.add_argument("--preset", default="script")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--run", type=Path, help="whose detector's maps are compared, and nothing timed")
     parser.add_argument("--cycles", type=int, default=5, help="that are timed")

@@ -17,7 +17,7 @@ from flawtrace.method.autoencoder import Bottleneck, reconstruction_loss
 from flawtrace.method.predictor import Views, Weights, discriminant, normal_weight, prediction_loss
 from flawtrace.method.sampler import Policy
 
-PAPER = load_config("paper")
+SCRIPT = load_config("script")
 Case = tuple[nn.Module, Callable[[], Scalar]]
 
 
@@ -85,19 +85,19 @@ def case(request: pytest.FixtureRequest) -> Case:
             case "light policy":
                 return deciding(Policy(16, load_config("light").policy), 16)
             case _:
-                return deciding(Policy(64, PAPER.policy), 64)
+                return deciding(Policy(64, SCRIPT.policy), 64)
 
 
 def test_the_published_autoencoder_has_the_published_size() -> None:
-    assert count(autoencoder.build(PAPER.autoencoder, channels=3)) == 5_951_499
+    assert count(autoencoder.build(SCRIPT.autoencoder, channels=3)) == 5_951_499
 
 
 def test_the_published_predictor_has_the_published_size() -> None:
-    assert count(predictor.build(PAPER.predictor, length=10, channels=3, cell=1)) == 9_113
+    assert count(predictor.build(SCRIPT.predictor, length=10, channels=3, cell=1)) == 9_113
 
 
 def test_logarithms_add_no_weight_to_the_published_predictor() -> None:
-    settings = PAPER.predictor.model_copy(update={"log_floor": 0.01})
+    settings = SCRIPT.predictor.model_copy(update={"log_floor": 0.01})
     assert count(predictor.build(settings, length=10, channels=3, cell=1)) == 9_113
 
 
@@ -109,7 +109,7 @@ def test_of_logarithms_a_predictor_sees_ratios_alone(rng: torch.Generator) -> No
 
 
 def test_the_published_actor_has_the_published_size() -> None:
-    policy = Policy(crop=128, config=PAPER.policy)
+    policy = Policy(crop=128, config=SCRIPT.policy)
     assert count(policy) - count(policy.critic) == 335_321
 
 
@@ -275,7 +275,7 @@ def test_a_very_sure_wrong_prediction_has_a_finite_loss() -> None:
 
 
 def test_the_weight_of_normal_cells_falls_to_zero_and_stays_there() -> None:
-    weights = [normal_weight(PAPER.predictor, update) for update in (0, 4500, 9000, 20_000)]
+    weights = [normal_weight(SCRIPT.predictor, update) for update in (0, 4500, 9000, 20_000)]
     assert weights == [1.0, 0.5, 0.0, 0.0]
 
 

@@ -74,7 +74,6 @@ PAPER: dict[str, Any] = {
     "profile": {**SCRIPT["profile"], "spacing": "logarithmic", "observations": 10, "tracked": 20},
     "predictor": {
         **SCRIPT["predictor"],
-        "log_floor": 1e-3,
         "lr": 1e-2,
         "one_cycle": True,
         "batch": 8,
