@@ -83,7 +83,7 @@ PAPER: dict[str, Any] = {
         "normal_decay": None,
     },
 }
-"""The published networks and reward, under the best schedule that was found for them (docs/results.md)."""
+"""The published networks and reward, under the best of the schedules that were tried (docs/results.md)."""
 
 PUBLISHED: dict[str, dict[str, Any]] = {"paper": PAPER, "script": SCRIPT}
 
