@@ -1,6 +1,6 @@
 """Under which schedule do the published parts find defects? One autoencoder's training, read in many ways.
 
-    python benchmarks/schedule.py DATA... -o benchmarks/results/schedule.jsonl --seeds 42
+    python benchmarks/schedule.py DATA... -o benchmarks/results/schedules.jsonl --seeds 42
 
 Each reading of `schedule.toml` says how long the autoencoder learns, which of its states make the profile,
 and how the predictor learns from that. Readings whose autoencoders learn alike share one, trained for the

@@ -27,6 +27,10 @@ settings.register_profile("flawtrace", deadline=None, derandomize=True)  # torch
 settings.load_profile("flawtrace")
 
 
+collect_ignore_glob = ["conftest.py", "*/conftest.py"]
+"""No examples to run; of two files of that name only one could be imported."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Detectors that a second of training makes are doubtful. Not in a file, which would import too early.
 
