@@ -38,7 +38,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     config.addinivalue_line("filterwarnings", "ignore::flawtrace.detector.errors.DoubtWarning")
     if find_spec("ray") is None:  # the examples in files that import it are passed over
-        config.option.ignore_glob = [*(config.option.ignore_glob or []), "*/src/flawtrace/cluster/*"]
+        config.option.ignore_glob = [
+            *(config.option.ignore_glob or []),
+            f"{Path(__file__).parents[1]}/src/flawtrace/cluster/*",
+        ]
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
