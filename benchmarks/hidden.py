@@ -12,15 +12,14 @@ the file is not made again.
 import argparse
 import tempfile
 from collections import defaultdict
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import TypeVar, cast
 
-import numpy as np
 import torch
+from fits import ended, tested
 from jaxtyping import Bool
 from labels import Mistaken, mistaken
 from rows import Row, arguments_of, run
@@ -28,27 +27,21 @@ from torch import Tensor, nn
 
 from flawtrace.cli.flags import seeds_of
 from flawtrace.comparison.bench import find_categories
-from flawtrace.comparison.cell import looked
-from flawtrace.comparison.desk import SIDE
 from flawtrace.data import Split
-from flawtrace.data.pieces import mask_at, pieces
+from flawtrace.data.pieces import pieces
 from flawtrace.data.protocols import trials
-from flawtrace.detector.facts import commit
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import PROCESSOR
 from flawtrace.ground.files import read_jsonl
 from flawtrace.ground.presets import load_config
-from flawtrace.measures import decided as verdicts_of
-from flawtrace.measures.metrics import summary
 from flawtrace.method import Prepared, scout
 from flawtrace.training.deciding import decided
 from flawtrace.training.last_fit import Fitted, fit_last
 from flawtrace.training.loop import fit_members, learn_together
-from flawtrace.training.progress import Event, Plan
+from flawtrace.training.progress import Plan
 from flawtrace.training.run import read_images
 from flawtrace.training.study import Clock, Journal, Study
 
-T = TypeVar("T")
 PERCENTS = (0, 2, 5, 10)
 TREATMENTS = ("kept", "set aside", "oracle")
 SHOWN = ("pixel_f1_max", "pixel_f1", "pixel_aupro", "image_auroc", "false_alarm_rate", "miss_rate")
@@ -88,15 +81,6 @@ class Stage:
         return ended(fit_last(self.snapshots, self.prepared, self.split, config, fit_all, set_aside=aside))
 
 
-def ended(events: Generator[Event, None, T]) -> T:
-    """What a generator returns at its end."""
-    while True:
-        try:
-            next(events)
-        except StopIteration as end:
-            return cast(T, end.value)
-
-
 def treated(stage: Stage, hidden: Bool[Tensor, " n"]) -> Iterator[tuple[str, Fitted]]:
     """The last fit under each treatment; each goes on from the members of the one before."""
     yield "kept", stage.fitted(may_set_aside=False)
@@ -108,21 +92,14 @@ def treated(stage: Stage, hidden: Bool[Tensor, " n"]) -> Iterator[tuple[str, Fit
 def measured(stage: Stage, case: Mistaken) -> Iterator[Row]:
     """How the detectors that come of it do on the test images."""
     hidden = torch.tensor([sample.image in case.wrong for sample in stage.split.normal], dtype=torch.bool)
-    masks = torch.stack([mask_at(sample, (SIDE, SIDE)) for sample in case.split.test]).numpy()
     for treatment, fitted in treated(stage, hidden):
         detector, aside = decided(fitted, stage.prepared, stage.config), fitted.exam.set_aside
-        predictions, _ = looked(detector, case.split.test)
-        maps = torch.stack([found.anomaly_map for found in predictions]).numpy()
-        scores = np.array([found.score for found in predictions])
         yield {
             "treatment": treatment,
             "hidden": int(hidden.sum()),
             "aside": int(aside.sum()),
             "rightly": int((aside & hidden).sum()),
-            "metrics": summary(maps, masks, scores, verdicts_of(predictions)),
-            "validation": detector.facts.validation,
-            "false_alarms": detector.facts.false_alarms,
-            "commit": commit(),
+            **tested(detector, case.split),
         }
 
 

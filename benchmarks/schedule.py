@@ -22,29 +22,23 @@ from hashlib import blake2b
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
 import torch
-from hidden import ended
+from fits import ended, tested
 from rows import Row, arguments_of, run
 from torch import Tensor, nn
 
 from flawtrace.cli.flags import seeds_of
 from flawtrace.comparison.bench import find_categories
-from flawtrace.comparison.cell import looked
-from flawtrace.comparison.desk import SIDE
 from flawtrace.comparison.methods import Method, chosen, read_methods
 from flawtrace.data import Split
-from flawtrace.data.pieces import mask_at, pieces
+from flawtrace.data.pieces import pieces
 from flawtrace.data.protocols import trials
-from flawtrace.detector.facts import commit
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import PROCESSOR
 from flawtrace.ground.files import read_jsonl
 from flawtrace.ground.groups import PredictorConfig, ProfileConfig
 from flawtrace.ground.learner import derive
 from flawtrace.ground.shapes import Images
-from flawtrace.measures import decided as verdicts_of
-from flawtrace.measures.metrics import summary
 from flawtrace.method import Cycle, Prepared
 from flawtrace.method import sampler as samplers
 from flawtrace.training.deciding import decided
@@ -125,17 +119,8 @@ def measured(training: Training, config: Config, run_folder: Path) -> Row:
     fit_all = partial(fit_members, study, Journal(run_folder, study), plan)
     shown = [training.snapshots[update] for update in updates]
     detector = decided(ended(fit_last(shown, prepared, split, config, fit_all)), prepared, config)
-    predictions, _ = looked(detector, split.test)
-    maps = torch.stack([found.anomaly_map for found in predictions]).numpy()
-    scores = np.array([found.score for found in predictions])
-    masks = torch.stack([mask_at(sample, (SIDE, SIDE)) for sample in split.test]).numpy()
-    return {
-        "updates": list(updates),
-        "metrics": summary(maps, masks, scores, verdicts_of(predictions)),
-        "validation": detector.facts.validation,
-        "seconds": round(time.process_time() - started, 1),
-        "commit": commit(),
-    }
+    found = tested(detector, split)
+    return {"updates": list(updates), **found, "seconds": round(time.process_time() - started, 1)}
 
 
 def alike(config: Config) -> str:
