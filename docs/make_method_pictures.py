@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from flawtrace.data import Split, read_category
@@ -29,7 +30,7 @@ from flawtrace.ground.learner import derive
 from flawtrace.ground.presets import load_config
 from flawtrace.ground.shapes import ErrorMaps
 from flawtrace.method import Cycle, Feedback, Material, Prepared, prepare, sampler, scout
-from flawtrace.method.patches import mean_under, standardized
+from flawtrace.method.patches import lattice, mean_under, standardized
 from flawtrace.method.profile import observe
 from flawtrace.method.sampler import Sampler
 from flawtrace.method.selecting import Selecting
@@ -134,7 +135,8 @@ def profile_picture(world: World, file: Path) -> None:
     left.set(xscale="log", yscale="log", xlabel="update", ylabel="error (median, middle 80 %)")
     left.set_title("the profiles of all labelled images", loc="left")
     left.legend()
-    told = [_auroc(d, n) for d, n in zip(defective, normal, strict=True)]
+    truth = np.repeat([1, 0], [defective.shape[1], normal.shape[1]])
+    told = [roc_auc_score(truth, torch.cat(pair)) for pair in zip(defective, normal, strict=True)]
     right.plot(updates, told, color=INK, marker="o")
     right.set(xscale="log", xlabel="update", ylabel="AUROC of cells", ylim=(0.5, 1))
     right.set_title("how well the error of one update tells them apart", loc="left")
@@ -224,8 +226,7 @@ def _places(cycle: Cycle) -> tuple[Tensor, Tensor]:
     """Rows and columns at which a patch fits."""
     height, width = cycle.walkers.statics.shape[1:]
     patch = cycle.walkers.geometry.patch
-    first, last = patch // 2, patch - patch // 2
-    return torch.arange(first, height - last + 1), torch.arange(first, width - last + 1)
+    return lattice(height, patch, stride=1), lattice(width, patch, stride=1)
 
 
 def _most_walked(places: Sequence[Places]) -> int:
@@ -242,13 +243,6 @@ def _stays(places: Sequence[Places], walker: int, image: int) -> list[Tensor]:
         elif stays[-1]:
             stays.append([])
     return [torch.stack(stay) for stay in stays if stay]
-
-
-def _auroc(defective: Tensor, normal: Tensor) -> float:
-    """Of some thousand cells of each."""
-    order = torch.cat([defective, normal]).argsort().argsort() + 1.0
-    count = len(defective)
-    return float((order[:count].sum() - count * (count + 1) / 2) / (count * len(normal)))
 
 
 def _picture(cell: Axes, material: Material, image: int) -> None:

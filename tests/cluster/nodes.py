@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
@@ -26,6 +27,15 @@ def environment() -> dict[str, str]:
     """For nodes and drivers; the token is one of this process."""
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     return os.environ | SETTINGS | {"RAY_AUTH_TOKEN": os.environ["RAY_AUTH_TOKEN"]}
+
+
+def until(happened: Callable[[], object], process: "subprocess.Popen[bytes]") -> None:
+    """Wait for it while the process runs."""
+    given_up = time.monotonic() + 300
+    while not happened():
+        assert process.poll() is None, "it was over before anything happened"
+        assert time.monotonic() < given_up
+        time.sleep(0.05)
 
 
 class Node:

@@ -5,13 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from nodes import Cluster
+from nodes import Cluster, until
 
 from flawtrace import verbs
 from flawtrace.comparison import bench, read_methods
@@ -39,14 +38,6 @@ def rows_of(out: Path) -> dict[tuple[str, str], dict[str, Any]]:
     found = {(row["trial"], row["method"]): row for row in rows}
     assert len(found) == len(rows)
     return {cell: {n: v for n, v in row.items() if n not in CIRCUMSTANCES} for cell, row in found.items()}
-
-
-def until(happened: Callable[[], object], process: "subprocess.Popen[bytes]") -> None:
-    given_up = time.monotonic() + 300
-    while not happened():
-        assert process.poll() is None, "it was over before anything happened"
-        assert time.monotonic() < given_up
-        time.sleep(0.05)
 
 
 def test_whatever_dies_the_numbers_are_those_of_one_machine(

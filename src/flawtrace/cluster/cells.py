@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from flawtrace.cluster.connecting import Needs, refuse_if_nowhere
-from flawtrace.cluster.tasks import RETRIES, Finished, as_they_finish, wait_until_free
+from flawtrace.cluster.tasks import Finished, as_they_finish, wait_until_free
 from flawtrace.comparison import Desk, Method, Row, Task, Told, bench, run_cell
 from flawtrace.data import Trial
 
@@ -40,7 +40,7 @@ class Cells:
             OutputError: rows or cells cannot be written.
         """
         threads = threads or bench.threads_of(rows_file) or 1
-        needs = Needs(threads, self.memory, gpus=int(device.startswith("cuda")))
+        needs = Needs.of(threads, self.memory, device)
         refuse_if_nowhere(needs)
         cells = {
             (task.trial.name, method.name): (task.trial, method) for task in tasks for method in task.methods
@@ -74,4 +74,4 @@ def _cell(
 def _lost(trial: Trial, method: Method, threads: int, why: str) -> Row:
     """The row of a cell that nobody could finish; `--retry` runs it again."""
     facts = trial.facts | {"method": method.name, "settings": method.identity, "threads": threads}
-    return facts | {"error": f"its process died {RETRIES + 1} times on the cluster: {why}"}
+    return facts | {"error": why}

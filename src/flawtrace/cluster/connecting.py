@@ -31,6 +31,11 @@ class Needs:
     """In GB. Ray sets it aside, and does not enforce it."""
     gpus: int = 0
 
+    @classmethod
+    def of(cls, threads: int, memory: float, device: str) -> "Needs":
+        """One GPU, if it computes on one."""
+        return cls(threads, memory, int(device.startswith("cuda")))
+
     @property
     def options(self) -> dict[str, Any]:
         """As Ray asks for them."""

@@ -82,7 +82,7 @@ def predict(
     """
     if (count := ray.cluster_resources().get("CPU", 0)) < 2:
         raise TooFewProcessorsError(count)
-    needs = Needs(threads, memory, int(looking.device.startswith("cuda")))
+    needs = Needs.of(threads, memory, looking.device)
     refuse_if_nowhere(needs)
     if not (out / MANIFEST_NAME).exists():
         refuse_foreign(out)

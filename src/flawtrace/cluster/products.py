@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flawtrace.cluster.connecting import Needs, refuse_if_nowhere
-from flawtrace.cluster.tasks import RETRIES, Finished, as_they_finish, wait_until_free
+from flawtrace.cluster.tasks import Finished, as_they_finish, wait_until_free
 from flawtrace.verbs import Order, Product, train_product
 
 
@@ -30,9 +30,8 @@ class Trainings:
         tasks = {name: (order,) for name, order in by_name.items()}
         for message in as_they_finish(_train, tasks, needs, "train"):
             if isinstance(message, Finished):
-                lost = f"its process died {RETRIES + 1} times on the cluster: {message.lost}"
                 run = by_name[message.key].run
-                yield message.result or Product(message.key, "failed", run, error=lost)
+                yield message.result or Product(message.key, "failed", run, error=message.lost)
             else:
                 yield f"{message.left} products left, {message.key} among them"
 

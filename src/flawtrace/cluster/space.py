@@ -7,7 +7,6 @@ from typing import Any
 
 from ray import tune
 
-from flawtrace.ground.config import Config
 from flawtrace.ground.errors import SettingsError, UnknownSettingError
 from flawtrace.ground.groups import Settings
 from flawtrace.ground.presets import load_config, nearest, setting_names
@@ -72,7 +71,7 @@ def domains(space: Mapping[str, Any], preset: str, base: Mapping[str, Any]) -> d
             raise SettingsError("the search space", name, "scores with other values could not be compared")
         values, found[name] = _read(name, given)
         for value in values:
-            _try(preset, {**base, name: value})
+            load_config(preset, settings={**base, name: value})
     return found
 
 
@@ -89,10 +88,6 @@ def _read(name: str, given: Any) -> tuple[list[Any], Any]:
         f"{given!r} is neither a list of values nor a range {{ low = …, high = …, log = … }} with low below "
         "high, and above 0 for log",
     )
-
-
-def _try(preset: str, settings: Mapping[str, Any]) -> Config:
-    return load_config(preset, settings=settings)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -83,7 +83,8 @@ def _finished(key: Key, reference: Any) -> "Finished[Key, Any]":
     except RayTaskError as error:
         raise error.cause from error
     except RayError as error:
-        return Finished(key, None, lost=str(error).strip().partition("\n")[0].rstrip("."))
+        why = str(error).strip().partition("\n")[0].rstrip(".")
+        return Finished(key, None, lost=f"its process died {RETRIES + 1} times on the cluster: {why}")
 
 
 def _at_work(folder: Path, threads: int, work: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:

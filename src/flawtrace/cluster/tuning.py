@@ -117,7 +117,7 @@ def search(
     config = asked.config({})
     if not draw_available(read_folder(folder).category, config.labels, config.seed).labelled:
         raise NothingToTuneError(folder)
-    needs = Needs(threads, memory, int(device.startswith("cuda")))
+    needs = Needs.of(threads, memory, device)
     refuse_if_nowhere(needs)
     if not (out / SEARCH_NAME).exists():
         refuse_foreign(out)

@@ -100,6 +100,20 @@ class Runner(Protocol):
         """Yields progress, and rows that are in the file by then."""
 
 
+def product_folders(root: Path) -> list[Path]:
+    """Those that lie in `root`, or `root` itself.
+
+    Raises:
+        MissingFolderError, NoCategoryError: there is none.
+    """
+    if not root.is_dir():
+        raise MissingFolderError(root)
+    found = list(products_in(root))
+    if not found:
+        raise NoCategoryError(root)
+    return found
+
+
 def find_categories(roots: Iterable[Path]) -> list[Category]:
     """The categories that lie in `roots`, or are `roots`.
 
@@ -108,12 +122,7 @@ def find_categories(roots: Iterable[Path]) -> list[Category]:
     """
     folders: dict[str, Path] = {}
     for root in roots:
-        if not root.is_dir():
-            raise MissingFolderError(root)
-        found = list(products_in(root))
-        if not found:
-            raise NoCategoryError(root)
-        for folder in found:
+        for folder in product_folders(root):
             other = folders.setdefault(folder.resolve().name, folder)
             if other.resolve() != folder.resolve():
                 raise SameNameError(other, folder)

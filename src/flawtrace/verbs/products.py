@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from flawtrace.comparison import NoCategoryError
-from flawtrace.data import MissingFolderError, products_in, refuse_foreign
+from flawtrace.comparison import bench
+from flawtrace.data import refuse_foreign
 from flawtrace.ground.devices import compute_with, ready
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.presets import load_config
@@ -85,18 +85,14 @@ def train_all(
     root, out = Path(root), Path(out)
     ready(device)
     load_config(preset, settings_file, settings)
-    if not root.is_dir():
-        raise MissingFolderError(root)
-    folders = list(products_in(root))
-    if not folders:
-        raise NoCategoryError(root)
+    folders = bench.product_folders(root)
     for folder in folders:
         if out.resolve().is_relative_to(folder.resolve()):
             refuse_foreign(folder)
+    names = {_name(root, folder): folder for folder in folders}
     orders = [
         Order(name, folder, out / name, preset, settings or {}, settings_file, device, skip_bad)
-        for folder in folders
-        for name in [_name(root, folder)]
+        for name, folder in names.items()
     ]
     found: dict[str, Product] = {}
     for message in (trainer or one_after_the_other)(orders, threads):
