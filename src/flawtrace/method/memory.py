@@ -114,13 +114,14 @@ class Memory(nn.Module):
         """
         count, dims, side = vectors.shape[0], vectors.shape[1], vectors.shape[2]
         window = 2 * REACH + 1
-        around = F.unfold(vectors, window, padding=REACH).view(count, dims, window**2, side * side)
-        asked = around.permute(3, 0, 2, 1).reshape(side * side, count * window**2, dims)
+        laid = F.pad(vectors, (REACH,) * 4).permute(2, 3, 0, 1).contiguous()
+        around = [laid[down:, right:][:side, :side] for down in range(window) for right in range(window)]
+        asked = torch.stack(around, dim=2).view(side * side, window**2 * count, dims)
         bank = self.bank.float()
-        squares = bank.square().sum(dim=1)[:, None] - 2 * torch.bmm(asked, bank)
-        if same is not None:
-            squares = squares + FAR * same.to(squares.device).repeat_interleave(window**2, dim=0)
-        answers = squares.amin(dim=2).view(side, side, count, window, window).permute(2, 3, 4, 0, 1)
+        squares = torch.baddbmm(bank.square().sum(dim=1)[:, None], asked, bank, alpha=-2)
+        if same is not None and bool(same.any()):
+            squares += FAR * same.to(squares.device).repeat(window**2, 1)
+        answers = squares.amin(dim=2).view(side, side, window, window, count).permute(4, 2, 3, 0, 1)
         padded = F.pad(answers, (REACH,) * 4, value=FAR)
         nearest = torch.stack(
             [
