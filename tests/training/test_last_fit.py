@@ -212,6 +212,5 @@ def test_a_member_scores_what_it_never_saw(category: Path, tiny: dict[str, Any],
     held_out = fitted.judgement.held_out
     rows = held_out.rows[held_out.normal]
     shown = fitted.exam.normal[rows]
-    known = {"exam": fitted.exam, "reader": fitted.reader, "judge": fitted.judgement.judge}
-    scores = scored(rows, shown, fitted.members, **known)
+    scores = scored(rows, shown, fitted.members, fitted.judgement, fitted.exam.normal_folds)
     assert scores.allclose(held_out.scores[held_out.normal], atol=1e-4)

@@ -10,7 +10,7 @@ from flawtrace.training.thresholds import alarms_of, chosen, misses_of, scores_o
 
 def decided(fitted: Fitted, prepared: Prepared, config: Config) -> Detector:
     """The detector, with numbers that all come from images which the judging members never saw."""
-    held_out, judge, calibration = fitted.judgement
+    judgement, held_out = fitted.judgement, fitted.judgement.held_out
     thresholds = chosen(held_out, config)
     facts = Facts(
         thresholds.outline,
@@ -25,5 +25,12 @@ def decided(fitted: Fitted, prepared: Prepared, config: Config) -> Detector:
         scores_of(held_out),
         fitted.exam.num_labelled,
     )
-    detector = Detector(config, facts, fitted.reader, fitted.members, judge=judge, calibration=calibration)
+    detector = Detector(
+        config,
+        facts,
+        fitted.reader,
+        fitted.members,
+        judge=judgement.judge,
+        calibration=judgement.calibration,
+    )
     return detector.to(prepared.material.canvases.device)

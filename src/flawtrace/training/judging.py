@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Bool, Int
@@ -79,7 +79,7 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
-class _Normality:
+class Normality:
     """Novelty and memory of the normal images of other folds."""
 
     reader: Reader
@@ -87,7 +87,7 @@ class _Normality:
     memory: Memory
 
     @classmethod
-    def without(cls, fold: int, exam: Exam, reader: Reader) -> "_Normality":
+    def without(cls, fold: int, exam: Exam, reader: Reader) -> "Normality":
         """From some of all images but those of this fold and those that are set aside."""
         others = (exam.normal_folds != fold) & ~exam.set_aside
         rows = (others if others.any() else ~exam.set_aside).nonzero()[:, 0]
@@ -100,12 +100,15 @@ class _Normality:
         return cls(reader, novelty, memory)
 
 
-class Judgement(NamedTuple):
+@dataclass(frozen=True)
+class Judgement:
     """What members say of images that they never saw, and what that means."""
 
     held_out: HeldOut
     judge: Judge
     calibration: Calibration
+    normalities: list[Normality]
+    """Of each member: what is normal without its fold."""
 
 
 @torch.no_grad()
@@ -116,7 +119,8 @@ def judged(members: Sequence[Predictor], exam: Exam, reader: Reader, config: Con
     that are new to them. Without a defect image the judge keeps to a rate of false alarms; without a mask,
     maps are calibrated on made-up defects.
     """
-    found = list(_seen(members, exam, reader))
+    normalities = [Normality.without(fold, exam, reader) for fold in range(len(members))]
+    found = list(_seen(members, normalities, exam))
     maps, masks, pieces, kinds, rows = (torch.cat(part).cpu() for part in zip(*found, strict=True))
     judge, calibration = Judge(), Calibration()
     known = (kinds != Kind.UNMASKED) & (kinds != Kind.SET_ASIDE)
@@ -124,14 +128,15 @@ def judged(members: Sequence[Predictor], exam: Exam, reader: Reader, config: Con
     maps = torch.cat([calibration(some) for some in batches(maps)])
     held_out = HeldOut(maps, masks, pieces, maps.amax(dim=(1, 2)), kinds, rows)
     if config.score == "maximum" or not held_out.normal.any():
-        return Judgement(held_out, judge, calibration)
+        return Judgement(held_out, judge, calibration, normalities)
     normal, anomalous = pieces[held_out.normal], pieces[held_out.anomalous]
     if len(anomalous):
         judge.fit(normal, anomalous)
     else:
         rate = config.max_false_alarms if config.max_false_alarms is not None else FALSE_ALARMS
         judge.fit_normal(normal, held_out.as_taken[held_out.normal], rate)
-    return Judgement(replace(held_out, scores=judge(pieces), judged=True), judge, calibration)
+    held_out = replace(held_out, scores=judge(pieces), judged=True)
+    return Judgement(held_out, judge, calibration, normalities)
 
 
 @torch.no_grad()
@@ -139,30 +144,27 @@ def scored(
     rows: Int[Tensor, " b"],
     shown: Examples,
     members: Sequence[Predictor],
-    *,
-    exam: Exam,
-    reader: Reader,
-    judge: Judge,
+    judgement: Judgement,
+    normal_folds: Int[Tensor, " n"],
 ) -> PerImage:
     """Scores of these normal rows, `shown` in another way, each by the member that never saw it; 0 where all
     of them did.
     """
     scores = torch.zeros(len(rows))
     for index, member in enumerate(members):
-        unseen = (exam.normal_folds[rows] == index).nonzero()[:, 0]
+        unseen = (normal_folds[rows] == index).nonzero()[:, 0]
         if len(unseen):
-            _, _, pieces = _by(member, _Normality.without(index, exam, reader), shown[unseen])
-            scores[unseen] = judge(pieces.cpu())
+            _, _, pieces = _by(member, judgement.normalities[index], shown[unseen])
+            scores[unseen] = judgement.judge(pieces.cpu())
     return scores
 
 
 Seen: TypeAlias = tuple[ErrorMaps, Masks, Evidence, Int[Tensor, " b"], Int[Tensor, " b"]]
 
 
-def _seen(members: Sequence[Predictor], exam: Exam, reader: Reader) -> Iterator[Seen]:
+def _seen(members: Sequence[Predictor], normalities: Sequence[Normality], exam: Exam) -> Iterator[Seen]:
     """What each member says of images that it has not seen: maps, masks, evidence, kinds and rows."""
-    for index, member in enumerate(members):
-        normality = _Normality.without(index, exam, reader)
+    for index, (member, normality) in enumerate(zip(members, normalities, strict=True)):
         normal_kinds = torch.where(exam.as_taken, int(Kind.NORMAL), int(Kind.OTHER_DAY))
         normal_kinds[exam.set_aside] = int(Kind.SET_ASIDE)
         normal = exam.unseen(index)
@@ -178,7 +180,7 @@ def _seen(members: Sequence[Predictor], exam: Exam, reader: Reader) -> Iterator[
                 yield *_by(member, normality, examples[some]), kind, some
 
 
-def _by(member: Predictor, normality: _Normality, chosen: Examples) -> tuple[ErrorMaps, Masks, Evidence]:
+def _by(member: Predictor, normality: Normality, chosen: Examples) -> tuple[ErrorMaps, Masks, Evidence]:
     """Maps, masks and evidence; a map says nothing of ignored pixels."""
     novelties = normality.reader.novelties(normality.novelty, chosen.views.canvases)
     distances = normality.reader.distances(normality.memory, chosen.views.canvases)

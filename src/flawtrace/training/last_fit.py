@@ -107,7 +107,7 @@ def _confirmed(
     if not len(rows):
         return found
     shown = as_they_are(rows, reader, prepared.material, split, config)
-    scores = scored(rows, shown, fitted.members, exam=exam, reader=reader, judge=fitted.judgement.judge)
+    scores = scored(rows, shown, fitted.members, fitted.judgement, exam.normal_folds)
     return found.index_put((rows,), scores >= EVEN_ODDS)
 
 
