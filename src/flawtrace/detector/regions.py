@@ -6,10 +6,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from jaxtyping import Float
-from skimage.measure import approximate_polygon, find_contours, label, regionprops
+from skimage.measure import label, regionprops
 from torch import Tensor
 
 from flawtrace.ground.shapes import Mask
+from flawtrace.pictures.contours import contours, simplified
 
 Contour: TypeAlias = tuple[tuple[float, float], ...]
 """Points (x, y) in pixels, from the image's upper left corner; the last is the first again."""
@@ -75,6 +76,5 @@ def _region(found: Any, values: Float[np.ndarray, "h w"]) -> Region:
 
 def _contour(inside: np.ndarray, top: int, left: int) -> Contour:
     """The longest contour around a region, through the edges of its pixels."""
-    rings = find_contours(np.pad(inside, 1).astype(float), 0.5)
-    ring = approximate_polygon(max(rings, key=len), TOLERANCE)
-    return tuple((round(float(x) + left - 0.5, 1), round(float(y) + top - 0.5, 1)) for y, x in ring)
+    ring = simplified(max(contours(inside), key=len), TOLERANCE)
+    return tuple((round(float(x) + left, 1), round(float(y) + top, 1)) for y, x in ring)

@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 from skimage.draw import polygon as filled
-from skimage.measure import approximate_polygon, find_contours
 from torch import Tensor
 
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.groups import Polygons
 from flawtrace.ground.shapes import Mask
+from flawtrace.pictures.contours import contours, simplified
 from flawtrace.pictures.images import image_size
 from flawtrace.pictures.mask_files import read_mask
 
@@ -116,6 +116,5 @@ def _document(path: Path) -> _Document:
 def _from_mask(mask: Mask) -> Polygons:
     """The contours of a mask; those of holes take away what they enclose."""
     height, width = mask.shape
-    rings = find_contours(np.pad(mask.numpy(), 1).astype(float), 0.5)
-    outlines = [approximate_polygon(ring, EXACT) - 0.5 for ring in rings]
+    outlines = [simplified(ring, EXACT) for ring in contours(mask.numpy())]
     return tuple(tuple((float(x) / width, float(y) / height) for y, x in outline) for outline in outlines)

@@ -2,10 +2,11 @@
 
 import numpy as np
 from scipy.spatial import KDTree
-from skimage.measure import find_contours, regionprops
 from skimage.measure import label as numbered
+from skimage.measure import regionprops
 
 from flawtrace.data.formats.annotated import Plane, Points
+from flawtrace.pictures.contours import contours
 
 
 def polygons_of(mask: Plane) -> list[Points]:
@@ -16,7 +17,7 @@ def polygons_of(mask: Plane) -> list[Points]:
 
 def _polygon(region: Plane) -> Points:
     """Half-way between pixels inside and outside, so that rounding moves no pixel's middle over the line."""
-    rings = [ring[:, ::-1] - 0.5 for ring in find_contours(np.pad(region, 1).astype(float), 0.5)]
+    rings = [ring[:, ::-1] for ring in contours(region)]
     outer, *holes = sorted((_straight(ring) for ring in rings), key=lambda ring: -np.ptp(ring, axis=0).prod())
     return _joined(outer, holes)[:-1]
 
