@@ -21,12 +21,31 @@ SETTINGS = {
     "RAY_health_check_initial_delay_ms": "1000",
 }
 """Of every node and of every program that comes to it."""
+DEADLY = "deadly.png"
+TRAP = f"""
+import os, sys
+
+def spring(event, arguments):
+    if event == "open" and isinstance(arguments[0], (str, bytes, os.PathLike)):
+        if os.path.basename(os.path.realpath(os.fsdecode(arguments[0]))) == {DEADLY!r}:
+            os._exit(13)
+
+sys.addaudithook(spring)
+"""
+"""In every process of every node: whoever opens a file of that name, or a link to one, is gone at once."""
 
 
 def environment() -> dict[str, str]:
     """For nodes and drivers; the token is one of this process."""
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     return os.environ | SETTINGS | {"RAY_AUTH_TOKEN": os.environ["RAY_AUTH_TOKEN"]}
+
+
+def trapped() -> dict[str, str]:
+    """The environment of a process that dies of a deadly file."""
+    folder = tempfile.mkdtemp(prefix="trap-")
+    (Path(folder) / "sitecustomize.py").write_text(TRAP)  # Python runs it first
+    return environment() | {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
 
 
 def until(happened: Callable[[], object], process: "subprocess.Popen[bytes]") -> None:
@@ -48,7 +67,7 @@ class Node:
         command = [*RAY, "start", f"--node-ip-address={address}", *sizes, *flags, "--block"]
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, env=environment(), start_new_session=True
+                command, stdout=log, stderr=log, env=trapped(), start_new_session=True
             )
 
     def wait_for(self, text: str) -> None:
