@@ -6,8 +6,10 @@ that dies takes nothing with it; its cycle is begun again by whoever is free, to
 
 What comes back are trajectories, not gradients: PPO passes several times over the same cycles in minibatches
 drawn from all of them, so gradients would have to be exchanged after each of its steps. In `light`, a cycle
-of 100 updates brings 81 MB, once; its 28 steps would send 0.9 MB of weights and as many of gradients each,
-wait for the slowest actor 28 times, and give other bits for another order of the sums.
+of 100 updates brings 20 MB, once. Its 28 steps would send 0.13 MB of weights and as many of gradients each,
+7 MB together; but they would wait for the slowest actor 28 times, and give other bits for another order of
+the sums. In `paper`, whose policy observes 128 x 128 cells, it is 1.3 GB against 75 MB; a single process
+keeps as much.
 """
 
 from collections import Counter, deque

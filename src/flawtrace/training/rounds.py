@@ -18,7 +18,7 @@ Errors, visits, history and autoencoder begin anew in each cycle, and belong to 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, UInt8
@@ -57,11 +57,13 @@ class Lived:
     """State of the cycle's generator."""
 
 
+@runtime_checkable
 class Collector(Protocol):
     """Has the cycles of a round lived somewhere, in any order, as many at once as there is room for."""
 
-    count: int
-    """Cycles of a round: on this depends what the policy becomes, as it does on no processor or death."""
+    @property
+    def count(self) -> int:
+        """Cycles of a round: on this depends what the policy becomes, as it does on no death and no order."""
 
     def __call__(
         self, material: Material, statics: ErrorMaps, config: Config
