@@ -16,8 +16,9 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 from flawtrace.cluster import Actors, connected
@@ -100,8 +101,9 @@ def table(rows: Iterable[dict[str, Any]]) -> str:
             gains = {f"{part}_gained": row[part] - random[part] for part in PARTS}
             runs.setdefault(row["actors"], {}).setdefault(row["seed"], []).append(row | gains)
     heads = (
-        "actors", "cycles", "seconds", "first round over after", "cycles a minute after it", "seconds of PPO",
-        "gain a second", f"gain, last {LAST} cycles", "in equal time", "of R_pred", "in equal time",
+        "actors", "cycles", "seconds", "first round over after", "seconds a cycle", "in the fastest round",
+        "PPO, seconds a cycle", "gain a second", f"gain, last {LAST} cycles", "in equal time", "of R_pred",
+        "in equal time",
     )  # fmt: skip
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     equal = {seed: min(by_seed[seed][-1]["seconds"] for by_seed in runs.values()) for seed in runs[min(runs)]}
@@ -122,10 +124,11 @@ def _numbers(run: list[dict[str, Any]], equal: float) -> list[float]:
         for part in PARTS
         for cycles in (run, within)
     ]
-    rate = 60 * (len(run) - together) / (seconds - first)
-    learning = sum(row["learning"] for row in run)
+    ends = [row["seconds"] for row in run[together - 1 :: together]]
+    rounds = [(end - begin) / together for begin, end in pairwise(ends)]
+    learning = sum(row["learning"] for row in run) / len(run)
     gained = sum(row["return_gained"] for row in run)
-    return [len(run), seconds, first, rate, learning, gained / seconds, *parts]
+    return [len(run), seconds, first, median(rounds), min(rounds), learning, gained / seconds, *parts]
 
 
 def main() -> None:

@@ -10,10 +10,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from nodes import Cluster, until
+from nodes import DEADLY, Cluster, trapped, until
 
 from flawtrace import cluster as wing
 from flawtrace.cluster.space import domains, read_space
+from flawtrace.data import draw_available, read_folder
+from flawtrace.ground.config import Config
 from flawtrace.ground.errors import SettingsError, UnknownSettingError
 from flawtrace.ground.presets import load_config
 
@@ -77,3 +79,24 @@ def test_without_labels_there_is_nothing_to_judge_by(category: Path, tmp_path: P
     shutil.copytree(category / "train", tmp_path / "parts/train")
     with pytest.raises(wing.NothingToTuneError, match="at least one label with a mask"):
         wing.search(tmp_path / "parts", tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_a_search_opens_no_test_image(cluster: Cluster, category: Path, tmp_path: Path) -> None:
+    """Whoever opens one is gone at once, here as on the nodes; so is whoever opens its mask."""
+    parts = shutil.copytree(category, tmp_path / "parts")
+    split = draw_available(read_folder(parts).category, TINY["labels"], Config().seed)
+    assert len(split.test) > 5
+    for sample in split.test:
+        for file in filter(None, (sample.image, sample.mask)):
+            file.rename(tmp_path / DEADLY)
+            file.symlink_to(tmp_path / DEADLY)
+    opened = [sys.executable, "-c", f"open({str(split.test[0].image)!r})"]
+    assert subprocess.run(opened, env=trapped(), check=False).returncode == 13
+
+    command = [*COMMAND, "tune", parts, "-o", tmp_path / "out", "--trials", "1", "--repeats", "1"]
+    command += [*flags(), "--ray", cluster.address, "--memory", "1.2", "--json"]
+    done = subprocess.run(command, env=trapped(), capture_output=True, check=True)
+    (trial,) = json.loads(done.stdout)["trials"]
+    assert trial["trainings"] == 1
+    assert trial["score"] is not None

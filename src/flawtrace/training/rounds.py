@@ -30,6 +30,7 @@ from flawtrace.ground.learner import averaged, derive
 from flawtrace.ground.shapes import ErrorMaps
 from flawtrace.method import Cycle, Episode, Feedback, Material
 from flawtrace.method.sampler import Sampler
+from flawtrace.training.study import finite
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,17 @@ def walked(cycle: Cycle, sampler: Sampler) -> Feedback:
 
 
 def live(cycle: Cycle, sampler: Sampler, start: Round, index: int) -> Lived:
-    """One cycle of a round, from its begin to its end; nothing that was in `cycle` or `sampler` counts."""
+    """One cycle of a round, from its begin to its end; nothing that was in `cycle` or `sampler` counts.
+
+    Raises:
+        DivergedError: a loss is no longer a finite number.
+    """
     sampler.load(start.sampler)
     cycle.take_up(index * cycle.config.updates, start.predictor)
     begin(cycle, index, cycle.config.updates)
     feedbacks = []
     while not cycle.over:
-        feedbacks.append(walked(cycle, sampler))
+        feedbacks.append(finite(walked(cycle, sampler)))
     return Lived(
         index,
         sampler.episode().to(PROCESSOR),

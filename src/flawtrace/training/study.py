@@ -82,10 +82,7 @@ class Study:
 
     def note(self, feedback: Feedback) -> None:
         """Keep what an update did, for the log; a loss that is not finite ends training."""
-        checked("reconstruction loss", feedback.reconstruction_loss, feedback.update)
-        if feedback.prediction_loss is not None:
-            checked("prediction loss", feedback.prediction_loss, feedback.update)
-        self.feedbacks.append(asdict(feedback))
+        self.feedbacks.append(asdict(finite(feedback)))
 
     def end_cycle(self, stats: PolicyStats | None, visits: Float[Tensor, "rows columns"]) -> dict[str, Any]:
         """Move on to the next cycle; returns the log's row about the one that is over, with its `visits`."""
@@ -183,6 +180,18 @@ def checked(what: str, loss: float, update: int) -> float:
     if not math.isfinite(loss):
         raise DivergedError(what, update, loss)
     return loss
+
+
+def finite(feedback: Feedback) -> Feedback:
+    """The feedback, if its losses are finite numbers.
+
+    Raises:
+        DivergedError: one is not.
+    """
+    checked("reconstruction loss", feedback.reconstruction_loss, feedback.update)
+    if feedback.prediction_loss is not None:
+        checked("prediction loss", feedback.prediction_loss, feedback.update)
+    return feedback
 
 
 def fingerprint(prepared: Prepared) -> str:
