@@ -45,11 +45,6 @@ class Episode:
     def to(self, device: torch.device) -> "Episode":
         return Episode(tuple(part.to(device) for part in self.kept), self.rewards.to(device))
 
-    @property
-    def num_bytes(self) -> int:
-        """Of its tensors."""
-        return sum(part.numel() * part.element_size() for part in (*self.kept, self.rewards))
-
 
 @dataclass(frozen=True)
 class Rollout:
