@@ -18,7 +18,7 @@ def call(arguments: list[object], capsys: pytest.CaptureFixture[str]) -> tuple[i
     return int(stopped.value.code or 0), capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["benchmark", "train-all", "tune"])
+@pytest.mark.parametrize("command", ["benchmark", "train", "train-all", "tune"])
 def test_without_its_packages_one_message_says_how_to_get_them(
     command: str, category: Path, tmp_path: Path
 ) -> None:
@@ -43,16 +43,19 @@ def test_without_the_flag_nothing_of_it_is_loaded(category: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("more", "complaint"),
+    ("command", "complaint"),
     [
-        (["--memory", "2"], "--memory from the command line: it counts only with --ray"),
-        (["--ray", "local", "--jobs", "2"], "--jobs from the command line: with --ray, as many cells run"),
+        (["benchmark", "--memory", "2"], "--memory from the command line: it counts only with --ray"),
+        (["train", "--memory", "2"], "--memory from the command line: it counts only with --ray"),
+        (["train", "--actors", "2"], "--actors from the command line: it counts only with --ray"),
+        (["train", "--threads", "2"], "--threads from the command line: it counts only with --ray"),
+        (["benchmark", "--ray", "local", "--jobs", "2"], "--jobs from the command line: with --ray, as many"),
     ],
 )
 def test_flags_that_would_do_nothing_are_refused(
-    more: list[str], complaint: str, category: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: list[str], complaint: str, category: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, err = call(["benchmark", category, "-o", tmp_path / "out", *more], capsys)
+    code, err = call([command[0], category, "-o", tmp_path / "out", *command[1:]], capsys)
     assert code == 2
     assert complaint in err
 

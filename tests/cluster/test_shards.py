@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import ray
-from nodes import Cluster
+from nodes import DEADLY, Cluster
 
 from flawtrace import cluster as wing
 from flawtrace import verbs
@@ -109,3 +109,55 @@ def test_a_manifest_that_lists_no_images_is_told(
     file.write_text("no Parquet")
     with pytest.raises(wing.ManifestError, match="a column `image` of paths"):
         list(listed(file))
+
+
+@pytest.mark.slow
+def test_with_a_full_object_store_each_image_still_has_one_row(
+    cluster: Cluster, run: Path, photos: Path, tmp_path: Path
+) -> None:
+    with cluster.full():
+        told = predicted(cluster, run, photos, tmp_path / "out", "2")
+    assert told["images"] == 41
+    assert sorted(str(row["image"]) for row in rows_in(tmp_path / "out")) == sorted(
+        str(photo) for photo in photos.iterdir()
+    )
+
+
+@pytest.mark.slow
+def test_an_image_that_kills_every_worker_is_reported_and_the_others_are_looked_at(
+    cluster: Cluster, run: Path, photos: Path, tmp_path: Path
+) -> None:
+    for photo in photos.glob("[1-4]*.png"):
+        photo.unlink()
+    (photos / "05.png").rename(photos / DEADLY)
+    told = predicted(cluster, run, photos, tmp_path / "out", "5")
+    assert told["images"] == 10
+    rows = {Path(str(row["image"])).name: row for row in rows_in(tmp_path / "out")}
+    assert "worker after worker died" in str(rows.pop(DEADLY)["error"])
+    assert len(rows) == 9
+    assert not any(row["error"] for row in rows.values())
+    assert not list((tmp_path / "out").rglob("*.tries"))
+
+
+def predicted(cluster: Cluster, run: Path, photos: Path, out: Path, shard: str) -> dict[str, int]:
+    """What the command told; it ends with 1, because one image could not be looked at."""
+    command = [*COMMAND, run, photos, "-o", out, "--shard", shard, "--json"]
+    command += ["--ray", cluster.address, "--memory", "1.2"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=300)
+    assert done.returncode == 1
+    told: dict[str, int] = json.loads(done.stdout)
+    return told
+
+
+def test_an_image_is_deadly_when_two_workers_that_took_notes_died_of_it(tmp_path: Path) -> None:
+    shards = Shards(tmp_path)
+    shards.add([Path("a"), Path("b"), Path("c")], size=3)
+    for came_to in ((0, 1), (0, 1), (0, 2), (0, 1)):
+        attempt = shards.next_try(0)
+        assert not any(attempt.deadly(place) for place in range(3))
+        for place in came_to:
+            attempt.comes_to(place)
+    attempt = shards.next_try(0)
+    assert [attempt.deadly(place) for place in range(3)] == [False, True, False]
+    shards.write_part(0, [verbs.Row(name, 0.25, "OK", 0.0) for name in "abc"])
+    assert not list(tmp_path.rglob("*.tries"))

@@ -13,12 +13,18 @@ import pytest
 from nodes import Cluster, until
 
 from flawtrace import cluster as wing
+from flawtrace import verbs
 from flawtrace.cluster.space import domains, read_space
+from flawtrace.data import draw_available, read_folder
+from flawtrace.ground.config import Config
 from flawtrace.ground.errors import SettingsError, UnknownSettingError
 from flawtrace.ground.presets import load_config
+from flawtrace.pictures.errors import UnreadableImageError
+from flawtrace.pictures.images import read_image
 
 COMMAND = [sys.executable, "-c", "from flawtrace.cli.app import main; main()"]
-TINY = tomllib.loads((Path(__file__).parents[1] / "tiny.toml").read_text())
+TINY_FILE = Path(__file__).parents[1] / "tiny.toml"
+TINY = tomllib.loads(TINY_FILE.read_text())
 
 
 def flags() -> list[str]:
@@ -77,3 +83,24 @@ def test_without_labels_there_is_nothing_to_judge_by(category: Path, tmp_path: P
     shutil.copytree(category / "train", tmp_path / "parts/train")
     with pytest.raises(wing.NothingToTuneError, match="at least one label with a mask"):
         wing.search(tmp_path / "parts", tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_a_search_sees_nothing_of_test_images(cluster: Cluster, category: Path, tmp_path: Path) -> None:
+    """They end after their header, so that nobody can see more of them than how large they are."""
+    parts = shutil.copytree(category, tmp_path / "parts")
+    split = draw_available(read_folder(parts).category, TINY["labels"], Config().seed)
+    assert len(split.test) > 5
+    for sample in split.test:
+        sample.image.write_bytes(sample.image.read_bytes()[:64])
+        with pytest.raises(UnreadableImageError):
+            read_image(sample.image)
+
+    command = [*COMMAND, "tune", parts, "-o", tmp_path / "out", "--trials", "1", "--repeats", "1"]
+    command += ["--space", tmp_path / "space.toml", *flags(), "--ray", cluster.address, "--memory", "1.2"]
+    (tmp_path / "space.toml").write_text("copies = [1]\n")
+    done = subprocess.run([*command, "--json"], capture_output=True, check=True)
+    (trial,) = json.loads(done.stdout)["trials"]
+    whole = verbs.train(category, tmp_path / "run", settings_file=TINY_FILE)
+    assert trial["trainings"] == 1
+    assert trial["score"] == whole.summary["validation"]["pixel_ap"]

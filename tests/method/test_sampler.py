@@ -194,3 +194,28 @@ def test_the_random_walk_moves_by_whole_strides(walkers: Walkers, rng: torch.Gen
     after = random_walk(walkers, rng)
     stayed = after.images == before.images
     assert ((after.centers - before.centers)[stayed].abs() <= 4).all()
+
+
+@pytest.mark.parametrize("kind", ["learned", "selecting"])
+def test_episodes_are_learnt_from_together_each_with_its_own_end(
+    walkers: Walkers, rng: torch.Generator, kind: str
+) -> None:
+    """Over both, the critic is as wrong as on average, and no ratio has left 1 before the first step."""
+    config = CONFIG.model_copy(update={"epochs": 1, "minibatch": 1000, "discount": 0.9})
+
+    def chooser() -> Any:
+        return sampler.build(kind, 16, config, 7, CPU)  # type: ignore[arg-type] # (a name of it)
+
+    episodes, errors = [], []
+    for paid in (1.0, 3.0):
+        alone = chooser()
+        walkers.begin(rng)
+        for _ in range(4):
+            walkers.go(alone.place(walkers, rng))
+            alone.credit(paid * walkers.places.centers.float().mean(dim=1))
+        episodes.append(alone.episode())
+        errors.append(alone.learn(rng).value_error)
+    stats = chooser().learn(rng, episodes)
+    assert stats.value_error == pytest.approx(sum(errors) / 2, rel=1e-5)
+    assert errors[0] != pytest.approx(errors[1], rel=0.1)
+    assert stats.clipped_fraction == 0

@@ -16,22 +16,28 @@ from flawtrace.cli.console import (
     print_plain,
     print_trained,
 )
+from flawtrace.cli.errors import FlagError
 from flawtrace.cli.flags import (
+    CLUSTER,
     MAIN,
+    Address,
     Amount,
     Count,
     Device,
     Flag,
     Json,
+    Memory,
     MoreSettings,
     NamedFolder,
     Out,
     Seed,
     Share,
+    Threads,
     named,
     parsed,
 )
 from flawtrace.cli.progress import counting, events
+from flawtrace.cli.spreading import MEMORY, spread
 from flawtrace.cli.stopping import NOTHING_KEPT, kept_of_training, stoppable
 from flawtrace.ground.groups import Encoder, Preset, SamplerName
 
@@ -108,6 +114,10 @@ def train(
     region: Path | None = None,
     device: Device = "cpu",
     json: Json = False,
+    ray: Address = None,
+    actors: Annotated[Count | None, Parameter(group=CLUSTER)] = None,
+    threads: Annotated[Threads | None, Parameter(group=CLUSTER)] = None,
+    memory: Memory = None,
 ) -> None:
     """Train a detector on normal images and a few labelled defect images, or on normal images alone.
 
@@ -119,6 +129,7 @@ def train(
         flawtrace train parts/ -o run/ --labels 3 --seed 7
         flawtrace train parts/ -o run/ --resume
         flawtrace train parts/ -o run/ --preset paper --device cuda
+        flawtrace train parts/ -o run/ --cycles 100 --ray 10.0.0.5:6379 --actors 4
 
     Parameters
     ----------
@@ -165,7 +176,20 @@ def train(
         Device to compute on.
     json
         Print a summary as one JSON document at the end.
+    ray
+        Address of a Ray cluster on which the cycles run from which the policy learns, or `local` to start
+        Ray on this machine. Needs the extra `cluster`. The last cycle and the last fit run here.
+    actors
+        How many cycles run side by side there; the policy learns from all of them together. Another number
+        gives another policy. [default: 2]
+    threads
+        Threads of each actor. [default: 1]
+    memory
+        GB of memory that each actor occupies. [default: 4]
     """
+    for flag, value in (("--actors", actors), ("--threads", threads)):
+        if value is not None and ray is None:
+            raise FlagError(flag, "it counts only with --ray")
     shorthands = {
         "labels": labels, "tile_side": tile_side, "max_false_alarms": max_false_alarms,
         "max_misses": max_misses, "sampler.kind": sampler, "encoder": encoder, "seed": seed,
@@ -173,11 +197,13 @@ def train(
     chosen = {name: value for name, value in shorthands.items() if value is not None} | parsed(more)
     check_folder(folder)
     check_settings(preset, settings, chosen)
-    with stoppable(partial(kept_of_training, out)), events() as progress:
+    kept = partial(kept_of_training, out)
+    with stoppable(kept), events() as progress, spread(ray, memory=memory) as cluster:
         trained = flawtrace.train(
             folder, out, preset=preset, settings=chosen, settings_file=settings,
             resume=resume, device=device, named=named(normal, defects, masks), region=region,
             skip_bad=skip_bad, progress=progress,
+            collector=cluster.Actors(actors or 2, threads or 1, memory or MEMORY) if cluster else None,
         )  # fmt: skip
     if json:
         print_json(trained.summary)

@@ -55,6 +55,15 @@ class InterruptedPredictionError(FlawtraceError):
         )
 
 
+class LostCycleError(FlawtraceError):
+    def __init__(self, what: str, deaths: int, reason: str) -> None:
+        super().__init__(
+            f"{what} died {deaths} times on the cluster: {reason}.\n"
+            "Expected an actor with enough memory to live through it; rounds that were over are kept.\n"
+            "Give actors more room with --memory, and run the same command with --resume."
+        )
+
+
 class NothingToTuneError(FlawtraceError):
     def __init__(self, folder: Path, cause: str | None = None) -> None:
         super().__init__(

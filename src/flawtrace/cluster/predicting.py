@@ -20,11 +20,13 @@ from flawtrace.detector import DoubtWarning
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import locked, read_json, write_json
 from flawtrace.ground.groups import RuntimeChoice
-from flawtrace.verbs import OtherPredictionsError, gathered, load, look, predictions_identity
+from flawtrace.verbs import OtherPredictionsError, Row, gathered, load, look, predictions_identity
 
 MANIFEST_NAME = "predict.json"
 BLOCKS = 1000
 """Into which the shards are divided for Ray Data, at most: it keeps account of each."""
+
+DEADLY = "worker after worker died while it looked at this image, for want of memory perhaps (--memory)"
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ def predict(
     progress: Callable[[int, int], None] | None = None,
 ) -> Predictions:
     """Look for defects in images, in folders of them, and in those that Parquet manifests list.
+
+    An image at which worker after worker dies gets a row that says so.
 
     To be called while this process is `connected`. `out`/parts gets a Parquet file for each shard of images,
     with exactly one row for each image; pictures are not written. A second call with the same `out` looks
@@ -166,9 +170,18 @@ class Worker:
         number, started, error = int(batch["shard"][0]), time.monotonic(), ""
         try:
             if not self._shards.done(number):
-                files = map(Path, self._shards.images(number))
-                rows = [look(self._detector, file, self._min_area) for file in files]
-                self._shards.write_part(number, rows)
+                self._shards.write_part(number, self._rows(number))
         except FlawtraceError as failed:
             error = str(failed)
         return {"shard": [number], "error": [error], "seconds": [time.monotonic() - started]}
+
+    def _rows(self, number: int) -> list[Row]:
+        """Of the images of a shard; one at which workers died is not looked at again."""
+        rows, attempt = [], self._shards.next_try(number)
+        for place, image in enumerate(self._shards.images(number)):
+            if attempt.deadly(place):
+                rows.append(Row(image, None, "ERROR", None, error=DEADLY))
+                continue
+            attempt.comes_to(place)
+            rows.append(look(self._detector, Path(image), self._min_area))
+        return rows

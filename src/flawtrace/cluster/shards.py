@@ -1,7 +1,7 @@
 """Images in shards, and a part with their rows for each shard: written whole or not at all, never twice.
 
 A shard is a list of images that never changes once it is written. What is done is what has a part; no other
-record of it is kept, so none can disagree.
+record of it is kept, so none can disagree. Of what is not done, notes say which images workers died of.
 """
 
 import io
@@ -14,13 +14,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flawtrace.cluster.errors import ManifestError
-from flawtrace.ground.errors import DamagedFileError
+from flawtrace.ground.errors import DamagedFileError, OutputError
 from flawtrace.ground.files import write_bytes
 from flawtrace.verbs import Row
 
 SHARDS, PARTS = "shards", "parts"
 """Folders in the output."""
 MANIFEST = ".parquet"
+NOTES = ".tries"
+"""Of a shard that is not done, beside it."""
+DEATHS = 2
+"""Workers that died while they looked at an image, after which nobody looks at it again."""
 COLUMN = "image"
 REGION = pa.struct(
     [(name, pa.int64()) for name in ("left", "top", "width", "height", "area")]
@@ -81,6 +85,11 @@ class Shards:
         """
         table = pa.Table.from_pylist([_flat(row) for row in rows], schema=ROWS)
         _write(self._file(PARTS, number), table)
+        self._notes(number).unlink(missing_ok=True)
+
+    def next_try(self, number: int) -> "Try":
+        """To look at the images of a shard."""
+        return Try(self._notes(number))
 
     def verdicts(self) -> Counter[str]:
         """How many rows of all parts have which verdict."""
@@ -92,6 +101,43 @@ class Shards:
 
     def _file(self, kind: str, number: int) -> Path:
         return self._folder / kind / f"{number:08d}{MANIFEST}"
+
+    def _notes(self, number: int) -> Path:
+        return self._file(SHARDS, number).with_suffix(NOTES)
+
+
+class Try:
+    """A worker's try to look at a shard, and its notes: a line for each try, with the images it came to.
+
+    The first try notes no images, since hardly any worker dies; so an image is known after three deaths.
+    """
+
+    def __init__(self, notes: Path) -> None:
+        """Begin one.
+
+        Raises:
+            OutputError: the notes cannot be written.
+        """
+        self._notes = notes
+        before = notes.read_text().splitlines() if notes.exists() else []
+        self._noting = bool(before)
+        self._deaths = Counter(came[-1] for line in before if (came := line.split()[1:]))
+        self._note("\ntry" if before else "try")
+
+    def deadly(self, place: int) -> bool:
+        """Whether workers died of the image at this place in the shard, again and again."""
+        return self._deaths[str(place)] >= DEATHS
+
+    def comes_to(self, place: int) -> None:
+        if self._noting:
+            self._note(f" {place}")
+
+    def _note(self, text: str) -> None:
+        try:
+            with self._notes.open("a") as file:
+                file.write(text)
+        except OSError as error:
+            raise OutputError(self._notes, error) from error
 
 
 def listed(manifest: Path) -> Iterator[Path]:

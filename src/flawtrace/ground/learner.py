@@ -1,11 +1,11 @@
 """A network and its optimizer: made together and replaced together."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from flawtrace.ground.shapes import Scalar
@@ -70,3 +70,19 @@ class Learner(Generic[Network]):
     def load(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
+
+
+def averaged(states: Sequence[Any]) -> Any:
+    """The mean of states of learners that began alike and took as many steps: of each tensor with numbers.
+
+    Whatever else is in them is alike, and that of the first.
+
+    >>> averaged([{"step": torch.tensor(4.0)}, {"step": torch.tensor(4.0)}])
+    {'step': tensor(4.)}
+    """
+    first = states[0]
+    if isinstance(first, dict):
+        return {key: averaged([state[key] for state in states]) for key in first}
+    if isinstance(first, Tensor) and first.is_floating_point():
+        return torch.stack(list(states)).mean(dim=0) if len(states) > 1 else first
+    return first

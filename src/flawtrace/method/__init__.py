@@ -13,7 +13,7 @@ from flawtrace.method.material import Material, Prepared, covered, encode, of_ot
 from flawtrace.method.memory import Memory
 from flawtrace.method.novelty import Novelty
 from flawtrace.method.patches import clamp, crop
-from flawtrace.method.ppo import PolicyStats
+from flawtrace.method.ppo import Episode, PolicyStats
 from flawtrace.method.predictor import Compact, Predictor, Views
 from flawtrace.method.reader import Reader
 from flawtrace.method.reward import Feedback
@@ -21,6 +21,7 @@ from flawtrace.method.reward import Feedback
 __all__ = [
     "Compact",
     "Cycle",
+    "Episode",
     "Features",
     "Feedback",
     "Material",

@@ -67,6 +67,14 @@ class Cycle:
         self.updates_before = self.update = 0
         self.online = OnlinePredictor(self.material, self.config)
 
+    def take_up(self, updates_before: int, predictor: dict[str, Any]) -> None:
+        """Be as if cycles of so many updates had been, and had left a predictor in this state. Then `begin`.
+
+        Nothing else of earlier cycles counts, unless dropout gives diversity: then their autoencoder does.
+        """
+        self.updates_before, self.update = updates_before, 0
+        self.online.learner.load(predictor)
+
     @property
     def over(self) -> bool:
         return self.update == self.updates

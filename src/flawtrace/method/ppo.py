@@ -4,7 +4,7 @@ As in Schulman et al. 2017 (arXiv 1707.06347), with generalized advantage estima
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Generic, TypeAlias
@@ -32,6 +32,18 @@ class PolicyStats:
     """Mean squared error of the critic against the returns, before learning."""
     explained_variance: float
     """1 - var(returns - values) / var(returns): 1 is a perfect critic, 0 one that says the mean."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """What a policy did in one cycle and was paid for it: enough to learn from, also in another process."""
+
+    kept: tuple[Tensor, ...]
+    """Of all its decisions together, in their order: whatever the policy needs to judge them again."""
+    rewards: PerStep
+
+    def to(self, device: torch.device) -> "Episode":
+        return Episode(tuple(part.to(device) for part in self.kept), self.rewards.to(device))
 
 
 @dataclass(frozen=True)
@@ -80,9 +92,17 @@ class Learning(ABC, Generic[Network]):
         if len(self._rewards) < len(self._kept):
             self._rewards.append(rewards)
 
-    def learn(self, rng: torch.Generator) -> PolicyStats | None:
-        """Follow PPO's clipped objective over the rollout, then forget it; frozen, only forget."""
-        stats = None if self._frozen else self._learn(rng)
+    def episode(self) -> Episode:
+        """What has been kept of this cycle."""
+        return Episode(joined(self._kept), torch.stack(self._rewards))
+
+    def learn(self, rng: torch.Generator, episodes: Sequence[Episode] | None = None) -> PolicyStats | None:
+        """Follow PPO's clipped objective over this cycle, then forget it; frozen, only forget.
+
+        Or over `episodes`, which other processes had with the weights of this policy: with its ratios at 1,
+        all together are one rollout.
+        """
+        stats = None if self._frozen else self._learn(episodes or [self.episode()], rng)
         self._clear()
         return stats
 
@@ -107,12 +127,17 @@ class Learning(ABC, Generic[Network]):
         return not self._frozen and self._step >= self._config.learns_from
 
     @abstractmethod
-    def _learn(self, rng: torch.Generator) -> PolicyStats: ...
+    def _learn(self, episodes: Sequence[Episode], rng: torch.Generator) -> PolicyStats: ...
 
     def _clear(self) -> None:
         self._step = 0
         self._kept = []
         self._rewards = []
+
+
+def joined(parts: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    """Each tensor with those at its place in the other tuples, row after row."""
+    return parts[0] if len(parts) == 1 else tuple(map(torch.cat, zip(*parts, strict=True)))
 
 
 def improve(

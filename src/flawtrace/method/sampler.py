@@ -1,6 +1,6 @@
 """The neural batch sampler: a policy that moves walkers, fixed strategies, and any sampler by its name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -13,12 +13,14 @@ from flawtrace.ground.learner import seeded
 from flawtrace.ground.shapes import Actions, Observations, PerWalker
 from flawtrace.method.patches import MOVES
 from flawtrace.method.ppo import (
+    Episode,
     Judgement,
     Learning,
     PolicyStats,
     Rollout,
     generalized_advantages,
     improve,
+    joined,
 )
 from flawtrace.method.selecting import Selecting, Selector
 from flawtrace.method.walkers import CHANNELS, Places, Walkers
@@ -30,7 +32,10 @@ class Sampler(Protocol):
 
     def place(self, walkers: Walkers, rng: torch.Generator) -> Places: ...
     def credit(self, rewards: PerWalker) -> None: ...
-    def learn(self, rng: torch.Generator) -> PolicyStats | None: ...
+    def episode(self) -> Episode: ...
+    def learn(
+        self, rng: torch.Generator, episodes: Sequence[Episode] | None = None
+    ) -> PolicyStats | None: ...
     def freeze(self) -> None: ...
     def state(self) -> dict[str, Any]: ...
     def load(self, state: dict[str, Any]) -> None: ...
@@ -48,7 +53,10 @@ class Fixed:
     def credit(self, rewards: PerWalker) -> None:
         pass
 
-    def learn(self, rng: torch.Generator) -> None:  # noqa: ARG002
+    def episode(self) -> Episode:
+        return Episode((), torch.zeros(0, 0))
+
+    def learn(self, rng: torch.Generator, episodes: Sequence[Episode] | None = None) -> None:  # noqa: ARG002
         return None
 
     def freeze(self) -> None:
@@ -108,13 +116,10 @@ class Learned(Learning[Policy]):
         self._step += 1
         return walkers.moved(actions, rng)
 
-    def _learn(self, rng: torch.Generator) -> PolicyStats:
+    def _learn(self, episodes: Sequence[Episode], rng: torch.Generator) -> PolicyStats:
         config = self._config
-        observations, actions, acted, values = (torch.cat(parts) for parts in zip(*self._kept, strict=True))
-        rewards = torch.stack(self._rewards)
-        advantages = generalized_advantages(
-            rewards, values.view_as(rewards), config.discount, config.trace
-        ).flatten()
+        observations, actions, acted, values = joined([episode.kept for episode in episodes])
+        advantages = torch.cat([self._advantages(episode) for episode in episodes])
         log_probs = self._refreshed(observations, actions, acted)
         rollout = Rollout(log_probs, values, advantages, returns=advantages + values)
 
@@ -123,6 +128,11 @@ class Learned(Learning[Policy]):
             return Judgement(distribution.log_prob(actions[chosen]), predicted, distribution.entropy())
 
         return improve(self._learner, judge, rollout, config, rng)
+
+    def _advantages(self, episode: Episode) -> PerWalker:
+        """Of each step of each walker, in the order in which they are kept."""
+        rewards, values = episode.rewards, episode.kept[3].view_as(episode.rewards)
+        return generalized_advantages(rewards, values, self._config.discount, self._config.trace).flatten()
 
     @torch.no_grad()
     def _refreshed(self, observations: Observations, actions: Actions, log_probs: PerWalker) -> PerWalker:

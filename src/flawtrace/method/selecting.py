@@ -4,6 +4,7 @@ It sees the state of the model on whole images, and chooses the batch of an upda
 draw without replacement (Kool et al. 2019, arXiv 1903.06059).
 """
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import torch
@@ -12,12 +13,14 @@ from torch import Tensor, nn
 
 from flawtrace.ground.shapes import PerStep
 from flawtrace.method.ppo import (
+    Episode,
     Judgement,
     Learning,
     PolicyStats,
     Rollout,
     generalized_advantages,
     improve,
+    joined,
 )
 from flawtrace.method.walkers import SURVEYED, Places, Walkers
 
@@ -76,13 +79,15 @@ class Selecting(Learning[Selector]):
         self._step += 1
         return walkers.candidates(images, picks[0])
 
-    def _learn(self, rng: torch.Generator) -> PolicyStats:
+    def _learn(self, episodes: Sequence[Episode], rng: torch.Generator) -> PolicyStats:
         config = self._config
-        surveys, picks, log_probs, values, expected = (
-            torch.cat(parts) for parts in zip(*self._kept, strict=True)
+        surveys, picks, log_probs, values, expected = joined([episode.kept for episode in episodes])
+        advantages = torch.cat(
+            [
+                pick_advantages(episode.rewards, episode.kept[4], config.discount, config.trace)
+                for episode in episodes
+            ]
         )
-        rewards = torch.stack(self._rewards)
-        advantages = pick_advantages(rewards, expected, config.discount, config.trace)
         rollout = Rollout(log_probs, values, advantages, returns=advantages + expected)
 
         def judge(chosen: Int[Tensor, " rows"]) -> Judgement:

@@ -65,6 +65,16 @@ class CheckpointError(FlawtraceError):
         )
 
 
+class OneAutoencoderError(FlawtraceError):
+    def __init__(self) -> None:
+        super().__init__(
+            "With --autoencoder.diversity bottleneck_dropout, one autoencoder lives through all cycles, so "
+            "they cannot run side by side.\n"
+            "Expected --autoencoder.diversity reset, with which each cycle has its own.\n"
+            "Set that, or train without --ray."
+        )
+
+
 class DivergedError(FlawtraceError):
     def __init__(self, what: str, update: int, value: float) -> None:
         super().__init__(

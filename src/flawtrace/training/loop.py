@@ -1,39 +1,67 @@
-"""The paper's algorithm, and the last fit after it: each read from top to bottom.
+"""The paper's algorithm, alone or with cycles side by side, and the last fit: each read from top to bottom.
 
 One update of the algorithm is `method.cycle.Cycle.advance`.
 """
 
 from collections.abc import Generator, Iterator
 
-from flawtrace.ground.learner import derive
 from flawtrace.method import Predictor, Reader
 from flawtrace.training.exam import Exam, lesson
 from flawtrace.training.progress import Event, Plan
+from flawtrace.training.rounds import Collector, Round, begin, take_home, walked
 from flawtrace.training.study import Journal, Study, checked
 
 
-def learn_together(study: Study, journal: Journal, plan: Plan) -> Iterator[Event]:
+def learn_together(
+    study: Study, journal: Journal, plan: Plan, collector: Collector | None = None
+) -> Iterator[Event]:
     """The paper's algorithm, cycle by cycle: sample, reconstruct, predict, reward, learn.
 
-    In the last cycle the policy is frozen, and the autoencoder's snapshots become the detector's.
+    In the last cycle the policy is frozen, and the autoencoder's snapshots become the detector's. With a
+    `collector`, the others are side by side, unless one has begun already.
     """
     config, cycle, sampler = study.config, study.cycle, study.sampler
     while study.index <= config.cycles:
         last = study.index == config.cycles
+        if collector and not last and not study.begun:
+            yield from learn_side_by_side(study, journal, plan, collector)
+            continue
         if last:
             sampler.freeze()
         if not study.begun:
             updates = config.last_updates if last else config.updates
-            cycle.begin(derive(config.seed, 4, study.index), updates)
+            begin(cycle, study.index, updates)
             study.begun = True
         while not cycle.over:
-            places = sampler.place(cycle.walkers, cycle.rng)
-            rewards, feedback = cycle.advance(places)
-            sampler.credit(rewards)
+            feedback = walked(cycle, sampler)
             study.note(feedback)
             journal.offer_checkpoint()
             yield plan.cycle_event(study, feedback)
-        journal.write(study.end_cycle(sampler.learn(cycle.rng)))
+        journal.write(study.end_cycle(sampler.learn(cycle.rng), cycle.walkers.visited()))
+
+
+def learn_side_by_side(study: Study, journal: Journal, plan: Plan, collector: Collector) -> Iterator[Event]:
+    """All cycles that are left but the last one, round after round.
+
+    With one cycle in a round, to the same bits as one cycle after the other. A killed process goes on after
+    the last round that was over.
+    """
+    config, cycle, sampler = study.config, study.cycle, study.sampler
+    with collector(study.material, cycle.walkers.statics, config) as collect:
+        while study.index < config.cycles:
+            numbers = range(study.index, min(study.index + collector.count, config.cycles))
+            lived = []
+            for one in collect(Round(numbers, sampler.state(), cycle.online.learner.state())):
+                lived.append(one)
+                yield plan.round_event(study, len(lived), len(numbers))
+            lived.sort(key=lambda one: one.index)
+            rng = take_home(cycle, lived)
+            stats = sampler.learn(rng, [one.episode.to(study.device) for one in lived])
+            for one in lived:
+                for feedback in one.feedbacks:
+                    study.note(feedback)
+                journal.write(study.end_cycle(stats, one.visits) | {"side_by_side": len(lived)})
+            journal.write_checkpoint()
 
 
 def fit_members(

@@ -92,6 +92,13 @@ class Plan:
         done = self.loading + self.cycles * share
         return Event(phase, done, self.total, losses, study.cycle.walkers.visited)
 
+    def round_event(self, study: Study, over: int, count: int) -> Event:
+        """`over` of `count` cycles side by side are over."""
+        before, config = (study.index + over) * self.config.updates, self.config
+        share = before / (config.cycles * config.updates + config.last_updates)
+        phase = f"cycles {study.index + 1} to {study.index + count} of {config.cycles + 1}"
+        return Event(phase, self.loading + self.cycles * share, self.total)
+
     def fits_event(self, fits: Sequence[Fit], again: int) -> Event:
         """Of members that are fitted side by side, `again` without images that look defective."""
         share = sum(fit.step for fit in fits) / sum(fit.steps for fit in fits)

@@ -23,11 +23,17 @@ from flawtrace.method import Features, Pixels, Prepared, prepare, scout
 from flawtrace.pictures.images import read_image
 from flawtrace.training.checkpoint import Checkpoint
 from flawtrace.training.deciding import decided
-from flawtrace.training.errors import DataChangedError, RunExistsError, TooFewNormalError
+from flawtrace.training.errors import (
+    DataChangedError,
+    OneAutoencoderError,
+    RunExistsError,
+    TooFewNormalError,
+)
 from flawtrace.training.last_fit import ROUNDS, fit_last
 from flawtrace.training.loop import fit_members, learn_together
 from flawtrace.training.progress import Drawn, Event, Plan
 from flawtrace.training.roster import Changes, Roster
+from flawtrace.training.rounds import Collector
 from flawtrace.training.study import Clock, Journal, Study
 from flawtrace.training.summary import conclude, write_visits
 
@@ -53,18 +59,23 @@ def train(
     resume: bool = False,
     device: torch.device = devices.PROCESSOR,
     prepared: Prepared | None = None,
+    collector: Collector | None = None,
 ) -> Iterator[Event | Trained]:
     """Train on a split, yielding after every update; the detector lands in the folder `run`.
 
     A run that was stopped goes on with `resume`, to the same bits as one that never stopped (on the same
-    machine, with the same number of threads). Runs on one split share what reading it `prepared`.
+    machine, with the same number of threads). Runs on one split share what reading it `prepared`. With a
+    `collector`, the cycles from which the policy learns are side by side: see `rounds`.
 
     Raises:
         RunExistsError: `run` holds a run and `resume` is not set, or it has other settings.
         DataChangedError: the images are not those with which the stopped run began.
         FolderInUseError: another process is training in `run`.
         DivergedError: a loss is no longer a finite number.
+        OneAutoencoderError: there is a `collector`, and one autoencoder is to live through all cycles.
     """
+    if collector and config.autoencoder.diversity != "reset":
+        raise OneAutoencoderError
     with locked(run):
         clock = Clock()
         if (finished := _finished(run, config, split, resume)) is not None:
@@ -83,7 +94,7 @@ def train(
         config = config.model_copy(update={"variation": prepared.variation, "predictor": settled})
         study = Study(prepared, scout(prepared.material, config), config, clock)
         journal = Journal(run, study, saved)
-        yield from learn_together(study, journal, plan)
+        yield from learn_together(study, journal, plan, collector)
         snapshots = study.cycle.history.snapshots(study.cycle.autoencoder.network)
         fit_all = partial(fit_members, study, journal, plan)
         fitted = yield from fit_last(

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from flawtrace.ground.config import Config
@@ -82,15 +82,12 @@ class Study:
 
     def note(self, feedback: Feedback) -> None:
         """Keep what an update did, for the log; a loss that is not finite ends training."""
-        checked("reconstruction loss", feedback.reconstruction_loss, feedback.update)
-        if feedback.prediction_loss is not None:
-            checked("prediction loss", feedback.prediction_loss, feedback.update)
-        self.feedbacks.append(asdict(feedback))
+        self.feedbacks.append(asdict(finite(feedback)))
 
-    def end_cycle(self, stats: PolicyStats | None) -> dict[str, Any]:
-        """Move on to the next cycle; returns the log's row about the one that is over."""
+    def end_cycle(self, stats: PolicyStats | None, visits: Float[Tensor, "rows columns"]) -> dict[str, Any]:
+        """Move on to the next cycle; returns the log's row about the one that is over, with its `visits`."""
         period = min(PERIODS - 1, PERIODS * self.index // max(1, self.config.cycles))
-        self.visits[period] += self.cycle.walkers.visits.sum(dim=0).cpu()
+        self.visits[period] += visits
         row = {"kind": "cycle", "cycle": self.index, **cycle_row(self.feedbacks)}
         self.index, self.begun, self.feedbacks = self.index + 1, False, []
         return row | (asdict(stats) if stats else {})
@@ -165,7 +162,13 @@ class Journal:
         self._rows += 1
 
     def offer_checkpoint(self) -> None:
-        self._checkpoint.offer(lambda: {"rows": self._rows, "study": self._study.state()})
+        self._checkpoint.offer(self._state)
+
+    def write_checkpoint(self) -> None:
+        self._checkpoint.write(self._state())
+
+    def _state(self) -> dict[str, Any]:
+        return {"rows": self._rows, "study": self._study.state()}
 
 
 def checked(what: str, loss: float, update: int) -> float:
@@ -177,6 +180,18 @@ def checked(what: str, loss: float, update: int) -> float:
     if not math.isfinite(loss):
         raise DivergedError(what, update, loss)
     return loss
+
+
+def finite(feedback: Feedback) -> Feedback:
+    """The feedback, if its losses are finite numbers.
+
+    Raises:
+        DivergedError: one is not.
+    """
+    checked("reconstruction loss", feedback.reconstruction_loss, feedback.update)
+    if feedback.prediction_loss is not None:
+        checked("prediction loss", feedback.prediction_loss, feedback.update)
+    return feedback
 
 
 def fingerprint(prepared: Prepared) -> str:

@@ -24,6 +24,7 @@ from flawtrace.pictures.region import read_region, refuse_other_shape, region_fi
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.report import REPORT_NAME, write_report
 from flawtrace.training import (
+    Collector,
     Drawn,
     Event,
     FinishedRunWarning,
@@ -68,13 +69,15 @@ def train(
     region: Path | str | None = None,
     skip_bad: bool = False,
     progress: Callable[[Event], None] | None = None,
+    collector: Collector | None = None,
 ) -> Trained:
     """Train a detector on the images in `folder`, and leave it with a log and a report in `out`.
 
     `region` is a file with the region of interest, by itself `region.png` or `region.json` in the folder:
     nothing outside of it is learnt, scored or alarmed. `settings` are dotted names, such as
     {"labels": 3, "sampler.kind": "uniform"}. With `skip_bad`, images that cannot be read, and those whose
-    masks cannot be used, are left out instead of stopping the training.
+    masks cannot be used, are left out instead of stopping the training. With a `collector`, such as
+    `flawtrace.cluster.Actors`, the cycles from which the policy learns run side by side.
 
     Warns:
         LeftOutWarning: with `skip_bad`, such files were left out.
@@ -88,6 +91,7 @@ def train(
         RunExistsError: `out` holds a run, and `resume` is not set or the settings are others.
         DataChangedError: images or masks that the stopped run learns from are gone or have changed.
         FolderInUseError: another process is training in `out`.
+        OneAutoencoderError: cycles cannot run side by side with these settings.
     """
     place = ready(device)  # before anything is read
     config = load_config(preset, settings_file, settings)
@@ -107,7 +111,7 @@ def train(
         tested = bool(category.test_anomalous)
         warnings.warn(FewImagesWarning(defect_type, count, config.labels, tested), stacklevel=2)
     with hinting(skip_bad):
-        for event in training(split, config, Path(out), resume=resume, device=place):
+        for event in training(split, config, Path(out), resume=resume, device=place, collector=collector):
             if isinstance(event, Trained):
                 if event.changes:
                     warnings.warn(FinishedRunWarning(Path(out), category.root, event.changes), stacklevel=2)
