@@ -18,6 +18,7 @@ from nodes import DEADLY, Cluster
 
 from flawtrace import cluster as wing
 from flawtrace import verbs
+from flawtrace.cluster.predicting import _files
 from flawtrace.cluster.shards import Shards, listed
 
 COMMAND = [sys.executable, "-c", "from flawtrace.cli.app import main; main()", "predict"]
@@ -74,6 +75,9 @@ def test_each_image_has_one_row_though_driver_and_node_die(
     assert json.loads(told)["images"] == 41
 
     rows = rows_in(out)
+    [(unreadable, reason)] = json.loads(told)["failed"].items()
+    assert unreadable == str(photos / "40.png")
+    assert "image" in reason
     assert sorted(str(row["image"]) for row in rows) == [str(tmp_path / name) for name in names]
     alone = {row.image: (row.verdict, row.score) for row in verbs.predict(run, photos)}
     assert {row["image"]: (row["verdict"], row["score"]) for row in rows} == alone
@@ -97,7 +101,12 @@ def test_shards_that_are_there_stay_and_new_images_get_new_ones(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("columns", "complaint"), [({"picture": ["a"]}, "image"), ({"image": [1]}, "a row has 1")]
+    ("columns", "complaint"),
+    [
+        ({"picture": ["a"]}, "no column `image`, but picture"),
+        ({"image": [1]}, "a row has 1"),
+        ({"image": []}, "lists no image"),
+    ],
 )
 def test_a_manifest_that_lists_no_images_is_told(
     columns: dict[str, list[object]], complaint: str, tmp_path: Path
@@ -109,6 +118,36 @@ def test_a_manifest_that_lists_no_images_is_told(
     file.write_text("no Parquet")
     with pytest.raises(wing.ManifestError, match="a column `image` of paths"):
         list(listed(file))
+    file.unlink()
+    with pytest.raises(wing.ManifestError, match="no such file"):
+        list(listed(file))
+
+
+def test_what_lies_beside_images_is_told(photos: Path, tmp_path: Path) -> None:
+    (photos / "later").mkdir()
+    (photos / "notes.txt").write_text("none")
+    manifest = tmp_path / "list.parquet"
+    pq.write_table(pa.table({"image": ["a.png"]}), manifest)
+    told: list[verbs.Gathered] = []
+    files = list(_files([photos, manifest], False, told.append))
+    assert sorted(files) == sorted([*photos.glob("*.png"), tmp_path / "a.png"])
+    [found] = told
+    assert found.skipped == {"sub-folder": 1, ".txt file": 1}
+
+
+def test_only_what_could_not_be_looked_at_gets_a_new_row(tmp_path: Path) -> None:
+    shards = Shards(tmp_path)
+    shards.add([Path("a"), Path("b"), Path("c")], size=2)
+    shards.write_part(0, [verbs.Row("a", 0.25, "OK", 0.0), verbs.Row("b", None, "ERROR", None, error="late")])
+    shards.write_part(1, [verbs.Row("c", 0.5, "OK", 0.0)])
+    assert shards.left() == []
+    assert shards.left(retry=True) == [0]
+    assert list(shards.failed()) == [("b", "late")]
+    before = shards.rows(0)["a"]
+    shards.write_part(0, [verbs.Row("b", 0.75, "DEFECT", 0.5)])
+    assert shards.rows(0)["a"] == before
+    assert shards.rows(0)["b"]["score"] == 0.75
+    assert shards.left(retry=True) == []
 
 
 @pytest.mark.slow

@@ -5,14 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flawtrace.cli.checks import imported
-from flawtrace.cli.console import print_json, print_plain
+from flawtrace.cli.console import print_failed, print_json, print_plain
 from flawtrace.cli.errors import FlagError
 from flawtrace.cli.progress import counting
 from flawtrace.cli.stopping import kept_of_results, stoppable
 from flawtrace.ground.wording import counted
+
+if TYPE_CHECKING:
+    from flawtrace.cluster import Predictions
 
 MEMORY = 4.0
 """GB that a training, or a cell, occupies."""
@@ -44,7 +47,7 @@ def predict_on(
     images: Sequence[Path],
     out: Path | None,
     *,
-    sizes: Mapping[str, Any],
+    asked: Mapping[str, Any],
     json: bool,
 ) -> dict[str, int]:
     """`predict --ray`; returns how many images have which verdict.
@@ -57,13 +60,23 @@ def predict_on(
     with stoppable(kept_of_results(out, "Rows")), counting("looking") as progress, spread(address) as cluster:
         assert cluster is not None
         found = cluster.predict(
-            cluster.Looking(**looking), images, out.absolute(), progress=progress, **sizes
+            cluster.Looking(**looking), images, out.absolute(), progress=progress, **asked
         )
     if json:
         print_json(found.to_json())
     else:
-        words = ", ".join(f"{number} {verdict}" for verdict, number in sorted(found.verdicts.items()))
-        print_plain(
-            f"{counted(found.num_images, 'image')}: {words}\nRows: {out / 'parts'} ({found.parts} files)"
-        )
+        _tell(found, out)
     return dict(found.verdicts)
+
+
+def _tell(found: "Predictions", out: Path) -> None:
+    for image, reason in found.failed.items():
+        print_failed(image, reason)
+    words = ", ".join(f"{number} {verdict}" for verdict, number in sorted(found.verdicts.items()))
+    lines = [
+        f"{counted(found.num_images, 'image')}: {words}",
+        f"Rows: {out / 'parts'} ({counted(found.parts, 'file')})",
+    ]
+    if found.failed:
+        lines.append("Next: the same command with --retry, which looks again at images with ERROR")
+    print_plain("\n".join(lines))

@@ -53,6 +53,7 @@ def predict(
     threads: Annotated[Threads | None, Parameter(group=CLUSTER)] = None,
     memory: Memory = None,
     shard: Annotated[Count, Parameter(group=CLUSTER)] = 256,
+    retry: Annotated[Flag, Parameter(group=CLUSTER)] = False,
 ) -> int:
     """Look for defects in images.
 
@@ -107,6 +108,8 @@ def predict(
         GB of memory that each worker occupies there. [default: 2]
     shard
         Images whose rows are written together there, whole or not at all.
+    retry
+        Look again at images that could not be looked at there; all others keep their rows.
     """
     if not images:
         raise MissingImagesError("predict")
@@ -115,11 +118,15 @@ def predict(
         looking = {
             "run": run, "min_area": min_area, "device": device, "runtime": runtime, "threshold": threshold,
         }  # fmt: skip
-        sizes = {"recursive": recursive, "threads": threads or 1, "memory": memory or 2.0, "shard": shard}
-        verdicts = predict_on(ray, looking, images, out, sizes=sizes, json=json)
+        asked = {
+            "recursive": recursive, "retry": retry, "threads": threads or 1, "memory": memory or 2.0,
+            "shard": shard, "gathering": _tell_skipped,
+        }  # fmt: skip
+        verdicts = predict_on(ray, looking, images, out, asked=asked, json=json)
         return _code(set(verdicts), exit_code)
-    if threads or memory:
-        raise FlagError("--threads" if threads else "--memory", "it counts only with --ray")
+    for flag, value in (("--threads", threads), ("--memory", memory), ("--retry", retry)):
+        if value:
+            raise FlagError(flag, "it counts only with --ray")
     with stoppable(kept_of_results(out, "Predictions")):
         rows = flawtrace.predict(
             run, images, out, recursive=recursive, min_area=min_area, device=device, runtime=runtime,

@@ -67,9 +67,13 @@ class Shards:
         """Of all shards."""
         return sorted(int(file.stem) for file in (self._folder / SHARDS).glob(f"*{MANIFEST}"))
 
-    def left(self) -> list[int]:
-        """Those without a part."""
-        return [number for number in self.numbers() if not self.done(number)]
+    def left(self, retry: bool = False) -> list[int]:
+        """Those without a part; with `retry` also those with an image that could not be looked at."""
+        return [
+            number
+            for number in self.numbers()
+            if not self.done(number) or (retry and "ERROR" in self._verdicts(number))
+        ]
 
     def done(self, number: int) -> bool:
         return self._file(PARTS, number).exists()
@@ -77,13 +81,20 @@ class Shards:
     def images(self, number: int) -> list[str]:
         return _column(self._file(SHARDS, number), COLUMN)
 
+    def rows(self, number: int) -> dict[str, dict[str, Any]]:
+        """Of a shard, by image; none, if it has no part."""
+        if not self.done(number):
+            return {}
+        return {row[COLUMN]: row for row in _table(self._file(PARTS, number), ROWS.names).to_pylist()}
+
     def write_part(self, number: int, rows: Sequence[Row]) -> None:
-        """The rows of a shard.
+        """The rows of a shard; if it has a part, these are its new ones, and it keeps the others.
 
         Raises:
-            OutputError: the part cannot be written; then nothing of it is there.
+            OutputError: the part cannot be written; then what was there is there.
         """
-        table = pa.Table.from_pylist([_flat(row) for row in rows], schema=ROWS)
+        whole = self.rows(number) | {row.image: _flat(row) for row in rows}
+        table = pa.Table.from_pylist([whole[image] for image in self.images(number)], schema=ROWS)
         _write(self._file(PARTS, number), table)
         self._notes(number).unlink(missing_ok=True)
 
@@ -96,8 +107,21 @@ class Shards:
         found: Counter[str] = Counter()
         for number in self.numbers():
             if self.done(number):
-                found.update(_column(self._file(PARTS, number), "verdict"))
+                found.update(self._verdicts(number))
         return found
+
+    def failed(self) -> Iterator[tuple[str, str]]:
+        """Images that could not be looked at, and why."""
+        for number in self.numbers():
+            if self.done(number) and "ERROR" in self._verdicts(number):
+                yield from (
+                    (image, row["error"])
+                    for image, row in self.rows(number).items()
+                    if row["verdict"] == "ERROR"
+                )
+
+    def _verdicts(self, number: int) -> list[str]:
+        return _column(self._file(PARTS, number), "verdict")
 
     def _file(self, kind: str, number: int) -> Path:
         return self._folder / kind / f"{number:08d}{MANIFEST}"
@@ -146,10 +170,23 @@ def listed(manifest: Path) -> Iterator[Path]:
     Raises:
         ManifestError: it is no Parquet file with a column of paths.
     """
+    if not manifest.is_file():
+        raise ManifestError(manifest, "there is no such file")
     try:
-        names = pq.read_table(manifest, columns=[COLUMN]).column(COLUMN).to_pylist()
-    except (OSError, KeyError, pa.ArrowException) as error:
+        columns = pq.read_schema(manifest).names
+        names = (
+            pq.read_table(manifest, columns=[COLUMN]).column(COLUMN).to_pylist()
+            if COLUMN in columns
+            else None
+        )
+    except (OSError, pa.ArrowException) as error:
         raise ManifestError(manifest, str(error).partition("\n")[0]) from error
+    if names is None:
+        raise ManifestError(
+            manifest, f"it has no column `{COLUMN}`, but {', '.join(columns) or 'none at all'}"
+        )
+    if not names:
+        raise ManifestError(manifest, "it lists no image")
     for name in names:
         if not isinstance(name, str):
             raise ManifestError(manifest, f"a row has {name!r} where an image is named")
@@ -163,8 +200,12 @@ def _write(file: Path, table: pa.Table) -> None:
 
 
 def _column(file: Path, name: str) -> list[str]:
+    return list(_table(file, [name]).column(name).to_pylist())
+
+
+def _table(file: Path, names: list[str]) -> pa.Table:
     try:
-        return list(pq.read_table(file, columns=[name]).column(name).to_pylist())
+        return pq.read_table(file, columns=names)
     except (OSError, KeyError, pa.ArrowException) as error:
         raise DamagedFileError(file, str(error).partition("\n")[0]) from error
 
