@@ -60,6 +60,35 @@ def test_flags_that_would_do_nothing_are_refused(
     assert complaint in err
 
 
+@pytest.mark.parametrize("command", ["benchmark", "predict", "train", "train-all", "tune"])
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("localhost", "Expected the address of a head node, such as 10.0.0.5:6379, or `local`"),
+        ("lcoal", "or `local` to start Ray on this machine"),
+        ("ray://10.0.0.5:10001", "such as 10.0.0.5:6379"),
+        (":6379", "such as 10.0.0.5:6379"),
+        ("10.0.0.5:", "such as 10.0.0.5:6379"),
+        ("10.0.0.5:head", "such as 10.0.0.5:6379"),
+        ("10.0.0.5:-1", "such as 10.0.0.5:6379"),
+        ("10.0.0.5:0", "Expected a port from 1 to 65535"),
+        ("10.0.0.5:70000", "Expected a port from 1 to 65535"),
+        ("10.0.0.5:" + "9" * 5000, "Expected a port from 1 to 65535"),
+    ],
+)
+def test_what_is_no_address_is_refused_before_anything_starts(  # noqa: PLR0917 (fixtures)
+    command: str, address: str, expected: str, run: Path, category: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setitem(sys.modules, "flawtrace.cluster", None)  # whoever loads it fails
+    paths = [run, category] if command == "predict" else [category]
+    code, err = call([command, *paths, "-o", tmp_path / "out", "--ray", address], capsys)
+    assert code == cli.UNUSABLE
+    assert f"Cannot use --ray: {address!r} is not host:port." in err.replace("\n", "")
+    assert expected in " ".join(err.split())
+    assert not (tmp_path / "out").exists()
+
+
 def test_rows_of_a_cluster_need_a_folder(
     run: Path, category: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,6 +42,13 @@ def test_an_unknown_flag_exits_with_2_in_every_command(
     [
         (["predict", "RUN", "x.png", "--thresold", "1"], "Did you mean --threshold?"),
         (["train", "DIR", "-o", "x", "--tile-sid", "64"], "Did you mean --tile-side?"),
+        (["train-all", "DIR", "--resume"], "No option of `flawtrace train-all` is called '--resume'."),
+        (["train-all", "DIR", "--resume"], "`flawtrace train` has such an option."),
+        (["train-all", "DIR", "--skipbad"], "Did you mean --skip-bad?"),
+        (["tune", "DIR", "-o", "x", "--settings", "x"], "`flawtrace train` and `flawtrace train-all` have"),
+        (["train", "DIR", "-o", "x", "--jobs", "3"], "`flawtrace benchmark` has such an option."),
+        (["settings", "--resume"], "`flawtrace train` has such an option."),
+        (["train", "DIR", "-o", "x", "--qqqq"], "`flawtrace train --help` and `flawtrace settings` list"),
         (["train", "DIR", "-o", "x", "--sampler.stride"], "--sampler.stride needs a value"),
         (["train", "DIR", "-o", "x", "--sampler.stride", "13"], "must be a multiple of cell"),
         (["train", "DIR", "-o", "x", "--labels", "few"], "--labels"),
@@ -153,6 +160,16 @@ def test_what_needs_no_torch_does_not_wait_for_it(arguments: list[str]) -> None:
         f"try: main({arguments})\nexcept SystemExit: sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("command", ["train", "train-all", "tune"])
+def test_what_is_meant_instead_is_never_what_was_not_understood(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {cli.as_flag(option) for each in cli.COMMANDS for option in cli.options_of(each)}
+    for option in sorted(options):
+        _, _, err = call([command, tmp_path, "-o", tmp_path / "out", f"{option}=?"], capsys)
+        assert f"Did you mean {option}?" not in err
 
 
 def test_the_main_flags_of_train_stand_in_a_group_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:

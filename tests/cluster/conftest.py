@@ -45,7 +45,7 @@ def methods(tmp_path: Path) -> Callable[[str], Path]:
     """Writes a methods file whose methods all have the tiny settings."""
 
     def write(tables: str) -> Path:
-        tiny = (Path(__file__).parents[1] / "tiny.toml").read_text()
+        tiny = (Path(__file__).parents[1] / "tiny.toml").read_text().replace("labels = 2\n", "")
         file = tmp_path / "methods.toml"
         file.write_text("[shared.settings]\n" + tiny.replace("\n[", "\n[shared.settings.") + tables)
         return file

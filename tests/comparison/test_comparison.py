@@ -61,7 +61,7 @@ command = ["{python}", "{here}/oracle.py", "{split}", "{root}", "{maps}"]
 
 @pytest.fixture
 def methods(tmp_path: Path) -> Path:
-    tiny = (Path(__file__).parents[1] / "tiny.toml").read_text()
+    tiny = (Path(__file__).parents[1] / "tiny.toml").read_text().replace("labels = 2\n", "")
     (tmp_path / "oracle.py").write_text(ORACLE)
     file = tmp_path / "methods.toml"
     file.write_text("[shared.settings]\n" + tiny.replace("\n[", "\n[shared.settings.") + METHODS)

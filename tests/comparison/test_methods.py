@@ -30,12 +30,12 @@ def test_methods_come_in_the_order_of_the_file(tmp_path: Path) -> None:
 
 def test_methods_have_what_their_file_shares_unless_they_say_otherwise(tmp_path: Path) -> None:
     text = (
-        '[shared]\nsettings = {"cycles" = 1, "labels" = 2}\n[a]\n[b]\nsettings = {"cycles" = 3}\n'
+        '[shared]\nsettings = {"cycles" = 1, "labels" = 0}\n[a]\n[b]\nsettings = {"cycles" = 3}\n'
         '[c]\ncommand = ["{maps}"]\n'
     )
     a, b, c = read_methods(written(tmp_path, text))
-    assert a.settings == {"cycles": 1, "labels": 2}
-    assert b.identity == {"preset": "light", "cycles": 3, "labels": 2}
+    assert a.settings == {"cycles": 1, "labels": 0}
+    assert b.identity == {"preset": "light", "cycles": 3, "labels": 0}
     assert c.settings == {}
 
 
@@ -46,6 +46,13 @@ def test_methods_have_what_their_file_shares_unless_they_say_otherwise(tmp_path:
         ('[a]\nsettings = {"cycles" = 1}\ncommand = ["x"]', "either settings"),
         ('[a]\ncommand = ["{spilt}"]', "spilt"),
         ('[a]\ncommand = ["{"]', "its command may name"),
+        (
+            '[a]\nsettings = {"labels" = 3}',
+            "labels = 3 would count for nothing, because the protocol decides",
+        ),
+        ('[shared]\nsettings = {"labels" = 3}\n[a]', "labels = 3 would count for nothing"),
+        ('[shared]\nsettings = {"seed" = 7}\n[a]', "seed is that of each trial"),
+        ('[a]\nsettings = {"seed" = 7}', "seed is that of each trial"),
         ("[a]\nfoo = 1", "foo"),
         ('[shared]\ncommand = ["x"]', "command"),
         ("[a", "TOML|methods"),

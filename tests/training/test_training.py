@@ -29,7 +29,7 @@ from flawtrace.ground.run_files import CHECKPOINT_NAME, SETTINGS_NAME
 from flawtrace.pictures.images import read_image
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training import checkpoint
-from flawtrace.training.errors import DataChangedError, DivergedError, RunExistsError
+from flawtrace.training.errors import DataChangedError, DivergedError, OtherSettingsError, RunExistsError
 from flawtrace.training.progress import Event
 from flawtrace.training.run import Trained, train
 from flawtrace.training.study import checked
@@ -214,8 +214,39 @@ def test_a_run_of_which_nothing_was_kept_is_begun_again(
 
 
 def test_a_run_does_not_go_on_with_other_settings(category: Path, run: Path, tiny: dict[str, Any]) -> None:
-    with pytest.raises(RunExistsError, match="other settings"):
-        verbs.train(category, run, settings=tiny | {"cycles": 3}, resume=True)
+    with pytest.raises(OtherSettingsError, match=r"other settings: seed \(42, now 7\) and cycles") as told:
+        verbs.train(category, run, settings=tiny | {"cycles": 3, "seed": 7}, resume=True)
+    assert "--resume" not in str(told.value)
+    assert "Repeat those settings, choose another folder with -o" in str(told.value)
+
+
+def test_a_handful_of_other_settings_is_named_in_short(
+    category: Path, run: Path, tiny: dict[str, Any]
+) -> None:
+    region = [[[0.125, 0.125], [0.875, 0.125], [0.875, 0.875], [0.125, 0.875]]]
+    others = {
+        "copies": 2,
+        "region": region,
+        "sampler.walkers": 7,
+        "cycles": 3,
+        "updates": 9,
+        "policy.hidden": 9,
+    }
+    with pytest.raises(OtherSettingsError, match=r"copies \(1, now 2\), .*, .*and 1 more\.\n") as told:
+        verbs.train(category, run, settings=tiny | others, resume=True)
+    assert "region (None, now" in str(told.value)
+    assert max(map(len, str(told.value).partition("\n")[0].removeprefix(str(run)).split(")"))) < 80
+
+
+def test_a_product_whose_run_has_other_settings_is_not_told_of_a_flag_that_train_all_has_not(
+    category: Path, run: Path, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    shutil.copytree(run, tmp_path / category.name)
+    [product] = verbs.train_all(category, tmp_path, settings=tiny | {"cycles": 3})
+    assert product.state == "failed"
+    assert product.error is not None
+    assert "cycles (2, now 3)" in product.error
+    assert "--resume" not in product.error
 
 
 def test_a_run_does_not_go_on_with_other_images(

@@ -10,8 +10,8 @@ from cyclopts import App, CycloptsError, MissingArgumentError
 from flawtrace.cli.comparing import benchmark
 from flawtrace.cli.console import adapt, err_console, help_console, print_error, print_warning
 from flawtrace.cli.deciding import decide
-from flawtrace.cli.errors import UsageError
-from flawtrace.cli.flags import ARGUMENTS, OTHERS
+from flawtrace.cli.errors import UnknownOptionError, UsageError
+from flawtrace.cli.flags import ARGUMENTS, OTHERS, as_flag, name_of, options_of
 from flawtrace.cli.helping import doctor, settings
 from flawtrace.cli.labelling import labels
 from flawtrace.cli.making import demo, evaluate, inspect, train
@@ -24,6 +24,7 @@ from flawtrace.cli.tuning import tune
 from flawtrace.cli.using import bench, export, predict
 from flawtrace.cli.watching import watch
 from flawtrace.ground.errors import FlawtraceError, SettingsError, UnknownSettingError
+from flawtrace.ground.wording import listed
 
 EPILOGUE = """
 Exit codes: **0** success; **1** an error that the message explains; **2** a command line or a setting that
@@ -48,7 +49,7 @@ app = App(
 )
 
 
-for command in (
+COMMANDS = (
     inspect,
     train,
     train_all,
@@ -67,7 +68,8 @@ for command in (
     doctor,
     demo,
     settings,
-):
+)
+for command in COMMANDS:
     app.command(command, help_epilogue="")
 app.command(labels)
 
@@ -91,6 +93,9 @@ def _run(arguments: Sequence[str]) -> int:
     except MissingArgumentError as error:
         print_error(f"{error}\n{_example(error)}")
         return UNUSABLE
+    except UnknownOptionError as error:
+        print_error(f"{error}\n{_meant(error)}")
+        return UNUSABLE
     except (CycloptsError, UsageError, SettingsError, UnknownSettingError) as error:
         print_error(str(error))
         return UNUSABLE
@@ -100,6 +105,17 @@ def _run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt as stop:
         err_console.print(f"\nStopped. {stop}", markup=False)
         return INTERRUPTED
+
+
+def _meant(error: UnknownOptionError) -> str:
+    """The command that has the very option, or else the nearest option of the command that was called."""
+    having = [name_of(command) for command in COMMANDS if error.option in map(as_flag, options_of(command))]
+    if having:
+        commands = listed((f"`flawtrace {name}`" for name in having), limit=3)
+        return f"{commands} {'has' if len(having) == 1 else 'have'} such an option."
+    if error.near:
+        return f"Did you mean {error.near}?"
+    return f"`flawtrace {error.command} --help` and `flawtrace settings` list them all."
 
 
 def _example(error: MissingArgumentError) -> str:

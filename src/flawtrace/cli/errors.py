@@ -51,6 +51,14 @@ class FlagError(UsageError):
         super().__init__(f"Cannot use {flag} from the command line: {reason}.")
 
 
+class UnknownOptionError(UsageError):
+    """What else helps, the command line adds, which knows all commands."""
+
+    def __init__(self, option: str, command: str, near: str | None) -> None:
+        self.option, self.command, self.near = option, command, near
+        super().__init__(f"No option of `flawtrace {command}` is called {option!r}.")
+
+
 class MissingValueError(UsageError):
     def __init__(self, flag: str) -> None:
         super().__init__(f"{flag} needs a value.\nFor example: {flag}=1")

@@ -1,15 +1,15 @@
 """What commands have in common: kinds of flags, settings as flags, lists of numbers."""
 
+import inspect
 import json as jsonlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
-from flawtrace.cli.errors import FlagError, MissingValueError
-from flawtrace.ground.errors import UnknownSettingError
+from flawtrace.cli.errors import FlagError, MissingValueError, UnknownOptionError
 from flawtrace.ground.groups import LARGEST_SEED
 from flawtrace.ground.presets import nearest, setting_names
 
@@ -74,31 +74,14 @@ def named(normal: Path | None, defects: Path | None, masks: Path | None) -> "Nam
     return Named(normal, defects, masks)
 
 
-FLAGS = (
-    "normal",
-    "defects",
-    "masks",
-    "region",
-    "preset",
-    "sampler",
-    "encoder",
-    "labels",
-    "seed",
-    "settings",
-    "resume",
-    "skip_bad",
-    "device",
-    "out",
-    "json",
-)
-"""Of `train`, besides settings, for suggestions."""
+def parsed(tokens: tuple[str, ...], command: Callable[..., object]) -> dict[str, Any]:
+    """Settings from `--name value` and `--name=value`; what is none was meant as an option of the command.
 
-
-def parsed(tokens: tuple[str, ...]) -> dict[str, Any]:
-    """Settings from `--name value` and `--name=value`.
-
-    >>> parsed(("--sampler.stride", "16", "--autoencoder.lr=0.01"))
+    >>> parsed(("--sampler.stride", "16", "--autoencoder.lr=0.01"), command=print)
     {'sampler.stride': 16, 'autoencoder.lr': 0.01}
+
+    Raises:
+        UnknownOptionError, MissingValueError: it cannot be used.
     """
     chosen: dict[str, Any] = {}
     rest = list(tokens)
@@ -106,7 +89,8 @@ def parsed(tokens: tuple[str, ...]) -> dict[str, Any]:
         name, given, value = rest.pop(0).partition("=")
         leaf = name.removeprefix("--").replace("-", "_")
         if not name.startswith("--") or leaf not in setting_names():
-            raise UnknownSettingError(name, _nearest_flag(leaf), "option")
+            near = nearest(leaf, (*options_of(command), *setting_names()))
+            raise UnknownOptionError(name, name_of(command), near and as_flag(near))
         if not given and not rest:
             raise MissingValueError(name)
         chosen[leaf] = _value(value if given else rest.pop(0))
@@ -141,9 +125,28 @@ def _numbers(text: str, flag: str, example: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(numbers))
 
 
-def _nearest_flag(name: str) -> str | None:
-    close = nearest(name, (*FLAGS, *setting_names()))
-    return f"--{close.replace('_', '-')}" if close else None
+def options_of(command: Callable[..., object]) -> tuple[str, ...]:
+    """Names of a command's own options, besides settings.
+
+    >>> options_of(sorted)
+    ('key', 'reverse')
+    """
+    parameters = inspect.signature(command).parameters.values()
+    return tuple(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
+
+
+def name_of(command: Callable[..., object]) -> str:
+    """As one types it."""
+    return command.__name__.replace("_", "-")
+
+
+def as_flag(name: str) -> str:
+    """As one types it.
+
+    >>> as_flag("tile_side")
+    '--tile-side'
+    """
+    return f"--{name.replace('_', '-')}"
 
 
 def _value(text: str) -> Any:

@@ -69,7 +69,7 @@ def settings(
         Print one JSON document.
     """
     asked, more = _apart(names)
-    config = load_config(preset, settings=({"encoder": encoder} if encoder else {}) | parsed(more))
+    config = load_config(preset, settings=({"encoder": encoder} if encoder else {}) | parsed(more, settings))
     if json:
         print_json(_chosen(config, asked) if asked else config.model_dump(mode="json"))
         return

@@ -194,7 +194,7 @@ def train(
         "labels": labels, "tile_side": tile_side, "max_false_alarms": max_false_alarms,
         "max_misses": max_misses, "sampler.kind": sampler, "encoder": encoder, "seed": seed,
     }  # fmt: skip
-    chosen = {name: value for name, value in shorthands.items() if value is not None} | parsed(more)
+    chosen = {name: value for name, value in shorthands.items() if value is not None} | parsed(more, train)
     check_folder(folder)
     check_settings(preset, settings, chosen)
     kept = partial(kept_of_training, out)

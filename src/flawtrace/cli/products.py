@@ -71,7 +71,7 @@ def train_all(
     memory
         GB of memory that each training occupies there. [default: 4]
     """
-    chosen = parsed(more)
+    chosen = parsed(more, train_all)
     check_folder(root)
     check_settings(preset, settings, chosen)
     runs = out or root.resolve().with_name(f"{root.resolve().name}-runs")

@@ -12,6 +12,7 @@ from flawtrace.cli.console import print_failed, print_json, print_plain
 from flawtrace.cli.errors import FlagError
 from flawtrace.cli.progress import counting
 from flawtrace.cli.stopping import kept_of_results, stoppable
+from flawtrace.ground.addresses import refuse_no_address
 from flawtrace.ground.wording import counted
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def spread(address: str | None, *, memory: float | None = None) -> Iterator[Modu
     """Inside, this process is connected to the cluster; gives the wing that works there, or None without one.
 
     Raises:
+        ArgumentError: it is no address.
         FlagError: `memory` is asked for where nobody sets it aside.
         MissingExtraError: the packages of the extra `cluster` are not installed.
         UnreachableError: no cluster answers at the address.
@@ -35,6 +37,7 @@ def spread(address: str | None, *, memory: float | None = None) -> Iterator[Modu
             raise FlagError("--memory", "it counts only with --ray")
         yield None
         return
+    refuse_no_address(address)
     cluster = imported("flawtrace.cluster", "cluster")
     # what nodes complain of, Ray prints among the results
     with redirect_stdout(sys.stderr), cluster.connected(address):

@@ -70,7 +70,7 @@ def tune(
     json
         Print one JSON document.
     """
-    chosen = parsed(more)
+    chosen = parsed(more, tune)
     check_folder(folder)
     check_settings(preset, None, chosen)
     with stoppable(kept_of_results(out, "Trainings")), spread(ray) as cluster:

@@ -12,9 +12,8 @@ import ray
 from ray.exceptions import RayError
 
 from flawtrace.cluster.errors import NoRoomError, UnreachableError
+from flawtrace.ground.addresses import AUTO, LOCAL, host_and_port
 
-LOCAL = "local"
-"""In place of an address: start Ray here."""
 LOOPBACK = "127.0.0.2"
 """Ray replaces 127.0.0.1 by the machine's outer address; this one it leaves alone."""
 KNOCK = 10.0
@@ -58,6 +57,7 @@ def connected(address: str) -> Iterator[None]:
     itself stays connected as it is.
 
     Raises:
+        ArgumentError: it is no address.
         UnreachableError: no cluster answers there, or it refuses the token.
     """
     if ray.is_initialized():
@@ -66,9 +66,9 @@ def connected(address: str) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or Ray warns that it will be so
     here: dict[str, Any] = {}
-    if address != LOCAL:
+    if address not in (LOCAL, AUTO):
         _knock(address)
-    else:
+    if address == LOCAL:
         here = {"include_dashboard": False}
         here |= {"_node_ip_address": LOOPBACK} if sys.platform == "linux" else {}
     try:
@@ -86,14 +86,13 @@ def _knock(address: str) -> None:
     """Ray itself goes on trying for ten minutes and more where nobody answers.
 
     Raises:
-        UnreachableError: nobody does, or it is no address.
+        ArgumentError: it is no address.
+        UnreachableError: nobody does.
     """
-    host, _, port = address.rpartition(":")
-    if address == "auto":
-        return
+    place = host_and_port(address)
     try:
-        socket.create_connection((host, int(port)), timeout=KNOCK).close()
-    except (OSError, ValueError, OverflowError) as error:
+        socket.create_connection(place, timeout=KNOCK).close()
+    except (OSError, UnicodeError) as error:  # UnicodeError: no name of a machine
         raise UnreachableError(address, str(error)) from error
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flawtrace.cluster.connecting import Needs, refuse_if_nowhere
 from flawtrace.cluster.tasks import Finished, as_they_finish, wait_until_free
+from flawtrace.ground.wording import counted
 from flawtrace.verbs import Order, Product, train_product
 
 
@@ -33,7 +34,16 @@ class Trainings:
                 run = by_name[message.key].run
                 yield message.result or Product(message.key, "failed", run, error=message.lost)
             else:
-                yield f"{message.left} products left, {message.key} among them"
+                yield _waiting_for(message.key, message.left)
+
+
+def _waiting_for(name: str, left: int) -> str:
+    """One of the products that are left, and how many these are.
+
+    >>> _waiting_for("screw", 3), _waiting_for("screw", 1)
+    ('3 products left, screw among them', '1 product left: screw')
+    """
+    return f"{counted(left, 'product')} left" + (f", {name} among them" if left > 1 else f": {name}")
 
 
 def _train(order: Order) -> Product:

@@ -3,9 +3,9 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError, model_validator
+from pydantic import AfterValidator, ValidationError, model_validator
 
 from flawtrace.comparison.errors import UnknownMethodError
 from flawtrace.ground.config import Config
@@ -20,11 +20,28 @@ SHARED = "shared"
 """The table of a methods file whose settings all of its methods have, unless they say otherwise."""
 
 
+def _left_to_trials(settings: dict[str, Any]) -> dict[str, Any]:
+    """What a trial decides, a method would set in vain, and its rows would tell of it."""
+    if "seed" in settings:
+        raise ValueError("seed is that of each trial (--seeds), so a method cannot set it; leave it out")
+    if settings.get("labels", 0) != 0:
+        raise ValueError(
+            f"labels = {settings['labels']!r} would count for nothing, because the protocol decides how many "
+            "labels a trial has (--protocol, --labels); leave it out, or set it to 0 for a method that is to "
+            "do without any"
+        )
+    return settings
+
+
+MethodSettings = Annotated[dict[str, Any], AfterValidator(_left_to_trials)]
+"""What a method changes in its preset, as dotted names."""
+
+
 class Shared(Settings):
     """What the methods of a file have in common."""
 
     preset: Preset = "light"
-    settings: dict[str, Any] = {}  # noqa: RUF012 (pydantic copies it)
+    settings: MethodSettings = {}  # noqa: RUF012 (pydantic copies it)
 
 
 class Method(Settings):
@@ -32,8 +49,8 @@ class Method(Settings):
 
     name: str
     preset: Preset = "light"
-    settings: dict[str, Any] = {}  # noqa: RUF012 (pydantic copies it)
-    """What it changes in the preset, as dotted names."""
+    settings: MethodSettings = {}  # noqa: RUF012 (pydantic copies it)
+    """Neither a seed nor labels, which are a trial's; but 0 labels: it is to do without them."""
     command: tuple[str, ...] = ()
     """Another program; it writes the maps of the test images. Empty for flawtrace itself."""
     here: Path = Path()

@@ -3,6 +3,7 @@
 import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_args
 
@@ -169,6 +170,16 @@ def setting_names(model: type[BaseModel] = Config, prefix: str = "") -> list[str
         else:
             names.append(prefix + name)
     return names
+
+
+def differences(before: Config, now: Config) -> dict[str, tuple[Any, Any]]:
+    """The settings that are not the same, each with both values.
+
+    >>> differences(load_config(), load_config(settings={"seed": 7}))
+    {'seed': (42, 7)}
+    """
+    both = {name: (attrgetter(name)(before), attrgetter(name)(now)) for name in setting_names()}
+    return {name: values for name, values in both.items() if values[0] != values[1]}
 
 
 def setting_help(settings: Settings, prefix: str = "") -> Iterator[tuple[str, Any, str]]:

@@ -1,9 +1,18 @@
 """What can stop a training, or keep it from going on."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from textwrap import shorten
+from typing import Any
 
 from flawtrace.data import DataError
 from flawtrace.ground.errors import FlawtraceError
+from flawtrace.ground.wording import listed
+
+NAMED = 5
+"""Differing settings that are named; the others are counted."""
+LONGEST = 40
+"""Letters of a setting's value in a message."""
 
 
 class FinishedRunWarning(UserWarning):
@@ -37,14 +46,34 @@ class TooFewNormalError(DataError):
 
 
 class RunExistsError(FlawtraceError):
-    def __init__(self, run: Path, what: str, resumable: bool = False) -> None:
+    def __init__(self, run: Path, resumable: bool = False) -> None:
         settled = ", or --resume with the settings that the run was started with" if resumable else ""
         way_out = "Add --resume to continue, choose" if resumable else "Choose"
         super().__init__(
-            f"{run} {what}.\n"
+            f"{run} already contains a run.\n"
             f"Expected an empty or new folder{settled}.\n"
             f"{way_out} another folder with -o, or delete this one."
         )
+
+
+class OtherSettingsError(RunExistsError):
+    """A run goes on only as it began."""
+
+    def __init__(self, run: Path, settings: Mapping[str, tuple[Any, Any]]) -> None:
+        differing = (
+            f"{name} ({_in_short(before)}, now {_in_short(now)})" for name, (before, now) in settings.items()
+        )
+        FlawtraceError.__init__(
+            self,
+            f"{run} contains a run with other settings: {listed(differing, limit=NAMED)}.\n"
+            "Expected the settings that it was started with, or an empty or new folder.\n"
+            "Repeat those settings, choose another folder with -o, or delete this one.",
+        )
+
+
+def _in_short(value: Any) -> str:
+    """A setting's value, which may be a list of polygons."""
+    return shorten(str(value), LONGEST, placeholder=" ...")
 
 
 class DataChangedError(FlawtraceError):

@@ -56,7 +56,7 @@ def refit(
     """
     with locked(run):
         if (run / SETTINGS_NAME).exists():
-            raise RunExistsError(run, "already contains a run")
+            raise RunExistsError(run)
         clock = Clock()
         yield Drawn("drawing labels", 0.0, 1.0, split=split, changes=Changes())
         split = pieces(split, detector.config)

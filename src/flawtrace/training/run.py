@@ -17,7 +17,7 @@ from flawtrace.detector import Detector
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import locked, read_json, write_json
-from flawtrace.ground.presets import stored_config
+from flawtrace.ground.presets import differences, stored_config
 from flawtrace.ground.run_files import CHECKPOINT_NAME, DETECTOR_NAME, SETTINGS_NAME, SUMMARY_NAME
 from flawtrace.method import Features, Pixels, Prepared, prepare, scout
 from flawtrace.pictures.images import read_image
@@ -26,6 +26,7 @@ from flawtrace.training.deciding import decided
 from flawtrace.training.errors import (
     DataChangedError,
     OneAutoencoderError,
+    OtherSettingsError,
     RunExistsError,
     TooFewNormalError,
 )
@@ -68,7 +69,8 @@ def train(
     `collector`, the cycles from which the policy learns are side by side: see `rounds`.
 
     Raises:
-        RunExistsError: `run` holds a run and `resume` is not set, or it has other settings.
+        RunExistsError: `run` holds a run and `resume` is not set.
+        OtherSettingsError: it has other settings.
         DataChangedError: the images are not those with which the stopped run began.
         FolderInUseError: another process is training in `run`.
         DivergedError: a loss is no longer a finite number.
@@ -130,15 +132,17 @@ def _refuse_rate_without_normal(split: Split, config: Config) -> None:
         raise TooFewNormalError(rate)
 
 
-def refuse_other_settings(run: Path, config: Config, resumable: bool = False) -> None:
+def refuse_other_settings(run: Path, config: Config) -> None:
     """Before anything is written.
 
     Raises:
-        RunExistsError: the folder holds a run that was made otherwise.
+        OtherSettingsError: the folder holds a run that was made otherwise.
     """
     settings = run / SETTINGS_NAME
-    if settings.exists() and stored_config(read_json(settings), str(settings)) != config:
-        raise RunExistsError(run, "contains a run with other settings", resumable)
+    if settings.exists() and (
+        others := differences(stored_config(read_json(settings), str(settings)), config)
+    ):
+        raise OtherSettingsError(run, others)
 
 
 def _finished(run: Path, config: Config, split: Split, resume: bool) -> Trained | None:
@@ -149,8 +153,8 @@ def _finished(run: Path, config: Config, split: Split, resume: bool) -> Trained 
     if not any((run / name).exists() for name in (CHECKPOINT_NAME, DETECTOR_NAME, SUMMARY_NAME)):
         return None
     if not resume:
-        raise RunExistsError(run, "already contains a run", resumable=True)
-    refuse_other_settings(run, config, resumable=True)
+        raise RunExistsError(run, resumable=True)
+    refuse_other_settings(run, config)
     if not (run / SUMMARY_NAME).exists():
         return None
     detector, summary = Detector.load(run), read_json(run / SUMMARY_NAME)
