@@ -33,10 +33,11 @@ def test_two_presets_have_the_published_parts(preset: str) -> None:
     )
 
 
-def test_the_script_walks_at_random_and_resets_every_twenty_updates() -> None:
-    script = load_config("script")
-    assert (script.sampler.kind, load_config("paper").sampler.kind) == ("random-walk", "learned")
-    assert (script.updates, script.last_updates, script.profile.spacing) == (20, 20, "consecutive")
+def test_the_script_walks_at_random_and_both_reset_every_twenty_updates() -> None:
+    script, paper = load_config("script"), load_config("paper")
+    assert (script.sampler.kind, paper.sampler.kind) == ("random-walk", "learned")
+    for config in (script, paper):
+        assert (config.updates, config.last_updates, config.profile.spacing) == (20, 20, "consecutive")
 
 
 def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) -> None:
