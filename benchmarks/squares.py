@@ -97,13 +97,20 @@ def measure(stage: Stage, kind: str) -> dict[str, Any]:
     shares = [step(fit, chooser, index, config) for index in range(config.predictor.steps)]
     network = fit.finish(stage.learnt)
     seconds = time.process_time() - started
-    held_out, judge, calibration = judged([network], stage.exam, stage.reader, config)
-    numbers = chosen(held_out, config)
+    judgement = judged([network], stage.exam, stage.reader, config)
+    numbers = chosen(judgement.held_out, config)
     facts = Facts(numbers.outline, {}, (), "", {}, decision=numbers.beside_outline)
-    detector = Detector(config, facts, stage.reader, [network], judge=judge, calibration=calibration)
+    detector = Detector(
+        config,
+        facts,
+        stage.reader,
+        [network],
+        judge=judgement.judge,
+        calibration=judgement.calibration,
+    )
     predictions, _ = looked(detector, stage.desk.trial.split.test)
     quarters = torch.tensor(shares).chunk(4)
-    answer = answered(predictions, numbers, validation(held_out, numbers))
+    answer = answered(predictions, numbers, validation(judgement.held_out, numbers))
     return results(stage.desk, answer) | {
         "defective_squares": [round(float(quarter.mean()), 3) for quarter in quarters],
         "seconds": round(seconds, 1),
