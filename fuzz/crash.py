@@ -71,7 +71,8 @@ def works(folder: Path) -> dict[str, Work]:
     parts = make_dataset(folder / "parts", side=64, num_normal=9, num_test_normal=2, num_per_type=6)
     verbs.train(parts, folder / "run", settings_file=TINY)
     methods = folder / "methods.toml"
-    shared = "[shared.settings]\n" + TINY.read_text().replace("\n[", "\n[shared.settings.")
+    tiny = TINY.read_text().replace("labels = 2\n", "")  # how many there are is up to the protocol
+    shared = "[shared.settings]\n" + tiny.replace("\n[", "\n[shared.settings.")
     methods.write_text(shared + "\n[a]\n[b]\nsettings = { copies = 0 }\n")
     images = sorted((parts / "test").rglob("*.png"))
 
