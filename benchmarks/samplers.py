@@ -71,7 +71,7 @@ def earn(material: Material, statics: ErrorMaps, config: Config) -> dict[str, An
     """All learning cycles, as in `learn_together`."""
     cycle = Cycle(material, statics, config)
     crop = cycle.walkers.geometry.crop
-    chooser = sampler.build(config.sampler.kind, crop, config.policy, derive(config.seed, 2), PROCESSOR)
+    chooser = sampler.of_settings(config, crop, PROCESSOR)
     rows, times = [], []
     for index in range(config.cycles):
         cycle.begin(derive(config.seed, 4, index))

@@ -93,7 +93,7 @@ def trained(prepared: Prepared, config: Config, wanted: set[int]) -> dict[int, S
     cycle = Cycle(material, torch.zeros_like(material.coverage), config)
     cycle.begin(derive(config.seed, 4, config.cycles), config.last_updates)
     crop = cycle.walkers.geometry.crop
-    walk = samplers.build(config.sampler.kind, crop, config.policy, derive(config.seed, 2), PROCESSOR)
+    walk = samplers.of_settings(config, crop, PROCESSOR)
     network = cycle.autoencoder.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     kept = {}
     for update in range(1, config.last_updates + 1):

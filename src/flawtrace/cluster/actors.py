@@ -26,7 +26,6 @@ from flawtrace.cluster.errors import LostCycleError
 from flawtrace.cluster.tasks import RETRIES
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import compute_with
-from flawtrace.ground.learner import derive
 from flawtrace.ground.shapes import ErrorMaps
 from flawtrace.method import Cycle, Material, sampler
 from flawtrace.training import Lived, Round, live
@@ -70,13 +69,7 @@ class Actor:
         compute_with(threads)
         material, statics, config = ground
         self._cycle = Cycle(material, statics, config)
-        self._sampler = sampler.build(
-            config.sampler.kind,
-            self._cycle.walkers.geometry.crop,
-            config.policy,
-            derive(config.seed, 2),
-            statics.device,
-        )
+        self._sampler = sampler.of_settings(config, self._cycle.walkers.geometry.crop, statics.device)
 
     def ready(self) -> None:
         """Returns when there is an actor."""

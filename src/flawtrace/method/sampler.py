@@ -8,8 +8,9 @@ from jaxtyping import Int
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
+from flawtrace.ground.config import Config
 from flawtrace.ground.groups import PolicyConfig, SamplerName
-from flawtrace.ground.learner import seeded
+from flawtrace.ground.learner import derive, seeded
 from flawtrace.ground.shapes import Actions, Observations, PerWalker
 from flawtrace.method.patches import MOVES
 from flawtrace.method.ppo import (
@@ -156,6 +157,11 @@ def build(kind: SamplerName, crop: int, config: PolicyConfig, seed: int, device:
     return Fixed(
         {"random-walk": random_walk, "uniform": Walkers.anywhere, "edge-guided": Walkers.by_static_map}[kind]
     )
+
+
+def of_settings(config: Config, crop: int, device: torch.device) -> Sampler:
+    """The sampler with which a run with these settings begins."""
+    return build(config.sampler.kind, crop, config.policy, derive(config.seed, 2), device)
 
 
 def random_walk(walkers: Walkers, rng: torch.Generator) -> Places:

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import append_json, read_jsonl, write_text
-from flawtrace.ground.learner import derive
 from flawtrace.ground.run_files import CHECKPOINT_NAME, LOG_NAME
 from flawtrace.method import Cycle, Feedback, PolicyStats, Predictor, Prepared, sampler
 from flawtrace.training.checkpoint import Checkpoint
@@ -59,13 +58,7 @@ class Study:
         self.device = statics.device
         self.clock = clock
         self.cycle = Cycle(self.material, statics, config)
-        self.sampler = sampler.build(
-            config.sampler.kind,
-            self.cycle.walkers.geometry.crop,
-            config.policy,
-            derive(config.seed, 2),
-            statics.device,
-        )
+        self.sampler = sampler.of_settings(config, self.cycle.walkers.geometry.crop, statics.device)
         self.index = 0
         """The cycle under way; config.cycles is the one that makes the detector."""
         self.begun = False
