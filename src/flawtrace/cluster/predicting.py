@@ -114,8 +114,9 @@ def predict(
                 progress(done, total)
         if missing := shards.left():
             raise InterruptedPredictionError(len(missing), len(left), "their workers died")
-        failed = dict(islice(shards.failed(), TOLD))
-        return Predictions(dict(shards.verdicts()), len(shards.numbers()), failed)
+        verdicts = shards.verdicts()
+        failed = dict(islice(shards.failed(), min(TOLD, verdicts["ERROR"])))  # parts are read no further
+        return Predictions(dict(verdicts), len(shards.numbers()), failed)
 
 
 def _files(
