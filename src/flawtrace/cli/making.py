@@ -16,7 +16,6 @@ from flawtrace.cli.console import (
     print_plain,
     print_trained,
 )
-from flawtrace.cli.errors import FlagError
 from flawtrace.cli.flags import (
     CLUSTER,
     MAIN,
@@ -37,7 +36,7 @@ from flawtrace.cli.flags import (
     parsed,
 )
 from flawtrace.cli.progress import counting, events
-from flawtrace.cli.spreading import MEMORY, spread
+from flawtrace.cli.spreading import MEMORY, refuse_without_cluster, spread
 from flawtrace.cli.stopping import NOTHING_KEPT, kept_of_training, stoppable
 from flawtrace.ground.groups import Encoder, Preset, SamplerName
 
@@ -187,9 +186,8 @@ def train(
     memory
         GB of memory that each actor occupies. [default: 4]
     """
-    for flag, value in (("--actors", actors), ("--threads", threads)):
-        if value is not None and ray is None:
-            raise FlagError(flag, "it counts only with --ray")
+    if ray is None:
+        refuse_without_cluster(actors=actors, threads=threads)
     shorthands = {
         "labels": labels, "tile_side": tile_side, "max_false_alarms": max_false_alarms,
         "max_misses": max_misses, "sampler.kind": sampler, "encoder": encoder, "seed": seed,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flawtrace.cli.checks import imported
 from flawtrace.cli.console import print_failed, print_json, print_plain
 from flawtrace.cli.errors import FlagError
+from flawtrace.cli.flags import as_flag
 from flawtrace.cli.progress import counting
 from flawtrace.cli.stopping import kept_of_results, stoppable
 from flawtrace.ground.addresses import refuse_no_address
@@ -33,8 +34,7 @@ def spread(address: str | None, *, memory: float | None = None) -> Iterator[Modu
         UnreachableError: no cluster answers at the address.
     """
     if address is None:
-        if memory is not None:
-            raise FlagError("--memory", "it counts only with --ray")
+        refuse_without_cluster(memory=memory)
         yield None
         return
     refuse_no_address(address)
@@ -42,6 +42,17 @@ def spread(address: str | None, *, memory: float | None = None) -> Iterator[Modu
     # what nodes complain of, Ray prints among the results
     with redirect_stdout(sys.stderr), cluster.connected(address):
         yield cluster
+
+
+def refuse_without_cluster(**given: object) -> None:
+    """Flags that mean nothing here, by name; None or False says that one was not given.
+
+    Raises:
+        FlagError: one was.
+    """
+    for name, value in given.items():
+        if value is not None and value is not False:
+            raise FlagError(as_flag(name), "it counts only with --ray")
 
 
 def predict_on(

@@ -11,7 +11,7 @@ from rich.markup import escape
 import flawtrace
 from flawtrace.cli.checks import check_run
 from flawtrace.cli.console import err_console, out_console, print_failed, print_json, print_timing
-from flawtrace.cli.errors import FlagError, MissingImagesError
+from flawtrace.cli.errors import MissingImagesError
 from flawtrace.cli.flags import (
     CLUSTER,
     Address,
@@ -26,7 +26,7 @@ from flawtrace.cli.flags import (
     Threads,
 )
 from flawtrace.cli.progress import counting
-from flawtrace.cli.spreading import predict_on
+from flawtrace.cli.spreading import predict_on, refuse_without_cluster
 from flawtrace.cli.stopping import kept_of_results, stoppable
 from flawtrace.ground.groups import InputKind, RuntimeChoice
 from flawtrace.ground.wording import counted, in_a_line
@@ -124,9 +124,7 @@ def predict(
         }  # fmt: skip
         verdicts = predict_on(ray, looking, images, out, asked=asked, json=json)
         return _code(set(verdicts), exit_code)
-    for flag, value in (("--threads", threads), ("--memory", memory), ("--retry", retry)):
-        if value:
-            raise FlagError(flag, "it counts only with --ray")
+    refuse_without_cluster(threads=threads, memory=memory, retry=retry)
     with stoppable(kept_of_results(out, "Predictions")):
         rows = flawtrace.predict(
             run, images, out, recursive=recursive, min_area=min_area, device=device, runtime=runtime,
