@@ -17,6 +17,8 @@ FALSE_ALARMS = 0.05
 
 EVEN_ODDS = 0.5
 """The score of a judge from which an image is more likely defective than not."""
+FEW = 5
+"""Held-out images of defects from which on a judge that weighed them is taken at its word."""
 STEPS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 """Thresholds of a trade-off: scores are probabilities."""
 
@@ -86,6 +88,24 @@ def limited(
     if max_misses is not None and len(anomalous):
         threshold = min(threshold, float(np.sort(anomalous)[int(max_misses * len(anomalous))]))
     return threshold
+
+
+def by_judge(
+    normal: Scores,
+    anomalous: Others,
+    max_false_alarms: float | None = None,
+    max_misses: float | None = None,
+) -> float:
+    """From which score of a judge an image is DEFECT: even odds, moved as far as limits ask.
+
+    A judge that saw hardly any defect takes the one that it saw for all. With few, DEFECT does not begin
+    below the rate of false alarms that holds without any.
+
+    >>> by_judge(np.array([0.1, 0.6, 0.2]), np.array([0.7])) > 0.6
+    True
+    """
+    few = len(anomalous) < FEW and max_false_alarms is None
+    return limited(EVEN_ODDS, normal, anomalous, FALSE_ALARMS if few else max_false_alarms, max_misses)
 
 
 def doubtful(normal: Scores, defect: float) -> float:

@@ -5,17 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from flawtrace.detector import (
-    EVEN_ODDS,
-    FALSE_ALARMS,
-    VERDICTS,
-    Errors,
-    Thresholds,
-    decisive,
-    doubtful,
-    limited,
-    marked,
-)
+from flawtrace.detector import VERDICTS, Errors, Thresholds, by_judge, decisive, doubtful, limited, marked
 from flawtrace.ground.config import Config
 from flawtrace.measures.metrics import DEFECT, OK, Decided, Maps, Masks, image_auroc, pixel_f1_max, summary
 from flawtrace.training.judging import HeldOut, Kind
@@ -24,26 +14,23 @@ VALIDATION = ("pixel_f1_max", "pixel_f1", "pixel_auroc", "pixel_ap", "pixel_aupr
 """Scores on held-out images that a detector keeps."""
 PEAK = 0.5
 """Calibrated probability that a region has to reach somewhere, to count."""
-FEW = 5
-"""Held-out images of defects from which on a judge that weighed them is taken at its word."""
 
 
 def chosen(held_out: HeldOut, config: Config) -> Thresholds:
     """Where an outline begins, which regions count, and from which score an image is UNSURE or DEFECT.
 
     A judge's score is a probability, so that DEFECT begins at even odds; a threshold that was fitted to the
-    few scores of held-out defects would make more errors on others. But a judge that saw hardly any defect
-    takes the one that it saw for all: with few, DEFECT does not begin below the rate of false alarms that
-    holds without any. Where the maximum of the map is the score, DEFECT begins where errors are fewest.
-    Normal images of other days have no say in the rates.
+    few scores of held-out defects would make more errors on others. Where the maximum of the map is the
+    score, DEFECT begins where errors are fewest. Normal images of other days have no say in the rates.
     """
     scores = held_out.scores.double().numpy()
     normal, anomalous = (scores[which.numpy()] for which in (held_out.normal, held_out.anomalous))
     as_taken = scores[held_out.as_taken.numpy()]
-    start = EVEN_ODDS if held_out.judged else decisive(normal, anomalous)
-    few = held_out.judged and len(anomalous) < FEW
-    most = FALSE_ALARMS if few and config.max_false_alarms is None else config.max_false_alarms
-    defect = limited(start, as_taken, anomalous, most, config.max_misses)
+    limits = config.max_false_alarms, config.max_misses
+    if held_out.judged:
+        defect = by_judge(as_taken, anomalous, *limits)
+    else:
+        defect = limited(decisive(normal, anomalous), as_taken, anomalous, *limits)
     unsure = doubtful(as_taken, defect)
     outlined = (~held_out.of(Kind.UNMASKED, Kind.SET_ASIDE)).numpy()
     maps, masks = held_out.maps.numpy()[outlined], held_out.masks.numpy()[outlined]

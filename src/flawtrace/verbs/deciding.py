@@ -9,12 +9,12 @@ from jaxtyping import Float
 
 from flawtrace.data import refuse_folder
 from flawtrace.detector import (
-    EVEN_ODDS,
     FALSE_ALARMS,
     AnyDetector,
     Choice,
     Detector,
     NothingToDecideByError,
+    by_judge,
     decisive,
     detector_file,
     doubtful,
@@ -90,9 +90,10 @@ def decide(
     if given or images is not None:
         limits = {name: value for name, value in given.items() if name != "threshold"}
         defect = threshold
-        if defect is None:
-            rate = detector.config.max_false_alarms
-            start = EVEN_ODDS if images is None else _fitting(normal, anomalous, rate)
+        if defect is None and images is None:
+            defect = by_judge(normal, anomalous, **limits)
+        elif defect is None:
+            start = _fitting(normal, anomalous, detector.config.max_false_alarms)
             defect = limited(start, normal, anomalous, **limits)
         chosen = Choice.at(defect, doubtful(normal, defect), normal, anomalous)
         _store(detector, chosen, Path(run))
