@@ -130,7 +130,12 @@ class OpenvinoDetector(Exported):
 
     def as_written(self) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
         model = _model(self.content, self.file)
-        return lambda images: {name: model(images)[name] for name in OUTPUTS}
+
+        def answer(images: np.ndarray) -> dict[str, np.ndarray]:
+            found = model(images)  # arrays that the next call may overwrite
+            return {name: found[name].copy() for name in OUTPUTS}
+
+        return answer
 
 
 AnyDetector: TypeAlias = Detector | Exported
