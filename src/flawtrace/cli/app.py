@@ -24,6 +24,7 @@ from flawtrace.cli.tuning import tune
 from flawtrace.cli.using import bench, export, predict
 from flawtrace.cli.watching import watch
 from flawtrace.ground.errors import FlawtraceError, SettingsError, UnknownSettingError
+from flawtrace.ground.memory import keep_freed_memory
 from flawtrace.ground.wording import listed
 
 EPILOGUE = """
@@ -78,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point: errors that the user can fix give one message instead of a traceback."""
     warnings.showwarning = lambda message, *_, **__: print_warning(str(message))
     adapt()
+    keep_freed_memory()
     try:
         code = _run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()

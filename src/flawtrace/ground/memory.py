@@ -1,10 +1,35 @@
-"""How much memory this process has taken at most, where the system says so."""
+"""Memory of this process: how much it has taken at most, and what becomes of what it frees."""
 
+import ctypes
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+KEPT = {"MALLOC_MMAP_THRESHOLD_": 32 * 2**20, "MALLOC_TRIM_THRESHOLD_": 256 * 2**20}
+"""By glibc's names: bytes from which on a block is given back to the system as soon as it is freed, the most
+that can be asked for; and free bytes at the end of the heap from which on they are.
+"""
+MALLOPT = {"MALLOC_MMAP_THRESHOLD_": -3, "MALLOC_TRIM_THRESHOLD_": -1}
+"""Their numbers (`mallopt(3)`)."""
+
+
+def keep_freed_memory() -> None:
+    """Let this process, and those that it starts, use freed memory again instead of giving it back at once.
+
+    A pass through a network frees a block of some megabytes after each layer. By default glibc gives such
+    blocks back to the system, which fills them with zeros before they come again: an eighth of the time.
+    What the environment says stays as it is; other C libraries are left alone.
+    """
+    if any(name in os.environ for name in KEPT) or not sys.platform.startswith("linux"):
+        return
+    if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is None:
+        return
+    for name, size in KEPT.items():
+        mallopt(MALLOPT[name], size)
+        os.environ[name] = str(size)
 
 
 def peak_memory_mb() -> int:

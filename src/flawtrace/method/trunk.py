@@ -64,7 +64,7 @@ def _through(hidden: Hidden, block: MBConvBlock) -> Hidden:
 
 
 def _active(entering: Hidden, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Hidden:
-    return F.relu6(_normed(entering, conv, norm))
+    return F.relu6(_normed(entering, conv, norm), inplace=True)
 
 
 def _normed(entering: Hidden, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Hidden:
