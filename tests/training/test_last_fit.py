@@ -36,7 +36,7 @@ def held_out(*seen: tuple[Kind, float]) -> HeldOut:
     return HeldOut(maps, maps.bool(), torch.zeros(len(kinds), 4), scores, kinds, rows, judged=True)
 
 
-CLEAR = [(N, 0.1)] * 8 + [(D, 0.2)] * 8 + [(L, 0.9)] * 3
+CLEAR = [(N, 0.1)] * 8 + [(D, 0.2)] * 8 + [(L, 0.9)] * 5
 
 
 def test_what_looks_defective_to_who_never_saw_it_is_set_aside() -> None:
@@ -48,6 +48,10 @@ def test_what_looks_defective_to_who_never_saw_it_is_set_aside() -> None:
 def test_who_misses_labelled_defects_is_not_trusted_with_normal_images() -> None:
     assert not hidden(held_out((N, 0.6), *CLEAR, (L, 0.4)), 17).any()
     assert hidden(held_out((N, 0.6), *CLEAR, *[(L, 0.8)] * 7, (L, 0.4)), 17).any()
+
+
+def test_who_saw_few_defects_takes_them_for_all_and_is_not_trusted_either() -> None:
+    assert not hidden(held_out((N, 0.6), *CLEAR[:-1]), 17).any()
 
 
 def test_without_a_judge_or_a_defect_nobody_knows() -> None:

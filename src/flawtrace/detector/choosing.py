@@ -17,7 +17,7 @@ FALSE_ALARMS = 0.05
 
 EVEN_ODDS = 0.5
 """The score of a judge from which an image is more likely defective than not."""
-FEW = 5
+ENOUGH = 5
 """Held-out images of defects from which on a judge that weighed them is taken at its word."""
 STEPS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 """Thresholds of a trade-off: scores are probabilities."""
@@ -104,7 +104,7 @@ def by_judge(
     >>> by_judge(np.array([0.1, 0.6, 0.2]), np.array([0.7])) > 0.6
     True
     """
-    few = len(anomalous) < FEW and max_false_alarms is None
+    few = len(anomalous) < ENOUGH and max_false_alarms is None
     return limited(EVEN_ODDS, normal, anomalous, FALSE_ALARMS if few else max_false_alarms, max_misses)
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from flawtrace.data import Split
-from flawtrace.detector import EVEN_ODDS
+from flawtrace.detector import ENOUGH, EVEN_ODDS
 from flawtrace.ground.config import Config
 from flawtrace.method import Predictor, Prepared, Reader
 from flawtrace.training.exam import Exam, as_they_are, examine, learnt_reader
@@ -112,9 +112,9 @@ def _confirmed(
 
 
 def hidden(held_out: HeldOut, num_normal: int) -> Bool[Tensor, " num_normal"]:
-    """Normal rows that are DEFECT at even odds; none where the judge hardly knows labelled defects."""
+    """Normal rows that are DEFECT at even odds; none where the judge has seen few defects, or misses some."""
     found, defective = torch.zeros(num_normal, dtype=torch.bool), held_out.scores >= EVEN_ODDS
     known = held_out.anomalous
-    if held_out.judged and known.any() and defective[known].float().mean() >= SURE:
+    if held_out.judged and known.sum() >= ENOUGH and defective[known].float().mean() >= SURE:
         found[held_out.rows[held_out.normal & defective]] = True
     return found
