@@ -3,6 +3,7 @@
 import os
 import signal
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ import pytest
 import torch
 from hypothesis import settings
 from torch.nn import functional as F
+from xdist.scheduler import LoadScopeScheduling
 
 from flawtrace import verbs
 from flawtrace.ground.config import Config
@@ -46,14 +48,32 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup`, a file's tests stay together, so that what they share is made once; all of
-    those on a cluster do, so that there is one.
+def group(nodeid: str) -> str:
+    """Of tests that stay on one worker: a file's, so that what they share is made once; all of those on a
+    cluster, so that there is one.
     """
-    for item in items:
-        apart = "cluster" if item.path.parent.name == "cluster" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(apart))
+    file = nodeid.partition("::")[0]
+    return "tests/cluster" if file.startswith("tests/cluster/") else file
+
+
+class ByGroup(LoadScopeScheduling):
+    """`--dist loadgroup` without marks: xdist 3.8 writes them into names that pytest 9.2 no longer reads, and
+    spreads the tests of a group over all workers without a word.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    return ByGroup(config, log) if config.getoption("dist") == "loadgroup" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups with many slow tests begin first: one worker would still be at them when all others are done."""
+    slow = Counter(group(item.nodeid) for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[group(item.nodeid)])
 
 
 @pytest.fixture(autouse=True)
