@@ -86,9 +86,11 @@ def test_a_runtime_says_what_the_original_says(
 
 
 def test_an_exported_network_looks_from_both_sides(tmp_path: Path) -> None:
+    small = {"autoencoder": {"width": 8, "stages": 2}, "predictor": {"width": 4, "members": 1}}
+    settings = small | {"image_side": 128, "profile.length": 2}
     both, once = (
         Detector.untrained(
-            load_config(settings={"orientations": number, "image_side": 128}), Facts(0.5, {}, (), "", {})
+            load_config(settings=settings | {"orientations": number}), Facts(0.5, {}, (), "", {})
         )
         for number in (2, 1)
     )
@@ -276,8 +278,10 @@ def test_an_exported_detector_knows_its_facts(elsewhere: OnnxDetector | Openvino
     assert (elsewhere.facts, elsewhere.config) == (original.facts, original.config)
 
 
-def test_the_whole_detector_in_one_piece_is_the_detector(run: Path) -> None:
+@pytest.mark.parametrize("score", ["evidence", "maximum"])
+def test_the_whole_detector_in_one_piece_is_the_detector(run: Path, score: str) -> None:
     detector, image = Detector.load(run), torch.rand(3, 90, 50)
+    detector.config = detector.config.model_copy(update={"score": score})
     (maps, masks, scores, verdicts), found = detector(image[None]), detector.predict(image)
     assert maps[0].allclose(found.anomaly_map, atol=1e-4)  # two ways of resampling: 7e-6 in 300 images
     shown = found.score >= detector.thresholds.unsure
