@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 from hypothesis import settings
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 from xdist.scheduler import LoadScopeScheduling
 
 from flawtrace import verbs
+from flawtrace.detector.exporting import Export
 from flawtrace.ground.config import Config
 from flawtrace.ground.learner import seeded
 from flawtrace.ground.presets import load_config
@@ -48,11 +50,17 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+EXPORTING = ("tests/detector/test_exporting.py", "tests/house/test_recipes.py")
+"""Files whose tests want the same exports."""
+
+
 def group(nodeid: str) -> str:
     """Of tests that stay on one worker: a file's, so that what they share is made once; all of those on a
-    cluster, so that there is one.
+    cluster, so that there is one; those with the same exports, each of which takes 13 s.
     """
     file = nodeid.partition("::")[0]
+    if file in EXPORTING:
+        return EXPORTING[0]
     return "tests/cluster" if file.startswith("tests/cluster/") else file
 
 
@@ -166,6 +174,30 @@ def run(category: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("finished") / "run"
     verbs.train(category, out, settings=TINY)
     return out
+
+
+@pytest.fixture(scope="session")
+def export() -> Callable[..., Export]:
+    """Exports as users do: shapes are symbols meanwhile, and the checks of all other tests want numbers."""
+
+    def unchecked(*args: Any, **more: Any) -> Export:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+            return verbs.export(*args, **more)
+
+    return unchecked
+
+
+@pytest.fixture(scope="session")
+def exported(run: Path, export: Callable[..., Export], tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """`run` as ONNX."""
+    return export(run, tmp_path_factory.mktemp("exported") / "bricks.onnx")
+
+
+@pytest.fixture(scope="session")
+def from_camera(run: Path, export: Callable[..., Export], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a file that takes bytes."""
+    return export(run, tmp_path_factory.mktemp("camera") / "bricks.onnx", input="uint8").file
 
 
 @pytest.fixture(scope="session")
