@@ -315,29 +315,30 @@ def names_in(*folders: str | Path | None) -> set[str]:
     return {file.name for folder in folders if folder for file in Path(folder).iterdir()}
 
 
-def guided(name: str, inputs: int, seed: int, keep: Path | None) -> int:
-    """The same, guided by coverage, in a process of its own; returns 1 if the reader failed."""
-    script = Path(__file__).with_name("guided.py")
+def guided(names: list[str], inputs: int, seed: int, keep: Path | None) -> int:
+    """The same, guided by coverage, in processes of their own; returns on how many readers failed."""
+    script, failed = Path(__file__).with_name("guided.py"), 0
     with tempfile.TemporaryDirectory() as folder:
-        options = [str(inputs), "--seed", str(seed), "--keep", str(keep or folder)]
-        started = time.monotonic()
-        done = subprocess.run(
-            [sys.executable, script, name, *options],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-    reached = [line.split("cov: ")[1].split()[0] for line in done.stderr.splitlines() if "cov: " in line]
-    failed = int(done.returncode != 0)
-    if failed:
-        print(done.stderr[-3000:], file=sys.stderr)
-    took = time.monotonic() - started
-    print(
-        f"{name}: {inputs:,} inputs, {reached[0] if reached else 0} to {reached[-1] if reached else 0} "
-        f"branches, {failed} failures, {took:.0f} s"
-    )
-    return failed
+        place = keep or Path(folder)
+        command = [sys.executable, script, str(inputs), *names, "--seed", str(seed), "--keep", str(place)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for name, code, took in map(json.loads, process.stdout):
+                said = said_of(name, place).read_text(errors="replace")
+                reached = [line.split("cov: ")[1].split()[0] for line in said.splitlines() if "cov: " in line]
+                failed += code != 0
+                if code != 0:
+                    print(said[-3000:], file=sys.stderr)
+                print(
+                    f"{name}: {inputs:,} inputs, {reached[0] if reached else 0} to "
+                    f"{reached[-1] if reached else 0} branches, {int(code != 0)} failures, {took:.0f} s"
+                )
+    return failed + int(process.returncode != 0)
+
+
+def said_of(name: str, keep: Path) -> Path:
+    """The file with what Atheris says of a reader."""
+    return keep / f"{name}.log"
 
 
 def drawn(name: str, inputs: int, seed: int, keep: Path | None) -> int:
@@ -392,11 +393,12 @@ def main() -> int:
     if arguments.keep:
         arguments.keep.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)  # each thread reserves memory, of which there is not much
-    if not arguments.guided:
-        signal.signal(signal.SIGALRM, late)
-        limited()
-    attack = guided if arguments.guided else drawn if arguments.generated else fuzz
     names = arguments.readers or list(READERS)
+    if arguments.guided:
+        return int(guided(names, arguments.inputs, arguments.seed, arguments.keep) > 0)
+    signal.signal(signal.SIGALRM, late)
+    limited()
+    attack = drawn if arguments.generated else fuzz
     failed = [attack(name, arguments.inputs, arguments.seed, arguments.keep) for name in names]
     return int(any(failed))
 

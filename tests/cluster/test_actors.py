@@ -20,8 +20,8 @@ from flawtrace.training.checkpoint import unpack
 
 TINY = Path(__file__).parents[1] / "tiny.toml"
 COMMAND = [sys.executable, "-c", "from flawtrace.cli.app import main; main()", "train"]
-LONG = ["--cycles", "4", "--updates", "300", "--reward.decay", "2000"]
-"""Cycles of some seconds, so that something can happen in them."""
+LONG = 300
+"""Updates of a cycle of some seconds, so that something can happen in it."""
 LIVING = "ray::Actor.live"
 """What an actor's process is called while it is in a cycle."""
 
@@ -37,9 +37,10 @@ def product(tmp_path_factory: pytest.TempPathFactory, parts: Path) -> Path:
 def train(cluster: Cluster, product: Path) -> Callable[..., list[Any]]:
     """The command that trains with so many actors, or without Ray."""
 
-    def command(out: Path, actors: int, *more: str) -> list[Any]:
+    def command(out: Path, actors: int, *more: str, cycles: int = 4, updates: int = LONG) -> list[Any]:
+        settings = ["--cycles", str(cycles), "--updates", str(updates), "--reward.decay", "2000"]
         on = ["--ray", cluster.address, "--actors", str(actors), "--memory", "1.2"] if actors else []
-        return [*COMMAND, product, "-o", out, "--settings", TINY, *LONG, *on, *more]
+        return [*COMMAND, product, "-o", out, "--settings", TINY, *settings, *on, *more]
 
     return command
 
@@ -65,8 +66,9 @@ def assert_same(one: Path, other: Path) -> None:
 
 
 def test_one_actor_is_one_process_to_the_same_bits(train: Callable[..., list[Any]], tmp_path: Path) -> None:
+    """In cycles that learn from each other, however short they are."""
     for out, actors in ((tmp_path / "alone", 0), (tmp_path / "actor", 1)):
-        subprocess.run(train(out, actors), check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(train(out, actors, cycles=3, updates=40), check=True, stdout=subprocess.DEVNULL)
     assert_same(tmp_path / "alone", tmp_path / "actor")
 
 
@@ -103,7 +105,7 @@ def test_an_actor_that_always_dies_is_told_and_the_run_goes_on_without(
     cluster: Cluster, train: Callable[..., list[Any]], tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    driver = subprocess.Popen(train(out, 1), stderr=subprocess.PIPE, start_new_session=True)
+    driver = subprocess.Popen(train(out, 1, cycles=1), stderr=subprocess.PIPE, start_new_session=True)
     killed, given_up = set[int](), time.monotonic() + 300
     while driver.poll() is None:
         assert time.monotonic() < given_up
@@ -117,5 +119,7 @@ def test_an_actor_that_always_dies_is_told_and_the_run_goes_on_without(
     assert "Traceback" not in message
     assert driver.returncode == 1
     assert len(killed) == 4
-    told = subprocess.run(train(out, 0, "--resume", "--json"), check=True, capture_output=True).stdout
+    told = subprocess.run(
+        train(out, 0, "--resume", "--json", cycles=1), check=True, capture_output=True
+    ).stdout
     assert json.loads(told)

@@ -52,8 +52,11 @@ def unchecked() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
-    return verbs.export(run, tmp_path_factory.mktemp("exported") / "bricks.onnx")
+def plain(category: Path, tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with one predictor instead of three, which is translated in half the time."""
+    out = tmp_path_factory.mktemp("plain") / "run"
+    verbs.train(category, out, settings=tiny | {"predictor.members": 1})
+    return out
 
 
 @pytest.fixture(params=["onnx", "openvino"])
@@ -85,10 +88,13 @@ def test_a_runtime_says_what_the_original_says(
     assert theirs.anomaly_map.shape == size
 
 
+@pytest.mark.slow
 def test_an_exported_network_looks_from_both_sides(tmp_path: Path) -> None:
+    small = {"autoencoder": {"width": 8, "stages": 2}, "predictor": {"width": 4, "members": 1}}
+    settings = small | {"image_side": 128, "profile.length": 2}
     both, once = (
         Detector.untrained(
-            load_config(settings={"orientations": number, "image_side": 128}), Facts(0.5, {}, (), "", {})
+            load_config(settings=settings | {"orientations": number}), Facts(0.5, {}, (), "", {})
         )
         for number in (2, 1)
     )
@@ -103,12 +109,6 @@ def test_an_exported_network_looks_from_both_sides(tmp_path: Path) -> None:
     assert not said.allclose(once.predict(images[0]).anomaly_map, atol=1e-3)
 
 
-@pytest.fixture(scope="module")
-def from_camera(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An exported file that takes bytes."""
-    return verbs.export(run, tmp_path_factory.mktemp("camera") / "bricks.onnx", input="uint8").file
-
-
 def in_onnxruntime(file: Path, images: np.ndarray[Any, Any]) -> dict[str, Any]:
     session = pytest.importorskip("onnxruntime").InferenceSession(file)
     return dict(zip(OUTPUTS, session.run([*OUTPUTS], {"images": images}), strict=True))
@@ -120,6 +120,7 @@ def in_openvino(file: Path, images: np.ndarray[Any, Any]) -> dict[str, Any]:
     return {name: model(images)[name] for name in OUTPUTS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(64, 64), (40, 200), (301, 97)])
 @pytest.mark.parametrize("other", [in_onnxruntime, in_openvino])
 def test_a_program_without_flawtrace_gets_the_same_at_any_size(
@@ -276,8 +277,10 @@ def test_an_exported_detector_knows_its_facts(elsewhere: OnnxDetector | Openvino
     assert (elsewhere.facts, elsewhere.config) == (original.facts, original.config)
 
 
-def test_the_whole_detector_in_one_piece_is_the_detector(run: Path) -> None:
+@pytest.mark.parametrize("score", ["evidence", "maximum"])
+def test_the_whole_detector_in_one_piece_is_the_detector(run: Path, score: str) -> None:
     detector, image = Detector.load(run), torch.rand(3, 90, 50)
+    detector.config = detector.config.model_copy(update={"score": score})
     (maps, masks, scores, verdicts), found = detector(image[None]), detector.predict(image)
     assert maps[0].allclose(found.anomaly_map, atol=1e-4)  # two ways of resampling: 7e-6 in 300 images
     shown = found.score >= detector.thresholds.unsure
@@ -306,12 +309,13 @@ def test_thresholds_of_an_exported_file_change_without_exporting_again(
     assert (masks == ((maps >= loaded.thresholds.outline) & (allowed != "OK"))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
 def test_thresholds_that_equal_each_other_or_other_constants_stay_apart(
-    run: Path, tmp_path: Path, threshold: float
+    plain: Path, tmp_path: Path, threshold: float
 ) -> None:
     """The exporter merges constants of equal value: rewriting one of them would change the others."""
-    shutil.copytree(run, tmp_path / "run")
+    shutil.copytree(plain, tmp_path / "run")
     verbs.decide(tmp_path / "run", threshold=threshold)
     file = verbs.export(tmp_path / "run", tmp_path / "decided.onnx").file
     image = torch.rand(1, 3, 64, 64)
@@ -341,8 +345,9 @@ def test_an_export_of_an_earlier_version_keeps_its_thresholds_and_says_so(
     assert file.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_detector_that_comes_out_wrong_is_not_written(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest: Callable[..., tuple[torch.Tensor, torch.Tensor]] = OnnxDetector.answer
 
@@ -352,7 +357,7 @@ def test_a_detector_that_comes_out_wrong_is_not_written(
 
     monkeypatch.setattr(OnnxDetector, "answer", wrong)
     with pytest.raises(UnfaithfulExportError, match=r"64 x 64 pixels, maps differ by 0\.01"):
-        export_onnx(Detector.load(run), tmp_path / "wrong.onnx", [torch.rand(3, 64, 64)])
+        export_onnx(Detector.load(plain), tmp_path / "wrong.onnx", [torch.rand(3, 64, 64)])
 
 
 @pytest.mark.parametrize("wrong", ["score", "mask", "verdict"])

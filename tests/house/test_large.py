@@ -1,16 +1,17 @@
 """Images larger than the detector's side, seen in tiles, from training to exported file."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jaxtyping
 import pytest
 import torch
 
 from flawtrace import verbs
 from flawtrace.data.folders import read_category
 from flawtrace.detector.artefact import Detector, resized
+from flawtrace.detector.exporting import Export
 from flawtrace.detector.runtime import load
 from flawtrace.detector.stopwatch import look
 from flawtrace.ground.files import read_json
@@ -89,14 +90,18 @@ def test_a_tiled_detector_is_timed_on_whole_images(tiled: Path) -> None:
     assert torch.equal(looked.anomaly_map, detector.predict(images[0]).anomaly_map)
 
 
+@pytest.fixture(scope="module")
+def exported(tiled: Path, export: Callable[..., Export], tmp_path_factory: pytest.TempPathFactory) -> Export:
+    pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
+    return export(tiled, tmp_path_factory.mktemp("exported") / "bricks.onnx")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
 def test_an_exported_detector_sees_the_same_tiles(
-    tiled: Path, large: Path, tmp_path: Path, runtime: Any, monkeypatch: pytest.MonkeyPatch
+    tiled: Path, large: Path, exported: Export, runtime: Any
 ) -> None:
-    pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
     pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-    exported = verbs.export(tiled, tmp_path / "bricks.onnx")
     image = read_image(read_category(large).test_normal[0].image)
     expected = Detector.load(tiled).predict(image)
     assert exported.differences["onnx"] < 1e-5

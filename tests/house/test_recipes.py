@@ -3,12 +3,10 @@
 import re
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import jaxtyping
 import numpy as np
 import pytest
 from PIL import Image as Pillow
@@ -23,20 +21,6 @@ PROGRAMS = re.findall(
 def program(word: str) -> str:
     (found,) = (text for text in PROGRAMS if word in text)
     return str(found)
-
-
-@pytest.fixture(scope="module")
-def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with what the programs need, both files exported; shapes are symbols meanwhile."""
-    for package in ("onnxscript", "onnxruntime", "openvino"):
-        pytest.importorskip(package, reason="the extras `export` and `openvino` are not installed")
-    folder = tmp_path_factory.mktemp("programs")
-    shutil.copytree(run, folder / "run")
-    jaxtyping.config.update("jaxtyping_disable", True)
-    flawtrace.export(folder / "run")
-    flawtrace.export(folder / "run", folder / "camera.onnx", input="uint8")
-    yield folder
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture
@@ -72,10 +56,12 @@ def test_a_camera_loop(
 
 @pytest.mark.parametrize("word", ["onnxruntime.InferenceSession", "compile_model"])
 def test_a_program_of_ten_lines_without_flawtrace(
-    place: Path, exported: Path, capsys: pytest.CaptureFixture[str], word: str
+    place: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str], word: str
 ) -> None:
-    shutil.copy(exported / "camera.onnx", "camera.onnx")
-    shutil.copy(exported / "run/detector.onnx", "run/detector.onnx")
+    for package in ("onnxscript", "onnxruntime", "openvino"):
+        pytest.importorskip(package, reason="the extras `export` and `openvino` are not installed")
+    shutil.copy(request.getfixturevalue("from_camera"), "camera.onnx")
+    shutil.copy(request.getfixturevalue("exported").file, "run/detector.onnx")
     text = program(word)
     assert len([line for line in text.splitlines() if line]) <= 10
     assert "flawtrace" not in text

@@ -35,20 +35,30 @@ from flawtrace.training.run import Trained, train
 from flawtrace.training.study import checked
 
 SCRIPT = """
-import sys, json
+import sys, json, os, signal
 from flawtrace.training import checkpoint
 from flawtrace import verbs
 checkpoint.INTERVAL = 0.0
-out, settings, stop = sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4])
-seen = 0
-def count(event):
-    global seen
-    seen += 1
-    if seen == stop:
-        import os, signal
-        os.kill(os.getpid(), signal.SIGKILL)
-verbs.train(sys.argv[1], out, settings=settings, resume=True, progress=count)
+category, out, settings, stops = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), json.loads(sys.argv[4])
+def trained(stop):
+    seen = 0
+    def count(event):
+        nonlocal seen
+        seen += 1
+        if seen == stop:
+            os.kill(os.getpid(), signal.SIGKILL)
+    verbs.train(category, out, settings=settings, resume=True, progress=count)
+for stop in stops:
+    child = os.fork()
+    if not child:
+        try:
+            trained(stop)
+            os._exit(0)
+        finally:
+            os._exit(70)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+"""One training after the other, each in a process of its own, killed at an event; torch is imported once."""
 
 
 def drawn(category: Path, settings: dict[str, Any]) -> Split:
@@ -136,11 +146,19 @@ def test_a_killed_run_goes_on_to_the_same_bits(
     settings = tiny | changes
     verbs.train(category, tmp_path / "whole", settings=settings)
     stopped = tmp_path / "stopped"
-    command = [sys.executable, "-c", SCRIPT, str(category), str(stopped), json.dumps(settings)]
-    for events in (10, 21, 0):  # in the first cycle, in a last fit, never
-        environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-        done = subprocess.run([*command, str(events)], env=environment, check=False)
-        assert done.returncode == (-signal.SIGKILL if events else 0)
+    stops = (10, 21, 0)  # in the first cycle, in a last fit, never
+    command = [
+        sys.executable,
+        "-c",
+        SCRIPT,
+        str(category),
+        str(stopped),
+        json.dumps(settings),
+        json.dumps(stops),
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    assert [int(code) for code in done.stdout.split()] == [-signal.SIGKILL, -signal.SIGKILL, 0]
     assert same(weights(tmp_path / "whole"), weights(stopped))
     assert log(tmp_path / "whole") == log(stopped)
 

@@ -176,6 +176,8 @@ class Detector(nn.Module):
         region = None if self.config.tile_side else self.config.region
         found, scores = self.answer(within(self.resampling(images, side, side).clamp(0, 1), region))
         maps = self.resampling(within(found, region), *images.shape[2:])
+        if self.config.score == "maximum":
+            scores = maps.amax(dim=(1, 2))
         unsure, defect = scores >= self.unsure, scores >= self.defect
         masks = (maps >= self.outline) & unsure[:, None, None]
         return maps, masks, scores, unsure.long() + defect.long()

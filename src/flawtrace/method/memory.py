@@ -90,7 +90,8 @@ class Memory(nn.Module):
         same = self._kept[:, None] == self._kept[None]
         if bool(same.all()):
             return
-        distances = self._nearest(whole, same)
+        distinct = min(count, KEPT)  # the others are the same again, and as far from their neighbours
+        distances = self._nearest(whole[:distinct], same[:distinct])[torch.arange(KEPT) % distinct]
         usual = F.avg_pool2d(distances.mean(dim=0)[None], 3, 1, 1, count_include_pad=False)[0]
         self.place.copy_(usual)
         self.spread.copy_((distances - usual).square().mean().sqrt().clamp_min(1e-6))
@@ -115,22 +116,30 @@ class Memory(nn.Module):
         count, dims, side = vectors.shape[0], vectors.shape[1], vectors.shape[2]
         window = 2 * REACH + 1
         laid = F.pad(vectors, (REACH,) * 4).permute(2, 3, 0, 1).contiguous()
-        around = [laid[down:, right:][:side, :side] for down in range(window) for right in range(window)]
-        asked = torch.stack(around, dim=2).view(side * side, window**2 * count, dims)
+        around = laid.unfold(0, window, 1).unfold(1, window, 1).permute(0, 1, 4, 5, 2, 3)
+        asked = around.reshape(side * side, window**2 * count, dims)
         bank = self.bank.float()
         squares = torch.baddbmm(bank.square().sum(dim=1)[:, None], asked, bank, alpha=-2)
         if same is not None and bool(same.any()):
             squares += FAR * same.to(squares.device).repeat(window**2, 1)
-        answers = squares.amin(dim=2).view(side, side, window, window, count).permute(4, 2, 3, 0, 1)
-        padded = F.pad(answers, (REACH,) * 4, value=FAR)
-        nearest = torch.stack(
-            [
-                padded[:, down, right, window - 1 - down :, window - 1 - right :][..., :side, :side]
-                for down in range(window)
-                for right in range(window)
-            ]
-        ).amin(dim=0)
+        answers = squares.amin(dim=2).view(side, side, window, window, count)
+        nearest = _least_around(_least_around(answers.permute(4, 3, 1, 2, 0)).permute(0, 3, 1, 2))
         return (nearest + vectors.square().sum(dim=1)).clamp_min(0).sqrt()
+
+
+def _least_around(answers: Float[Tensor, "*_ window side"]) -> Float[Tensor, "*_ side"]:
+    """The least answer that each place gets: in row k, every place answers the one k - REACH further on.
+
+    Rows are shifted against each other by cutting them anew, shorter by one, out of all of them laid end to
+    end: one by one, for each place around, they would be many nodes in an exported graph.
+
+    >>> _least_around(torch.arange(15.0).view(5, 3))
+    tensor([2., 5., 8.])
+    """
+    window, side = answers.shape[-2:]
+    length = side + 2 * REACH
+    laid = F.pad(answers, (REACH, REACH), value=FAR).flatten(-2)[..., window - 1 : window * length - 1]
+    return torch.unflatten(laid, -1, (window, length - 1))[..., :side].amin(dim=-2)
 
 
 def _evenly(count: int) -> Tensor:
