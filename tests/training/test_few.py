@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from flawtrace import verbs
-from flawtrace.detector import FALSE_ALARMS, Detector
+from flawtrace.detector import FALSE_ALARMS, Calibration, Detector
+from flawtrace.ground.shapes import ErrorMaps, Masks
 from flawtrace.pictures.synthetic import make_dataset
 
 
@@ -94,6 +95,23 @@ def test_a_single_label(tiny: dict[str, Any], tmp_path: Path) -> None:
     assert detector.config.predictor.recall == 0.4
     assert detector.facts.misses["images"] == 1
     agrees(detector, tmp_path)
+
+
+@pytest.mark.parametrize(("labels", "few"), [(1, True), (2, False)])
+def test_few_labels_are_not_alone_in_saying_what_maps_mean(
+    tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: int, few: bool
+) -> None:
+    """Of three types: three labels and six. A single label would be held out by a member that saw none."""
+    calibrated = []
+
+    def fit(self: Calibration, maps: ErrorMaps, masks: Masks) -> None:
+        calibrated.append(int(masks.flatten(1).any(dim=1).sum()))
+        usual(self, maps, masks)
+
+    usual = Calibration.fit
+    monkeypatch.setattr(Calibration, "fit", fit)
+    trained(tmp_path, tiny | {"predictor.made_up": 12}, labels=labels)
+    assert calibrated == [3 + 12 if few else 6]
 
 
 def test_a_folder_of_good_parts_alone_is_enough(tiny: dict[str, Any], tmp_path: Path) -> None:

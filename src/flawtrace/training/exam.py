@@ -8,7 +8,8 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from flawtrace.data import Sample, Split
-from flawtrace.data.pieces import worked_on
+from flawtrace.data.pieces import images_of, worked_on
+from flawtrace.detector import ENOUGH
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import batches
 from flawtrace.ground.learner import derive, generator
@@ -35,7 +36,7 @@ class Exam:
     unmasked: Examples
     """Images of defects without a mask, which no member sees."""
     made_up: Examples
-    """Normal images with made-up defects, for members that see no label."""
+    """Normal images with made-up defects where labels are few: for members that see none, and to judge by."""
     made_onto: Int[Tensor, " m"]
     """Rows of the normal images that they were."""
     normal_folds: Int[Tensor, " n"]
@@ -70,9 +71,7 @@ class Exam:
         return (self.normal_folds[self.made_onto] != member).nonzero()[:, 0]
 
     def held_out_made_up(self, member: int) -> Int[Tensor, " m"]:
-        """Made-up rows that judge the member, where no label does: on normal images of its fold."""
-        if self.num_labelled:
-            return self.made_onto[:0]
+        """Made-up rows that judge the member beside the few labels of its fold: on normal images of that."""
         return (self.normal_folds[self.made_onto] == member).nonzero()[:, 0]
 
     def unseen(self, member: int) -> Int[Tensor, " m"]:
@@ -114,8 +113,7 @@ def examine(
     normal_folds, order = deal(material.sources, config)
     pictures = material.pictures[normal]
     folds = folds_of(split.labelled, config.predictor.folds)
-    alone = any(all(fold == member for fold in folds) for member in range(config.predictor.members))
-    imagined = config.predictor.made_up if alone else 0  # for members that see no label
+    imagined = config.predictor.made_up if len(images_of(split.labelled)) < ENOUGH else 0
     made = make_up(pictures.cpu(), imagined, generator(derive(config.seed, 13)))
     made = _in_region(made, config)
     return Exam(

@@ -32,7 +32,7 @@ class Kind(IntEnum):
     UNMASKED = 3
     """With a defect, and nobody said where."""
     MADE_UP = 4
-    """Normal, with made-up defects and their mask: where there are no labels."""
+    """Normal, with made-up defects and their mask: where labels are few."""
     SET_ASIDE = 5
     """Given as normal, and learnt from by nobody, because it looks defective; as it was taken."""
 
@@ -116,8 +116,9 @@ def judged(members: Sequence[Predictor], exam: Exam, reader: Reader, config: Con
     """Each member on its own fold of labels and normal images; who weighs what it says, and what that means.
 
     For each fold, what is normal is learnt without it as well, so that novelty and memory are those of images
-    that are new to them. Without a defect image the judge keeps to a rate of false alarms; without a mask,
-    maps are calibrated on made-up defects.
+    that are new to them. Without a defect image the judge keeps to a rate of false alarms. Where labels are
+    few, maps are calibrated on made-up defects too: a single label is held out by a member that learnt from
+    none, and says nothing of the others.
     """
     normalities = [Normality.without(fold, exam, reader) for fold in range(len(members))]
     found = list(_seen(members, normalities, exam))
