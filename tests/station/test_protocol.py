@@ -26,6 +26,7 @@ from starlette.testclient import TestClient
 
 from flawtrace.station.store.history import verified
 from flawtrace.station.store.tables import EntryRow
+from flawtrace.station.store.workspace import Workspace
 from flawtrace.station.web.describing import example_of, operations
 from flawtrace.station.work.station import Station
 
@@ -187,8 +188,13 @@ def test_the_page_of_documents_asks_nobody_else_and_has_no_script(inspecting: Te
 
 
 @pytest.mark.slow
-def test_no_request_that_the_documents_allow_or_forbid_finds_a_fault(inspecting: TestClient) -> None:
-    document = openapi.from_asgi("/openapi.json", app_of(inspecting), headers=HOST)
+def test_no_request_that_the_documents_allow_or_forbid_finds_a_fault(
+    client_of: Callable[..., TestClient], station: Station, put_to_work: Callable[[Workspace], int]
+) -> None:
+    """At a station of its own: to read the documents is to start the application and to end it."""
+    put_to_work(station.workspace)
+    client = client_of()
+    document = openapi.from_asgi("/openapi.json", app_of(client), headers=HOST)
     few = settings(max_examples=10, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     checked = []
     for found in document.get_all_operations():
@@ -203,4 +209,4 @@ def test_no_request_that_the_documents_allow_or_forbid_finds_a_fault(inspecting:
             with suppress(Unsatisfiable):  # nothing can be wrong where nothing can be said
                 check()
         checked.append(operation.label)
-    assert len(checked) == len(list(operations(inspecting.get("/openapi.json").json(), "")))
+    assert len(checked) == len(list(operations(client.get("/openapi.json").json(), "")))
