@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
+from torch.utils._pytree import tree_leaves, tree_map
 
 ELSEWHERE = torch.device("lazy", 0)
 """A device that torch knows of and on which it can build no tensor itself."""
@@ -62,7 +63,7 @@ class Away(Tensor):
 
 def run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """The operation on the processor, if an accelerator would do it."""
-    leaves = list(leaves_of((args, kwargs)))
+    leaves = tree_leaves((args, kwargs))
     tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
     away = [tensor for tensor in tensors if isinstance(tensor, Away)]
     refuse_mixture(func, tensors, away)
@@ -74,10 +75,10 @@ def run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         ends_away = isinstance(args[0], Away)
     if device is not None:
         kwargs = {**kwargs, "device": torch.device("cpu")}
-    result = func(*changed(brought, args), **changed(brought, kwargs))
+    result = func(*tree_map(brought, args), **tree_map(brought, kwargs))
     if not ends_away or func in ASKING:
         return result
-    sent = changed(lambda leaf: Away(leaf) if isinstance(leaf, Tensor) else leaf, result)
+    sent = tree_map(lambda leaf: Away(leaf) if isinstance(leaf, Tensor) else leaf, result)
     return return_and_correct_aliasing(func, args, kwargs, sent)
 
 
@@ -89,24 +90,6 @@ def refuse_mixture(func: Any, tensors: list[Tensor], away: list[Away]) -> None:
     if away and here and func not in CROSSING and not indexed:
         shapes = [(type(tensor).__name__, *tensor.shape) for tensor in tensors]
         raise RuntimeError(f"{func}: tensors on two devices, {shapes}")
-
-
-def leaves_of(tree: Any) -> Iterator[Any]:
-    """What lists, tuples and mappings hold. torch's own knows trees of every kind, and takes long."""
-    if isinstance(tree, (list, tuple, dict)):
-        for branch in tree.values() if isinstance(tree, dict) else tree:
-            yield from leaves_of(branch)
-    else:
-        yield tree
-
-
-def changed(change: Callable[[Any], Any], tree: Any) -> Any:
-    """The same tree with other leaves."""
-    if isinstance(tree, dict):
-        return {name: changed(change, branch) for name, branch in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        return type(tree)([changed(change, branch) for branch in tree])
-    return change(tree)
 
 
 def brought(leaf: Any) -> Any:

@@ -85,7 +85,7 @@ def test_features_and_the_paper_s_networks_train_elsewhere(
     category: Path, tmp_path: Path, tiny: dict[str, Any]
 ) -> None:
     with elsewhere() as device:
-        features = tiny | {"encoder": "features", "image_side": 128, "cycles": 1, "predictor.steps": 2}
+        features = tiny | {"encoder": "features", "image_side": 128}
         assert verbs.train(category, tmp_path / "features", settings=features, device=device)
         assert verbs.train(category, tmp_path / "paper", preset="paper", settings=PAPER, device=device)
 
