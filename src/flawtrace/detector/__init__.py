@@ -11,7 +11,6 @@ from flawtrace.detector.alarms import Errors, alarm_text, announced_text, quiete
 from flawtrace.detector.artefact import Detector, facts_of
 from flawtrace.detector.calibration import Calibration
 from flawtrace.detector.choosing import (
-    ENOUGH,
     EVEN_ODDS,
     FALSE_ALARMS,
     STEPS,
@@ -43,7 +42,6 @@ from flawtrace.detector.stopwatch import Timing, measure
 from flawtrace.detector.suggesting import Looked, Suggestion, looked, suggested
 
 __all__ = [
-    "ENOUGH",
     "EVEN_ODDS",
     "FALSE_ALARMS",
     "STEPS",

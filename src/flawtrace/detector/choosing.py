@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from flawtrace.detector.alarms import Errors, Scores, quietest
+from flawtrace.ground.groups import ENOUGH
 
 Others: TypeAlias = Float[np.ndarray, " m"]
 
@@ -17,8 +18,6 @@ FALSE_ALARMS = 0.05
 
 EVEN_ODDS = 0.5
 """The score of a judge from which an image is more likely defective than not."""
-ENOUGH = 5
-"""Images of defects from which on what was made of them alone is taken at its word."""
 STEPS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 """Thresholds of a trade-off: scores are probabilities."""
 

@@ -23,8 +23,10 @@ RuntimeChoice: TypeAlias = Literal["auto", "torch", "onnx", "openvino"]
 InputKind: TypeAlias = Literal["float", "uint8"]
 """What an exported file takes: images (b, 3, h, w) in [0, 1], or (b, h, w, 3) from 0 to 255."""
 PredictorInput: TypeAlias = Literal["profile", "canvas", "memory", "picture"]
-FEW = 5
-"""Labelled images from which on a predictor can do without the memory's own voice."""
+ENOUGH = 5
+"""Images of defects from which on what was learnt of them is taken at its word: beside fewer, what holds
+without any still holds.
+"""
 ALL_INPUTS: tuple[PredictorInput, ...] = get_args(PredictorInput)
 Border: TypeAlias = Literal["continued", "black"]
 NoveltyOf: TypeAlias = Literal["reconstruction", "canvas", "nothing"]
@@ -245,8 +247,8 @@ class PredictorConfig(Settings):
     def settled(self, num_labelled: int) -> "PredictorConfig":
         """With nothing left open, for so many labelled images."""
         inputs = self.inputs or (ALL_INPUTS if num_labelled else ("profile", "memory"))
-        recall = self.recall if self.recall is not None else max(0, FEW - num_labelled) / (2 * FEW)
-        memory_side = self.memory_side or (32 if num_labelled < FEW else 16)
+        recall = self.recall if self.recall is not None else max(0, ENOUGH - num_labelled) / (2 * ENOUGH)
+        memory_side = self.memory_side or (32 if num_labelled < ENOUGH else 16)
         return self.model_copy(update={"inputs": inputs, "recall": recall, "memory_side": memory_side})
 
     @property

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from flawtrace.data import Sample, Split
 from flawtrace.data.pieces import images_of, worked_on
-from flawtrace.detector import ENOUGH
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import batches
+from flawtrace.ground.groups import ENOUGH
 from flawtrace.ground.learner import derive, generator
 from flawtrace.ground.shapes import Canvases, Masks, Pictures
 from flawtrace.method import Material, Prepared, Reader, Views, covered, encode, of_other_days
@@ -71,7 +71,7 @@ class Exam:
         return (self.normal_folds[self.made_onto] != member).nonzero()[:, 0]
 
     def held_out_made_up(self, member: int) -> Int[Tensor, " m"]:
-        """Made-up rows that judge the member beside the few labels of its fold: on normal images of that."""
+        """Made-up rows that judge a member, beside labels if it has any: on normal images of its fold."""
         return (self.normal_folds[self.made_onto] == member).nonzero()[:, 0]
 
     def unseen(self, member: int) -> Int[Tensor, " m"]:

@@ -14,8 +14,9 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from flawtrace.data import Split
-from flawtrace.detector import ENOUGH, EVEN_ODDS
+from flawtrace.detector import EVEN_ODDS
 from flawtrace.ground.config import Config
+from flawtrace.ground.groups import ENOUGH
 from flawtrace.method import Predictor, Prepared, Reader
 from flawtrace.training.exam import Exam, as_they_are, examine, learnt_reader
 from flawtrace.training.judging import HeldOut, Judgement, judged, scored
