@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import safetensors
 import safetensors.torch
@@ -49,6 +49,7 @@ THRESHOLDS = ("outline", "unsure", "defect")
 
 AnyImage: TypeAlias = Float[Tensor, "3 _h _w"]
 AnyMap: TypeAlias = Float[Tensor, "_h _w"]
+Score = TypeVar("Score", bound=float | Tensor)
 """Of which each in a list can have its own size."""
 
 
@@ -176,8 +177,7 @@ class Detector(nn.Module):
         region = None if self.config.tile_side else self.config.region
         found, scores = self.answer(within(self.resampling(images, side, side).clamp(0, 1), region))
         maps = self.resampling(within(found, region), *images.shape[2:])
-        if self.config.score == "maximum":
-            scores = maps.amax(dim=(1, 2))
+        scores = final_score(maps, scores, self.config)
         unsure, defect = scores >= self.unsure, scores >= self.defect
         masks = (maps >= self.outline) & unsure[:, None, None]
         return maps, masks, scores, unsure.long() + defect.long()
@@ -201,7 +201,7 @@ class Detector(nn.Module):
         return [self.predict(image) for image in images_of(pictures, order)]
 
     def _decided(self, image: AnyImage, anomaly_map: AnyMap, score: float | Tensor) -> Prediction:
-        final = final_score(anomaly_map, float(score), self.config)
+        final = float(final_score(anomaly_map, score, self.config))
         return decided(image, anomaly_map, final, self.thresholds, self.facts.familiar)
 
     def knows(self, image: Image) -> bool:
@@ -268,9 +268,9 @@ class Tiled:
         return maps.cpu()
 
 
-def final_score(anomaly_map: AnyMap, score: float, config: Config) -> float:
-    """The score of an image from that of its tiles, or the maximum of its map at its own size."""
-    return float(anomaly_map.max()) if config.score == "maximum" else score
+def final_score(maps: Float[Tensor, "*_b _h _w"], score: Score, config: Config) -> Score | Tensor:
+    """The score of an image, or of several, from that of tiles, or the maximum of the map at its own size."""
+    return maps.amax(dim=(-2, -1)) if config.score == "maximum" else score
 
 
 def map_of(

@@ -57,7 +57,7 @@ class Exported:
         look = Tiled(self.answer)
         whole = self.config.tile_side is None
         anomaly_map = look(image[None])[0] if whole else map_of(image, self.config, look)
-        score = final_score(anomaly_map, look.score, self.config)
+        score = float(final_score(anomaly_map, look.score, self.config))
         return decided(image, anomaly_map, score, self.thresholds, self.facts.familiar)
 
     def predict_all(self, pictures: Iterable[AnyPicture], *, order: Order = "rgb") -> list[Prediction]:
