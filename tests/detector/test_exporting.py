@@ -117,7 +117,8 @@ def in_onnxruntime(file: Path, images: np.ndarray[Any, Any]) -> dict[str, Any]:
 def in_openvino(file: Path, images: np.ndarray[Any, Any]) -> dict[str, Any]:
     core = pytest.importorskip("openvino").Core()
     model = core.compile_model(file, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return {name: model(images)[name] for name in OUTPUTS}
+    found = model(images)
+    return {name: found[name] for name in OUTPUTS}
 
 
 @pytest.mark.slow

@@ -8,12 +8,10 @@ from pathlib import Path
 
 STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
-KEPT = {"MALLOC_MMAP_THRESHOLD_": 32 * 2**20, "MALLOC_TRIM_THRESHOLD_": 256 * 2**20}
-"""By glibc's names: bytes from which on a block is given back to the system as soon as it is freed, the most
-that can be asked for; and free bytes at the end of the heap from which on they are.
+KEPT = {"MALLOC_MMAP_THRESHOLD_": (-3, 32 * 2**20), "MALLOC_TRIM_THRESHOLD_": (-1, 256 * 2**20)}
+"""By glibc's names and `mallopt`'s numbers: bytes from which on a block is given back as soon as it is freed,
+the most that can be asked for; and free bytes at the heap's end from which on they are.
 """
-MALLOPT = {"MALLOC_MMAP_THRESHOLD_": -3, "MALLOC_TRIM_THRESHOLD_": -1}
-"""Their numbers (`mallopt(3)`)."""
 
 
 def keep_freed_memory() -> None:
@@ -27,8 +25,8 @@ def keep_freed_memory() -> None:
         return
     if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is None:
         return
-    for name, size in KEPT.items():
-        mallopt(MALLOPT[name], size)
+    for name, (number, size) in KEPT.items():
+        mallopt(number, size)
         os.environ[name] = str(size)
 
 
