@@ -43,6 +43,7 @@ if _TYPE_CHECKING:
     )
     from flawtrace.ground.errors import (
         ArgumentError,
+        DamagedFileError,
         FlawtraceError,
         FolderInUseError,
         SettingsError,
@@ -90,6 +91,7 @@ __all__ = [
     "ArgumentError",
     "Benchmark",
     "Comparison",
+    "DamagedFileError",
     "DataChangedError",
     "DataError",
     "Decision",

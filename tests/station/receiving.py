@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import TypeAlias
 
-SOON = 30.0
+SOON = 120.0
 Gives: TypeAlias = Callable[[str, dict[str, str]], tuple[int, bytes]]
 """A path and headers of a GET enter, status and content of its answer leave."""
 

@@ -105,6 +105,9 @@ def test_nobody_learns_from_what_is_set_aside_and_it_is_told(
     assert len(aside) == len(ASIDE)
     assert summary["false_alarms"]["images"] == int(first.as_taken.sum())
     assert "set aside" in (tmp_path / "run/report.html").read_text()
+    warnings = verbs.inspect(category, run=tmp_path / "run").warnings
+    (named,) = [text for text in warnings if "learnt from" in text]
+    assert all(str(Path(one["file"]).relative_to(category)) in named for one in aside)
     assert trained.detector.facts.num_labelled == first.num_labelled
 
 

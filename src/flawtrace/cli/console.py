@@ -65,7 +65,8 @@ def print_json(document: Any) -> None:
 
 def print_trained(summary: Mapping[str, Any], out: Path, folder: Path) -> None:
     """What came out of a training or a refit, and what to do next."""
-    from flawtrace.detector import alarm_text  # noqa: PLC0415 (it loads torch, which training has loaded by now)
+    from flawtrace.detector import alarm_text  # noqa: PLC0415 (they load torch, which training has by now)
+    from flawtrace.training import told  # noqa: PLC0415
 
     testable = summary.get("left_for_testing", True)  # of an earlier version, nobody knows
     following = f"evaluate {out} {folder}" if testable else f"predict {out} IMAGES"
@@ -76,24 +77,10 @@ def print_trained(summary: Mapping[str, Any], out: Path, folder: Path) -> None:
         f"Report:   {out / 'report.html'}\n"
         f"Next:     flawtrace {following}"
     )
-    suspects = summary.get("suspects", [])
-    if aside := [_below(folder, one) for one in suspects if one.get("set_aside")]:
-        print_plain(
-            f"{counted(len(aside), 'normal image looks', 'normal images look')} defective, and nothing was "
-            f"learnt from: {', '.join(aside)}. Take them out or label them; if they are good parts, they are "
-            "false alarms, and counted above."
-        )
-    if others := [_below(folder, one) for one in suspects if not one.get("set_aside")]:
-        print_plain(f"Check the labels of these training images; they look wrong: {', '.join(others)}")
+    for line in told(summary.get("suspects", []), folder):
+        print_plain(line)
     for warning in summary["warnings"]:
         print_plain(f"Warning: {warning}")
-
-
-def _below(folder: Path, suspect: Mapping[str, Any]) -> str:
-    """Where an image lies in the folder, since two may have one name, and which tile is meant, if one is."""
-    file = Path(suspect["file"])
-    place = file.relative_to(folder) if file.is_relative_to(folder) else file
-    return f"{place}{suspect['name'].removeprefix(file.name)}"
 
 
 def _held_out(summary: Mapping[str, Any]) -> str:

@@ -45,6 +45,7 @@ def inspect(
     folder: Path,
     /,
     *,
+    run: Path | None = None,
     normal: NamedFolder = None,
     defects: NamedFolder = None,
     masks: NamedFolder = None,
@@ -60,6 +61,7 @@ def inspect(
 
         flawtrace inspect parts/
         flawtrace inspect parts/ --json | jq .problems
+        flawtrace inspect parts/ --run run/
 
     Parameters
     ----------
@@ -67,6 +69,9 @@ def inspect(
         Images in the layout of MVTec AD (train/good, test/TYPE, ground_truth/TYPE) or in the plain layout
         (normal, defects, masks), images and masks in pairs (train/images, train/masks), or nothing but images
         of good parts.
+    run
+        Folder of a training on these images: name those whose label looked wrong there, such as defects among
+        the normal images.
     normal
         Folder of the normal images, in FOLDER or anywhere.
     defects
@@ -81,9 +86,11 @@ def inspect(
         Print one JSON document.
     """
     check_folder(folder)
+    if run:
+        check_run(run)
     with stoppable(lambda: NOTHING_KEPT), counting("reading images") as progress:
         meant = named(normal, defects, masks)
-        inspection = flawtrace.inspect(folder, progress, named=meant, skip_bad=skip_bad)
+        inspection = flawtrace.inspect(folder, progress, run=run, named=meant, skip_bad=skip_bad)
     if json:
         print_json(inspection.to_json())
     else:

@@ -21,6 +21,7 @@ from flawtrace.data.masks import mask_of
 from flawtrace.data.outputs import refuse_folder, refuse_foreign
 from flawtrace.data.places import (
     Named,
+    below,
     holds_product,
     images_in,
     is_image,
@@ -49,6 +50,7 @@ __all__ = [
     "Trial",
     "VanishedDefectError",
     "WideMasksWarning",
+    "below",
     "draw_available",
     "draw_keeping",
     "draw_split",

@@ -16,6 +16,7 @@ from flawtrace.training.progress import Drawn, Event, Unused
 from flawtrace.training.refitting import refit
 from flawtrace.training.rounds import Collector, Lived, Round, live
 from flawtrace.training.run import Trained, refuse_other_settings, train
+from flawtrace.training.suspects import told
 
 __all__ = [
     "Collector",
@@ -33,5 +34,6 @@ __all__ = [
     "live",
     "refit",
     "refuse_other_settings",
+    "told",
     "train",
 ]

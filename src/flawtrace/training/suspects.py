@@ -1,7 +1,7 @@
 """Training images whose label is doubtful: defects among the normal ones, masks that lie elsewhere."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from flawtrace.data import Sample, Split
+from flawtrace.data import Sample, Split, below
 from flawtrace.ground.files import write_bytes
 from flawtrace.ground.run_files import PICTURES_NAME
 from flawtrace.ground.shapes import AnomalyMap, ErrorMaps, Image, Mask, Masks, PerImage
+from flawtrace.ground.wording import counted
 from flawtrace.method import Predictor, Reader
 from flawtrace.training.exam import Exam
 from flawtrace.training.fitting import Examples, predict
@@ -109,6 +110,28 @@ def named(found: Sequence[Suspect]) -> list[dict[str, Any]]:
         }
         for one in found
     ]
+
+
+def told(suspects: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
+    """What to do about those that a training `named`, by their place in `folder`."""
+    aside = [_place(one, folder) for one in suspects if one.get("set_aside")]
+    others = [_place(one, folder) for one in suspects if not one.get("set_aside")]
+    lines = []
+    if aside:
+        look = counted(len(aside), "normal image looks", "normal images look")
+        lines.append(
+            f"{look} defective, and nothing was learnt from: {', '.join(aside)}. Take them out or label "
+            "them; if they are good parts, they are false alarms, and counted as such."
+        )
+    if others:
+        lines.append(f"Check the labels of these training images; they look wrong: {', '.join(others)}")
+    return lines
+
+
+def _place(suspect: Mapping[str, Any], folder: Path) -> str:
+    """Where an image lies in the folder, since two may have one name, and which tile is meant, if one is."""
+    file = Path(suspect["file"])
+    return f"{below(folder, file)}{suspect['name'].removeprefix(file.name)}"
 
 
 def write_suspects(found: Sequence[Suspect], run: Path) -> None:

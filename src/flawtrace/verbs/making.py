@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from flawtrace.data import (
 )
 from flawtrace.data import inspect as inspect_folder
 from flawtrace.ground.devices import ready
+from flawtrace.ground.files import read_json
 from flawtrace.ground.presets import load_config
-from flawtrace.ground.run_files import SETTINGS_NAME
+from flawtrace.ground.run_files import SETTINGS_NAME, SUMMARY_NAME
 from flawtrace.measures import Evaluation
 from flawtrace.pictures.images import image_size
 from flawtrace.pictures.region import read_region, refuse_other_shape, region_file
@@ -32,6 +34,7 @@ from flawtrace.training import (
     Trained,
     Unused,
     refuse_other_settings,
+    told,
 )
 from flawtrace.training import train as training
 from flawtrace.verbs.folders import hinting, read
@@ -45,15 +48,27 @@ def inspect(
     folder: Path | str,
     progress: Counting | None = None,
     *,
+    run: Path | str | None = None,
     named: Named = Named(),  # noqa: B008 (it is frozen)
     skip_bad: bool = False,
 ) -> Inspection:
     """What a folder of images holds and what is wrong with it; reads every file, writes nothing.
 
-    Folders whose names do not say what they hold can be `named`, and files that cannot be used left out with
-    `skip_bad`, here and wherever images of a product are read.
+    With the `run` of a training on it, warnings also name the images whose label looked wrong there, such as
+    defects among the normal images, as far as they are still where they were. Folders whose names do not say
+    what they hold can be `named`, and files that cannot be used left out with `skip_bad`, here and wherever
+    images of a product are read.
+
+    Raises:
+        DamagedFileError: `run` has not ended, or its detector lies alone.
     """
-    return inspect_folder(Path(folder), progress, named, skip_bad=skip_bad)
+    found = inspect_folder(Path(folder), progress, named, skip_bad=skip_bad)
+    if run is None:
+        return found
+    of_run = Path(run) if Path(run).is_dir() else Path(run).parent
+    suspects = read_json(of_run / SUMMARY_NAME).get("suspects", [])
+    still = [one for one in suspects if Path(one["file"]).is_file()]
+    return replace(found, warnings=(*found.warnings, *told(still, Path(folder))))
 
 
 def train(
