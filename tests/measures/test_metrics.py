@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import (
@@ -18,6 +18,7 @@ from flawtrace.measures.metrics import (
     OK,
     UNSURE,
     Decided,
+    balanced_f1_max,
     best_threshold,
     image_ap,
     image_auroc,
@@ -144,6 +145,18 @@ def test_the_best_threshold_gives_exactly_its_f1(case: Case, dtype: type[np.floa
     assert best is not None
     f1, threshold = best
     assert pixel_f1(maps, masks, threshold) == f1
+
+
+@given(cases(), st.integers(0, 3))
+@lawful
+def test_the_balanced_f1_max_is_that_of_as_many_images_of_either_kind(case: Case, more: int) -> None:
+    maps, masks = (np.concatenate([part, part[:1].repeat(more, 0)]) for part in case)
+    masks[0] = False
+    assume(masks.any())
+    anomalous = masks.any(axis=(1, 2))
+    times = np.where(anomalous, max(1, (~anomalous).sum()), anomalous.sum())
+    alike = pixel_f1_max(maps.repeat(times, 0), masks.repeat(times, 0))
+    assert balanced_f1_max(maps, masks) == pytest.approx(alike)
 
 
 def test_pixel_f1_counts_by_hand() -> None:

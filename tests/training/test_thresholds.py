@@ -90,6 +90,14 @@ def test_what_is_not_shown_is_missed() -> None:
     assert half_of_best(maps, masks, shown=np.array([False, False])) == 0.5
 
 
+def test_more_normal_images_of_the_same_kind_move_no_outline() -> None:
+    maps, masks = spots(0.9, 0.6, 0.4)
+    many = [0, 1, *[2] * 40]
+    shown = np.ones(3, bool)
+    few = half_of_best(maps, masks, shown)
+    assert half_of_best(maps[many], masks[many], shown[[0] * len(many)]) == pytest.approx(few)
+
+
 def test_a_judges_score_decides_at_even_odds_and_a_maximum_where_errors_are_fewest() -> None:
     some = held_out(normal=[0.05, 0.1, 0.1, 0.15], anomalous=[0.3, 0.35, 0.9])
     assert chosen(some, Config()).defect == pytest.approx(0.225)

@@ -110,6 +110,26 @@ def best_threshold(maps: Maps, masks: Masks) -> tuple[float, float] | None:
     return None if ranking is None else _best_threshold(ranking)
 
 
+def balanced_f1_max(maps: Maps, masks: Masks) -> float | None:
+    """The best F1 of pixels if normal and defective images weighed the same in all, however many there are of
+    either; `None` for one class only.
+
+    >>> maps = np.array([[[0.9, 0.1]], [[0.9, 0.1]], [[0.9, 0.1]]])
+    >>> masks = np.array([[[True, False]], [[False, False]], [[False, False]]])
+    >>> balanced_f1_max(maps, masks) == pixel_f1_max(maps[:2], masks[:2])
+    True
+    """
+    ranking = rank_pixels(maps, masks)
+    if ranking is None:
+        return None
+    anomalous = masks.any(axis=(1, 2))
+    elsewhere = np.sort(maps[~anomalous], axis=None)
+    there = len(elsewhere) - np.searchsorted(elsewhere, ranking.thresholds)
+    weight = anomalous.sum() / max(1, (~anomalous).sum())
+    false = ranking.false - there + weight * there
+    return float(np.max(_f1(ranking.true, false, ranking.num_anomalous)))
+
+
 def pixel_f1(maps: Maps, masks: Masks, threshold: float) -> float | None:
     """F1 of the pixels at or above `threshold`, pooled over all images; `None` for one class only."""
     _refuse_broken(maps)
@@ -342,7 +362,7 @@ def _average_precision(ranking: Ranking) -> float:
     return float((gained * precision).sum() / ranking.num_anomalous)
 
 
-def _f1(true: Counts | int, false: Counts | int, num_anomalous: int) -> Values | float:
+def _f1(true: Counts | int, false: Counts | Values | int, num_anomalous: int) -> Values | float:
     """F1 = 2 TP / (TP + FP + (TP + FN)); defined even when nothing is predicted."""
     return 2 * true / (true + false + num_anomalous)
 

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Int
 
 from flawtrace.detector import VERDICTS, Errors, Thresholds, by_judge, decisive, doubtful, limited, marked
 from flawtrace.ground.config import Config
-from flawtrace.measures.metrics import DEFECT, OK, Decided, Maps, Masks, image_auroc, pixel_f1_max, summary
+from flawtrace.measures.metrics import DEFECT, OK, Decided, Maps, Masks, balanced_f1_max, image_auroc, summary
 from flawtrace.training.judging import HeldOut, Kind
 
 VALIDATION = ("pixel_f1_max", "pixel_f1", "pixel_auroc", "pixel_ap", "pixel_aupro", "image_auroc", "image_f1")
@@ -42,11 +42,11 @@ def half_of_best(maps: Maps, masks: Masks, shown: Bool[np.ndarray, " n"]) -> flo
     """Half of the best F1 of pixels, those of images that are not `shown` being missed; at most `PEAK`.
 
     That is where F1 is best on average if the map is calibrated (Lipton et al. 2014, arXiv 1402.1892), which
-    it is for normal and defective images in equal number, and so for those here nearly. The
-    threshold at which a few labels reach their best F1 is worse on others: where their curve is flat, chance
-    chooses it.
+    it is for normal and defective images in equal number: so F1 is that of as many of either. Counted as they
+    are, a few labels among hundreds of normal images have a low F1 whatever the map is. The threshold at
+    which a few labels reach their best F1 is worse on others: where their curve is flat, chance chooses it.
     """
-    best = pixel_f1_max(np.where(shown[:, None, None], maps, np.float32(0)), masks) if len(maps) else None
+    best = balanced_f1_max(np.where(shown[:, None, None], maps, np.float32(0)), masks) if len(maps) else None
     return best / 2 if best is not None and masks[shown].any() else PEAK
 
 
