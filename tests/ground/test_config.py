@@ -1,12 +1,14 @@
 """Settings: where they come from, and which are refused."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from flawtrace.ground.config import Config
 from flawtrace.ground.errors import SettingsError, UnknownSettingError
+from flawtrace.ground.groups import PredictorConfig
 from flawtrace.ground.presets import load_config, setting_help, setting_names
 
 
@@ -113,3 +115,14 @@ def test_the_last_updates_of_a_cycle_are_observed_as_far_as_there_are_any(
 ) -> None:
     config = load_config(settings={"profile.spacing": "last", "profile.observations": 3, "profile.length": 2})
     assert config.observed(updates) == observed
+
+
+def test_what_holds_without_labels_fades_as_they_come() -> None:
+    weights = [PredictorConfig().settled(count) for count in (0, 1, 2, 6, 9, 10, 50)]
+    assert [one.recall for one in weights] == pytest.approx([1 / 2, 1 / 4, 1 / 6, 1 / 14, 1 / 20, 0, 0])
+    assert [one.self_supervised for one in weights] == pytest.approx([0, 1 / 4, 1 / 6, 1 / 14, 1 / 20, 0, 0])
+
+
+@pytest.mark.parametrize("chosen", [{"inputs": ("canvas", "picture")}, {"kind": "published"}])
+def test_who_sees_nothing_to_learn_from_without_labels_is_alone(chosen: dict[str, Any]) -> None:
+    assert PredictorConfig(**chosen).settled(1).self_supervised == 0

@@ -160,6 +160,25 @@ def test_a_predictor_sees_only_its_inputs(inputs: tuple[str, ...]) -> None:
     assert felt == {name: name in inputs for name in felt}
 
 
+def test_a_blended_map_is_made_of_three_voices() -> None:
+    config = PredictorConfig(self_supervised=0.3, recall=0.2)
+    network, some = predictor.build(config, length=10, channels=3, cell=2).eval(), views(1)
+    assert isinstance(network, predictor.Blended)
+    far = replace(some, distances=torch.full_like(some.distances, 100.0))  # from normal, as the memory has it
+    first, second = (pupil.probabilities(far) for pupil in (network.supervised, network.self_supervised))
+    assert network.probabilities(far).allclose(0.5 * first + 0.3 * second + 0.2)
+
+
+def test_what_learns_without_labels_sees_no_picture_when_blended() -> None:
+    network = predictor.build(PredictorConfig(self_supervised=0.3), length=10, channels=3, cell=2).eval()
+    some = views(1)
+    other = replace(some, canvases=some.canvases + 1, pictures=1 - some.pictures)
+    assert isinstance(network, predictor.Blended)
+    second = network.self_supervised
+    assert second.probabilities(other).equal(second.probabilities(some))
+    assert not network.probabilities(other).equal(network.probabilities(some))
+
+
 @pytest.mark.parametrize(
     ("config", "heard"),
     [

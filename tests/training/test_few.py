@@ -10,6 +10,7 @@ import pytest
 from flawtrace import verbs
 from flawtrace.detector import FALSE_ALARMS, Calibration, Detector
 from flawtrace.ground.shapes import ErrorMaps, Masks
+from flawtrace.method import Blended
 from flawtrace.pictures.synthetic import make_dataset
 
 
@@ -90,9 +91,10 @@ def test_no_label_at_all(tiny: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_a_single_label(tiny: dict[str, Any], tmp_path: Path) -> None:
-    detector = trained(tmp_path, tiny, num_types=1, labels=1)
+    detector = trained(tmp_path, tiny | {"predictor.self_supervised": None}, num_types=1, labels=1)
     assert detector.facts.num_labelled == 1
-    assert detector.config.predictor.recall == 0.4
+    assert detector.config.predictor.recall == detector.config.predictor.self_supervised == 1 / 4
+    assert all(isinstance(member, Blended) for member in detector.members)
     assert detector.facts.misses["images"] == 1
     agrees(detector, tmp_path)
 

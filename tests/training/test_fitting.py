@@ -10,7 +10,7 @@ from torch import nn
 
 from flawtrace.ground.config import Config
 from flawtrace.method.material import Material, covered
-from flawtrace.method.predictor import Compact, Published, Views
+from flawtrace.method.predictor import Blended, Compact, Published, Views
 from flawtrace.training.fitting import (
     Batch,
     Examples,
@@ -206,6 +206,32 @@ def test_the_finished_predictor_ranks_defective_squares_higher(
     maps = predict(network, some)
     clear = covered(some.masks, 8).repeat_interleave(4, 1).repeat_interleave(4, 2)
     assert maps[clear > 0.7].mean() > 2 * maps[clear < 0.1].mean()
+
+
+def test_each_of_two_learns_from_its_own_part_of_a_lesson(
+    material: Material, small: Callable[..., Config]
+) -> None:
+    """Where another part of it changes, a predictor learns the same."""
+    config = small(predictor__self_supervised=0.4, predictor__steps=2)
+    some = examples()
+    other = replace(some, views=replace(some.views, profiles=1 - some.views.profiles))
+    both = Lesson(some, some, some, some)
+
+    def taught(learnt: Lesson) -> list[torch.Tensor]:
+        fit = Fit(0, config, material)
+        fit.advance(learnt)
+        network = fit.finish(learnt)
+        assert isinstance(network, Blended)
+        pupils = network.supervised, network.self_supervised
+        return [torch.cat([part.detach().reshape(-1) for part in pupil.parameters()]) for pupil in pupils]
+
+    first, second = taught(both)
+    first_of_others, second_of_others = taught(replace(both, made_up=other))
+    assert first.equal(first_of_others)
+    assert not second.equal(second_of_others)
+    first_of_others, second_of_others = taught(replace(both, labelled=other, pasted=other))
+    assert not first.equal(first_of_others)
+    assert second.equal(second_of_others)
 
 
 def test_members_begin_and_learn_differently(material: Material, small: Callable[..., Config]) -> None:

@@ -27,7 +27,11 @@ ENOUGH = 5
 """Images of defects from which on what was learnt of them is taken at its word: beside fewer, what holds
 without any still holds.
 """
+FADED = 10
+"""Labels from which on nobody hears any more what predictors say without them."""
 ALL_INPUTS: tuple[PredictorInput, ...] = get_args(PredictorInput)
+SELF_SUPERVISED_INPUTS: tuple[PredictorInput, ...] = ("profile", "memory")
+"""What does not show what made-up defects look like, only how far a place is from normal."""
 Border: TypeAlias = Literal["continued", "black"]
 NoveltyOf: TypeAlias = Literal["reconstruction", "canvas", "nothing"]
 """What novelty is measured on: how the last snapshot misses the canvas, the canvas itself, or nothing."""
@@ -194,11 +198,14 @@ class PredictorConfig(Settings):
     ranking: UnitInterval = 0.05
     """Weight of the compact predictor's ranker, which orders pixels where the segmenter gives about 0."""
     recall: UnitInterval | None = None
-    """Weight of the memory's own voice beside the compact predictor. None: 0.5 without labels, less with each
-    label, and 0 from five on."""
+    """Weight of the memory's own voice beside the compact predictor. None: 0.5 / (1 + n) with n labels, and 0
+    from ten on: what holds without labels counts as much as one."""
+    self_supervised: UnitInterval | None = None
+    """Weight of a second compact predictor, which learns from made-up defects alone. None: as much; 0 without
+    labels, where there is no other."""
     memory_side: PositiveInt | None = None
     """Places along an image, each with what normal images showed there, in the memory; at most one to a cell.
-    None: 32 with fewer than five labels, which have nothing else to see small defects with, else 16."""
+    None: 32 with fewer than ten labels, which leave small defects to it, else 16."""
     novelty: bool = True
     """Let the ranker use novelty: how far a position is from those of normal images."""
     lr: PositiveFloat = 3e-3
@@ -246,10 +253,22 @@ class PredictorConfig(Settings):
 
     def settled(self, num_labelled: int) -> "PredictorConfig":
         """With nothing left open, for so many labelled images."""
-        inputs = self.inputs or (ALL_INPUTS if num_labelled else ("profile", "memory"))
-        recall = self.recall if self.recall is not None else max(0, ENOUGH - num_labelled) / (2 * ENOUGH)
-        memory_side = self.memory_side or (32 if num_labelled < ENOUGH else 16)
-        return self.model_copy(update={"inputs": inputs, "recall": recall, "memory_side": memory_side})
+        inputs = self.inputs or (ALL_INPUTS if num_labelled else SELF_SUPERVISED_INPUTS)
+        faded = num_labelled >= FADED
+        fading = 0.0 if faded else 0.5 / (1 + num_labelled)
+        second = fading if num_labelled and self.alone(inputs) and self.kind == "compact" else 0.0
+        found = {
+            "inputs": inputs,
+            "recall": fading if self.recall is None else self.recall,
+            "self_supervised": second if self.self_supervised is None else self.self_supervised,
+            "memory_side": self.memory_side or (16 if faded else 32),
+        }
+        return self.model_copy(update=found)
+
+    @staticmethod
+    def alone(inputs: tuple[PredictorInput, ...]) -> tuple[PredictorInput, ...]:
+        """Those of these inputs that a predictor sees which learns without labels."""
+        return tuple(name for name in SELF_SUPERVISED_INPUTS if name in inputs)
 
     @property
     def novelty_of(self) -> NoveltyOf:

@@ -14,11 +14,12 @@ from flawtrace.method.memory import Memory
 from flawtrace.method.novelty import Novelty
 from flawtrace.method.patches import clamp, crop
 from flawtrace.method.ppo import Episode, PolicyStats
-from flawtrace.method.predictor import Compact, Predictor, Views
+from flawtrace.method.predictor import Blended, Compact, Predictor, Views
 from flawtrace.method.reader import Reader
 from flawtrace.method.reward import Feedback
 
 __all__ = [
+    "Blended",
     "Compact",
     "Cycle",
     "Episode",

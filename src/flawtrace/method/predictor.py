@@ -205,7 +205,31 @@ class Compact(nn.Module):
         return per_pixel[:, 0]
 
 
-Predictor: TypeAlias = Published | Compact
+class Blended(nn.Module):
+    """Two predictors in one map, and the memory: what holds without labels, beside what few labels show.
+
+    The *supervised* one learns from labels, and is silent on what these do not show. The *self-supervised*
+    one learns from made-up defects alone, and speaks of it as it does where there is no label at all. The
+    weights of the second one and of the memory's own voice, `recall`, fade as labels come.
+    """
+
+    def __init__(
+        self, supervised: Compact, self_supervised: Compact, *, second: float, recall: float
+    ) -> None:
+        """Neither predictor hears the memory's own voice by itself."""
+        super().__init__()
+        self.supervised, self.self_supervised = supervised, self_supervised
+        self._second, self._recall = second, recall
+
+    def probabilities(self, views: Views) -> ErrorMaps:
+        """Of a defect, per pixel."""
+        first = (1 - self._second - self._recall) * self.supervised.probabilities(views)
+        second = self._second * self.self_supervised.probabilities(views)
+        return first + second + self._recall * recalled(views.distances, views.pictures.shape[2])
+
+
+Pupil: TypeAlias = Published | Compact
+Predictor: TypeAlias = Pupil | Blended
 
 
 @dataclass(frozen=True)
@@ -220,7 +244,17 @@ def build(config: PredictorConfig, length: int, channels: int, cell: int) -> Pre
     """A member of the detector."""
     if config.kind == "published":
         return Published(length, config.log_floor)
-    return Compact(length, channels, cell, config).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def compact(settings: PredictorConfig) -> Compact:
+        network = Compact(length, channels, cell, settings)
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    if not config.self_supervised:
+        return compact(config)
+    first = config.model_copy(update={"recall": 0.0})
+    second = first.model_copy(update={"inputs": config.alone(config.inputs or ALL_INPUTS)})
+    weights = {"second": config.self_supervised, "recall": config.recall or 0.0}
+    return Blended(compact(first), compact(second), **weights)
 
 
 def prediction_loss(

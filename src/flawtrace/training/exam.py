@@ -36,7 +36,7 @@ class Exam:
     unmasked: Examples
     """Images of defects without a mask, which no member sees."""
     made_up: Examples
-    """Normal images with made-up defects where labels are few: for members that see none, and to judge by."""
+    """Normal images with made-up defects: to learn from without labels, and to judge by beside few."""
     made_onto: Int[Tensor, " m"]
     """Rows of the normal images that they were."""
     normal_folds: Int[Tensor, " n"]
@@ -48,6 +48,8 @@ class Exam:
     """Number of the image that each normal row shows, or shows a tile of."""
     set_aside: Bool[Tensor, " n"]
     """Normal rows from which nobody learns, because they look defective."""
+    few: bool = False
+    """Whether labels are too few to judge by alone."""
 
     @property
     def num_labelled(self) -> int:
@@ -67,12 +69,12 @@ class Exam:
         return self.order[allowed[self.order]][:count]
 
     def imagined(self, member: int) -> Int[Tensor, " m"]:
-        """Made-up rows that the member learns from: on normal images that it may see."""
+        """Made-up rows that the member may learn from: on normal images that it may see."""
         return (self.normal_folds[self.made_onto] != member).nonzero()[:, 0]
 
     def held_out_made_up(self, member: int) -> Int[Tensor, " m"]:
-        """Made-up rows that judge a member, beside labels if it has any: on normal images of its fold."""
-        return (self.normal_folds[self.made_onto] == member).nonzero()[:, 0]
+        """Made-up rows that judge a member where labels are few: on normal images of its fold."""
+        return ((self.normal_folds[self.made_onto] == member) & self.few).nonzero()[:, 0]
 
     def unseen(self, member: int) -> Int[Tensor, " m"]:
         """Normal rows that the member never sees."""
@@ -113,7 +115,8 @@ def examine(
     normal_folds, order = deal(material.sources, config)
     pictures = material.pictures[normal]
     folds = folds_of(split.labelled, config.predictor.folds)
-    imagined = config.predictor.made_up if len(images_of(split.labelled)) < ENOUGH else 0
+    few = len(images_of(split.labelled)) < ENOUGH
+    imagined = config.predictor.made_up if few or config.predictor.self_supervised else 0
     made = make_up(pictures.cpu(), imagined, generator(derive(config.seed, 13)))
     made = _in_region(made, config)
     return Exam(
@@ -131,6 +134,7 @@ def examine(
         ~torch.tensor(of_other_days(material.num_normal, config.variation.other_days), dtype=torch.bool),
         material.sources,
         set_aside,
+        few,
     )
 
 
@@ -150,7 +154,7 @@ def lesson(member: int, exam: Exam, reader: Reader, material: Material, config: 
     rows = torch.tensor(material.with_copies(exam.seen(member)), dtype=torch.long)
     labelled = exam.labelled[rows]
     normal = exam.normal[exam.shown(member, settings.normal_images)]
-    made_up = exam.made_up[exam.imagined(member) if not len(rows) else rows[:0]]
+    made_up = exam.made_up[rows[:0] if len(rows) and not settings.self_supervised else exam.imagined(member)]
     if not settings.pasted or not len(rows):
         return Lesson(labelled, normal, exam.labelled[rows[:0]], made_up)
     allowed = exam.shown(member, material.num_normal)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,8 +14,8 @@ from torch.optim import AdamW
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import learning, rows_together
 from flawtrace.ground.learner import Learner, derive, generator, seeded
-from flawtrace.ground.shapes import Coverage, ErrorMaps, Masks, Points
-from flawtrace.method import Compact, Material, Predictor, Views, clamp, covered, crop, predictor
+from flawtrace.ground.shapes import Coverage, ErrorMaps, Masks, Points, Scalar
+from flawtrace.method import Blended, Compact, Material, Predictor, Views, clamp, covered, crop, predictor
 from flawtrace.pictures.turns import EVERY, turned
 
 CLEAR = 0.3
@@ -73,6 +73,16 @@ class Lesson:
     made_up: Examples
     """Normal images with made-up defects."""
 
+    @property
+    def of_labels(self) -> "Lesson":
+        """Without what is made up, if there is a label."""
+        return replace(self, made_up=self.made_up[:0]) if len(self.labelled) else self
+
+    @property
+    def of_none(self) -> "Lesson":
+        """Without labels, and what is made of them."""
+        return replace(self, labelled=self.labelled[:0], pasted=self.pasted[:0])
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -117,24 +127,19 @@ class Fit:
 
     def advance(self, lesson: Lesson) -> None:
         """One step on a random batch."""
-        settings, network = self._config, self.learner.network.train()
-        batch = self._batch(lesson)
-        if settings.turns:
-            way = self._ways[int(torch.randint(len(self._ways), (), generator=self._rng))]
-            batch = turned_batch(batch, way)
-        if settings.one_cycle:
-            self.learner.set_lr(one_cycle(settings.lr, self.step / self.steps))
+        if self._config.one_cycle:
+            self.learner.set_lr(one_cycle(self._config.lr, self.step / self.steps))
         self.step += 1
-        with learning(batch.masks.device):
-            loss = network.loss(batch.views, batch.masks, self._weights, batch.ignored)
-            self.loss = self.learner.step(loss)
+        with learning(lesson.normal.masks.device):
+            losses = [self._loss(pupil.train(), part) for pupil, part in self._pupils(lesson)]
+            self.loss = self.learner.step(torch.stack(losses).sum())
 
     def finish(self, lesson: Lesson) -> Predictor:
         """The predictor, complete; call it after the last step."""
-        network = self.learner.network
-        if isinstance(network, Compact):
-            network.discriminate(*squares_of(network, lesson, self._rng))
-        return network
+        for pupil, part in self._pupils(lesson):
+            if isinstance(pupil, Compact):
+                pupil.discriminate(*squares_of(pupil, part, self._rng))
+        return self.learner.network
 
     def state(self) -> dict[str, Any]:
         return {
@@ -148,6 +153,21 @@ class Fit:
         self.step, self.loss = state["step"], state["loss"]
         self._rng.set_state(state["rng"])
         self.learner.load(state["learner"])
+
+    def _pupils(self, lesson: Lesson) -> list[tuple[predictor.Pupil, Lesson]]:
+        """Who learns from which part of a lesson."""
+        network = self.learner.network
+        if isinstance(network, Blended):
+            return [(network.supervised, lesson.of_labels), (network.self_supervised, lesson.of_none)]
+        return [(network, lesson)]
+
+    def _loss(self, pupil: predictor.Pupil, lesson: Lesson) -> Scalar:
+        """On a random batch."""
+        batch = self._batch(lesson)
+        if self._config.turns:
+            way = self._ways[int(torch.randint(len(self._ways), (), generator=self._rng))]
+            batch = turned_batch(batch, way)
+        return pupil.loss(batch.views, batch.masks, self._weights, batch.ignored)
 
     def _batch(self, lesson: Lesson) -> Batch:
         """Squares over labelled defects, anywhere on labelled images, on normal ones, over pasted defects.

@@ -18,7 +18,7 @@ from flawtrace.detector import Detector
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import locked, write_json
-from flawtrace.ground.groups import ENOUGH
+from flawtrace.ground.groups import FADED
 from flawtrace.ground.run_files import DETECTOR_NAME, SETTINGS_NAME
 from flawtrace.method import Material, Predictor, Prepared, Reader
 from flawtrace.training.deciding import decided
@@ -77,8 +77,8 @@ def settings_for(detector: Detector, num_labelled: int) -> Config:
     """The detector's settings; what follows from how few labels it had is settled again."""
     config = detector.config
     asked, known = config.predictor, detector.facts.num_labelled
-    if known is not None and known < ENOUGH:
-        asked = asked.model_copy(update={"recall": None, "memory_side": None})
+    if known is not None and known < FADED:
+        asked = asked.model_copy(update={"recall": None, "self_supervised": None, "memory_side": None})
     if known == 0:
         asked = asked.model_copy(update={"inputs": None})
     steps = min(asked.steps, STEPS)
