@@ -233,8 +233,8 @@ class PredictorConfig(Settings):
     pasted: NonNegativeInt = 100
     """Normal images with pasted defects, made for each predictor from the labels it is trained on."""
     made_up: NonNegativeInt = 200
-    """Normal images with made-up defects: predictors without labels learn from them, and with fewer than
-    five labels maps are calibrated on them too."""
+    """Normal images with made-up defects: predictors without labels learn from them, and the second ones
+    beside few; with fewer than five labels maps are calibrated on them too."""
     set_aside: bool = True
     """Fit again without the normal images that look defective to predictors which never saw them."""
     folds: PositiveInt = 3
