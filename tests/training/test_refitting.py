@@ -1,5 +1,6 @@
 """A refit makes anew what reads labels, and leaves the rest as it is."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from flawtrace.data import draw_keeping, read_category
 from flawtrace.detector import Detector
 from flawtrace.ground.files import read_json
 from flawtrace.ground.run_files import DETECTOR_NAME
+from flawtrace.method import Blended
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training.errors import RunExistsError
 
@@ -73,6 +75,24 @@ def test_what_learnt_without_labels_sees_everything_once_it_has_some(
     fitted = verbs.refit(tmp_path / "zero", category, tmp_path / "some", labels=2).detector
     assert fitted.config.predictor.inputs == ("profile", "canvas", "memory", "picture")
     assert fitted.config.predictor.recall == fitted.config.predictor.self_supervised == 1 / 14
+
+
+def test_what_needs_no_label_stays_as_long_as_the_normal_images_do(
+    category: Path, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    """From a detector without labels, and from one of few; not where a normal image is gone."""
+    parts = shutil.copytree(category, tmp_path / "parts")
+    first = verbs.train(parts, tmp_path / "0", settings=tiny | {"labels": 0}).detector
+    second = verbs.refit(tmp_path / "0", parts, tmp_path / "1", labels=1).detector
+    third = verbs.refit(tmp_path / "1", parts, tmp_path / "2", labels=2).detector
+    max((parts / "train/good").iterdir()).unlink()
+    fourth = verbs.refit(tmp_path / "2", parts, tmp_path / "3", labels=2).detector
+    alone = [part.state_dict() for part in first.members]
+    for detector, stays in ((second, True), (third, True), (fourth, False)):
+        for before, member in zip(alone, detector.members, strict=True):
+            assert isinstance(member, Blended)
+            after = member.self_supervised.state_dict()
+            assert all(torch.equal(before[name], after[name]) for name in before) == stays
 
 
 def test_a_run_is_never_replaced(run: Path, category: Path, refitted: Path) -> None:

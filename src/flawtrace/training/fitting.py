@@ -98,7 +98,8 @@ class Batch:
 class Fit:
     """One predictor's last fit, step by step, so that it can stop anywhere and go on."""
 
-    def __init__(self, member: int, config: Config, material: Material) -> None:
+    def __init__(self, member: int, config: Config, material: Material, kept: Compact | None = None) -> None:
+        """`kept` is a self-supervised predictor that has learnt already what it can."""
         settings = config.predictor
         self.member = member
         self.step = 0
@@ -116,6 +117,9 @@ class Fit:
         with seeded(seed):
             maps = config.profile.length * len(material.scales)
             network = predictor.build(settings, maps, material.canvases.shape[1], config.cell)
+        self._keeps = kept is not None
+        if kept is not None and isinstance(network, Blended):
+            network.self_supervised.load_state_dict(kept.state_dict())
         self.learner: Learner[Predictor] = Learner(
             network.to(material.canvases.device),
             make_optimizer=lambda weights: AdamW(weights, lr=settings.lr, weight_decay=settings.weight_decay),
@@ -157,9 +161,10 @@ class Fit:
     def _pupils(self, lesson: Lesson) -> list[tuple[predictor.Pupil, Lesson]]:
         """Who learns from which part of a lesson."""
         network = self.learner.network
-        if isinstance(network, Blended):
-            return [(network.supervised, lesson.of_labels), (network.self_supervised, lesson.of_none)]
-        return [(network, lesson)]
+        if not isinstance(network, Blended):
+            return [(network, lesson)]
+        others = [] if self._keeps else [(network.self_supervised, lesson.of_none)]
+        return [(network.supervised, lesson.of_labels), *others]
 
     def _loss(self, pupil: predictor.Pupil, lesson: Lesson) -> Scalar:
         """On a random batch."""

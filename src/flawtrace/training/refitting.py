@@ -1,12 +1,13 @@
 """Fitting a detector again: to new labels, corrected masks, more normal images. What needs no label stays.
 
-Encoder and autoencoder snapshots are the detector's own; novelty and memory, predictors, judge and thresholds
-are made anew.
+Encoder and autoencoder snapshots are the detector's own, and its self-supervised predictors if the normal
+images are the same; novelty and memory, other predictors, judge and thresholds are made anew.
 """
 
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from flawtrace.detector import Detector
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import locked, write_json
-from flawtrace.ground.groups import FADED
+from flawtrace.ground.groups import ALL_INPUTS, FADED
 from flawtrace.ground.run_files import DETECTOR_NAME, SETTINGS_NAME
-from flawtrace.method import Material, Predictor, Prepared, Reader
+from flawtrace.method import Blended, Compact, Material, Predictor, Prepared, Reader
 from flawtrace.training.deciding import decided
 from flawtrace.training.errors import RunExistsError
 from flawtrace.training.exam import Exam, lesson
@@ -33,7 +34,9 @@ from flawtrace.training.study import Clock, checked
 from flawtrace.training.summary import conclude
 
 STEPS = 400
-"""Steps of each predictor, at most: fewer than in training, which has no one waiting."""
+"""Steps of each predictor, at most: fewer than in training, which has no one waiting. Where one has to learn
+without labels, it needs all of them.
+"""
 MANY_NEW = 0.5
 """Share of normal images new to the autoencoder, from which on it should learn from them too."""
 STRANGE = 1.5
@@ -63,7 +66,10 @@ def refit(
         config = settings_for(detector, len(images_of(split.labelled)))
         plan = Plan.of_fits(config, split)
         prepared = yield from read_images(split, config, plan, device, detector.reader.encoder.to(device))
-        fit_all = partial(_fit_together, prepared.material, plan)
+        kept = self_supervised(detector, prepared, config)
+        alone = not split.labelled or (config.predictor.self_supervised and not kept)
+        plan = replace(plan, config=config if alone else shortened(config))
+        fit_all = partial(_fit_together, prepared.material, plan, kept)
         fitted = yield from fit_last(list(detector.reader.snapshots), prepared, split, config, fit_all)
         new = decided(fitted, prepared, config)
         new.save(run / DETECTOR_NAME)
@@ -81,9 +87,26 @@ def settings_for(detector: Detector, num_labelled: int) -> Config:
         asked = asked.model_copy(update={"recall": None, "self_supervised": None, "memory_side": None})
     if known == 0:
         asked = asked.model_copy(update={"inputs": None})
-    steps = min(asked.steps, STEPS)
-    settled = asked.settled(num_labelled).model_copy(update={"steps": steps})
-    return config.model_copy(update={"predictor": settled})
+    return config.model_copy(update={"predictor": asked.settled(num_labelled)})
+
+
+def self_supervised(detector: Detector, prepared: Prepared, config: Config) -> list[Compact]:
+    """Predictors of the detector that learnt without labels; none if the normal images are others than then,
+    or these settings want none.
+    """
+    wanted, facts = config.predictor, detector.facts
+    normal = tuple(dict.fromkeys(prepared.rows[: prepared.material.num_normal]))
+    others = len(facts.digests) - len(normal)
+    if not wanted.self_supervised or facts.digests[: len(normal)] != normal or others != facts.num_labelled:
+        return []
+    alone = [member.self_supervised if isinstance(member, Blended) else member for member in detector.members]
+    return [one for one in alone if isinstance(one, Compact) and one.inputs == wanted.alone(ALL_INPUTS)]
+
+
+def shortened(config: Config) -> Config:
+    """With as many steps as nobody minds waiting for."""
+    steps = min(config.predictor.steps, STEPS)
+    return config.model_copy(update={"predictor": config.predictor.model_copy(update={"steps": steps})})
 
 
 def due(detector: Detector, prepared: Prepared, exam: Exam) -> Iterator[str]:
@@ -104,13 +127,15 @@ def due(detector: Detector, prepared: Prepared, exam: Exam) -> Iterator[str]:
 
 
 def _fit_together(
-    material: Material, plan: Plan, exam: Exam, reader: Reader, *, again: int
+    material: Material, plan: Plan, kept: Sequence[Compact], exam: Exam, reader: Reader, *, again: int
 ) -> Generator[Event, None, list[Predictor]]:
-    """Fit all members, on a processor side by side; returns them in their order.
+    """Fit all members, but the self-supervised predictors that are `kept`, on a processor side by side;
+    returns them in their order.
 
     Three of them on two cores are done sooner when none has to wait for another to end.
     """
-    fits = [Fit(member, plan.config, material) for member in range(plan.config.predictor.members)]
+    members = range(plan.config.predictor.members)
+    fits = [Fit(member, plan.config, material, kept[member] if kept else None) for member in members]
     on_processor = material.canvases.device.type == "cpu"
     workers = len(fits) if on_processor and torch.get_num_threads() > 1 else 1
     with _one_thread_each(workers), ThreadPoolExecutor(workers) as pool:
