@@ -91,7 +91,8 @@ def test_no_label_at_all(tiny: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_a_single_label(tiny: dict[str, Any], tmp_path: Path) -> None:
-    detector = trained(tmp_path, tiny | {"predictor.self_supervised": None}, num_types=1, labels=1)
+    settings = tiny | {"predictor.recall": None, "predictor.self_supervised": None}
+    detector = trained(tmp_path, settings, num_types=1, labels=1)
     assert detector.facts.num_labelled == 1
     assert detector.config.predictor.recall == detector.config.predictor.self_supervised == 1 / 4
     assert all(isinstance(member, Blended) for member in detector.members)
