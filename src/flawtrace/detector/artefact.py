@@ -49,8 +49,8 @@ THRESHOLDS = ("outline", "unsure", "defect")
 
 AnyImage: TypeAlias = Float[Tensor, "3 _h _w"]
 AnyMap: TypeAlias = Float[Tensor, "_h _w"]
-Score = TypeVar("Score", bound=float | Tensor)
 """Of which each in a list can have its own size."""
+Score = TypeVar("Score", bound=float | Tensor)
 
 
 class Detector(nn.Module):

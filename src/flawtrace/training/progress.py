@@ -61,9 +61,7 @@ class Plan:
         """For a run that begins, or goes on from the state that was `saved`."""
         num_images = len(split.normal) + len(split.labelled) * (1 + config.copies)
         updates = config.cycles * config.updates + config.last_updates
-        steps = (
-            config.predictor.members * config.predictor.steps * (2 if config.predictor.self_supervised else 1)
-        )
+        steps = config.predictor.members * config.predictor.steps
         cycles, fits = 0.04 * updates, 0.05 * steps
         earlier = 0.0
         if saved:
