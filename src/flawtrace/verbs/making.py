@@ -19,7 +19,7 @@ from flawtrace.data import inspect as inspect_folder
 from flawtrace.ground.devices import ready
 from flawtrace.ground.files import read_json
 from flawtrace.ground.presets import load_config
-from flawtrace.ground.run_files import SETTINGS_NAME, SUMMARY_NAME
+from flawtrace.ground.run_files import SETTINGS_NAME, summary_file
 from flawtrace.measures import Evaluation
 from flawtrace.pictures.images import image_size
 from flawtrace.pictures.region import read_region, refuse_other_shape, region_file
@@ -65,8 +65,7 @@ def inspect(
     found = inspect_folder(Path(folder), progress, named, skip_bad=skip_bad)
     if run is None:
         return found
-    of_run = Path(run) if Path(run).is_dir() else Path(run).parent
-    suspects = read_json(of_run / SUMMARY_NAME).get("suspects", [])
+    suspects = read_json(summary_file(Path(run))).get("suspects", [])
     still = [one for one in suspects if Path(one["file"]).is_file()]
     return replace(found, warnings=(*found.warnings, *told(still, Path(folder))))
 

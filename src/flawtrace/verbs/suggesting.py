@@ -11,7 +11,7 @@ from flawtrace.data import refuse_folder
 from flawtrace.detector import Detector, Looked, looked, suggested
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.files import read_json, write_text
-from flawtrace.ground.run_files import SUMMARY_NAME
+from flawtrace.ground.run_files import summary_file
 from flawtrace.pictures.errors import ImageError
 from flawtrace.pictures.images import read_image
 from flawtrace.report import contact_sheet
@@ -100,7 +100,7 @@ def suggest(
 
 def _labelled(detector: Detector, run: Path) -> Iterator[Looked]:
     """Labelled images of the run, as far as they are still where they were."""
-    summary = (run if run.is_dir() else run.parent) / SUMMARY_NAME
+    summary = summary_file(run)
     files = read_json(summary).get("labelled_files", []) if summary.is_file() else []
     for name in files:
         with suppress(ImageError):

@@ -18,7 +18,7 @@ from flawtrace.detector import (
 from flawtrace.ground.errors import ArgumentError
 from flawtrace.ground.files import read_json
 from flawtrace.ground.groups import InputKind, RuntimeChoice
-from flawtrace.ground.run_files import SUMMARY_NAME
+from flawtrace.ground.run_files import summary_file
 from flawtrace.ground.wording import counted
 from flawtrace.pictures.decoding import MAX_PIXELS
 from flawtrace.pictures.images import read_image
@@ -78,6 +78,6 @@ def bench(
 
 def _trained_on(run: Path) -> list[Path]:
     """Labelled images of the run that are still where they were."""
-    summary = (run if run.is_dir() else run.parent) / SUMMARY_NAME
+    summary = summary_file(run)
     files = read_json(summary).get("labelled_files", []) if summary.is_file() else []
     return [Path(name) for name in files if Path(name).is_file()]
