@@ -19,7 +19,7 @@ from flawtrace.detector import Detector
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import locked, write_json
-from flawtrace.ground.groups import ALL_INPUTS, FADED
+from flawtrace.ground.groups import ALL_INPUTS, ENOUGH, FADED
 from flawtrace.ground.run_files import DETECTOR_NAME, SETTINGS_NAME
 from flawtrace.method import Blended, Compact, Material, Predictor, Prepared, Reader
 from flawtrace.training.deciding import decided
@@ -63,14 +63,15 @@ def refit(
         clock = Clock()
         yield Drawn("drawing labels", 0.0, 1.0, split=split, changes=Changes())
         split = pieces(split, detector.config)
-        config = settings_for(detector, len(images_of(split.labelled)))
+        num_labelled = len(images_of(split.labelled))
+        config = settings_for(detector, num_labelled)
         plan = Plan.of_fits(config, split)
         prepared = yield from read_images(split, config, plan, device, detector.reader.encoder.to(device))
         kept = self_supervised(detector, prepared, config)
-        alone = not split.labelled or (config.predictor.self_supervised and not kept)
-        plan = replace(plan, config=config if alone else shortened(config))
+        alone = not num_labelled or (config.predictor.self_supervised and not kept)
+        plan = replace(plan, config=config if alone else shortened(config, num_labelled))
         fit_all = partial(_fit_together, prepared.material, plan, kept)
-        fitted = yield from fit_last(list(detector.reader.snapshots), prepared, split, config, fit_all)
+        fitted = yield from fit_last(list(detector.reader.snapshots), prepared, split, plan.config, fit_all)
         new = decided(fitted, prepared, config)
         new.save(run / DETECTOR_NAME)
         write_json(run / SETTINGS_NAME, config.model_dump(mode="json"))
@@ -103,10 +104,14 @@ def self_supervised(detector: Detector, prepared: Prepared, config: Config) -> l
     return [one for one in alone if isinstance(one, Compact) and one.inputs == wanted.alone(ALL_INPUTS)]
 
 
-def shortened(config: Config) -> Config:
-    """With as many steps as nobody minds waiting for."""
-    steps = min(config.predictor.steps, STEPS)
-    return config.model_copy(update={"predictor": config.predictor.model_copy(update={"steps": steps})})
+def shortened(config: Config, num_labelled: int) -> Config:
+    """Where nobody learns without labels: with as many steps as nobody minds waiting for, and without made-up
+    defects, unless labels are few and these judge.
+    """
+    asked = config.predictor
+    made_up = asked.made_up if num_labelled < ENOUGH else 0
+    predictor = asked.model_copy(update={"steps": min(asked.steps, STEPS), "made_up": made_up})
+    return config.model_copy(update={"predictor": predictor})
 
 
 def due(detector: Detector, prepared: Prepared, exam: Exam) -> Iterator[str]:
