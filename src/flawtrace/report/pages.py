@@ -1,5 +1,7 @@
 """The templates of pages: those of the report, and how any page is filled in."""
 
+from functools import cache
+
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 
@@ -8,8 +10,12 @@ def template(name: str) -> Template:
     return environment("flawtrace.report").get_template(name)
 
 
+@cache
 def environment(package: str) -> Environment:
-    """Of the templates in a package's folder `templates`; a name that is not filled in is an error."""
+    """Of the templates in a package's folder `templates`; a name that is not filled in is an error.
+
+    One for each package, which compiles a template once.
+    """
     made = Environment(
         loader=PackageLoader(package),
         autoescape=True,
