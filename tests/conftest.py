@@ -1,5 +1,7 @@
 """Shared by all tests."""
 
+import copy
+import json
 import os
 import signal
 import tomllib
@@ -18,7 +20,10 @@ from torch.nn import functional as F
 from xdist.scheduler import LoadScopeScheduling
 
 from flawtrace import verbs
+from flawtrace.detector import exporting
+from flawtrace.detector.artefact import Detector
 from flawtrace.detector.exporting import Export
+from flawtrace.detector.file import checksum
 from flawtrace.ground.config import Config
 from flawtrace.ground.learner import seeded
 from flawtrace.ground.presets import load_config
@@ -178,11 +183,23 @@ def run(category: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def export() -> Callable[..., Export]:
-    """Exports as users do: shapes are symbols meanwhile, and the checks of all other tests want numbers."""
+    """Exports as users do, but translates the same detector once, which takes 13 s.
+
+    Shapes are symbols meanwhile, and the checks of all other tests want numbers.
+    """
+    graphs: dict[str, Any] = {}
+    translated = exporting.graph_of
+
+    def graph_of(detector: Detector) -> Any:
+        origin = json.dumps(detector.header) + checksum(detector.state_dict())
+        if origin not in graphs:
+            graphs[origin] = translated(detector)
+        return copy.deepcopy(graphs[origin])
 
     def unchecked(*args: Any, **more: Any) -> Export:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+            patch.setattr(exporting, "graph_of", graph_of)
             return verbs.export(*args, **more)
 
     return unchecked

@@ -103,8 +103,30 @@ def _decides_by(thresholds: Thresholds, model: "ModelProto") -> bool:
 
 
 def _translated(detector: Detector, takes: InputKind) -> "ModelProto":
+    """The graph with the detector's thresholds, and all that a file says of itself."""
     for package in ("onnx", "onnxscript", "onnxruntime"):
         imported(package, "export")
+    model = graph_of(detector)
+    apart_still = _decides_by(detector.thresholds, model)
+    assert apart_still, "the exporter has merged thresholds with other constants"
+    mark(model)
+    if takes == "uint8":
+        with_bytes(model)
+    describe(model, detector.config)
+    origin = {"checksum": checksum(detector.state_dict())}
+    imported("onnx.helper", "export").set_model_props(
+        model,
+        {
+            "flawtrace": json.dumps(detector.header | origin),
+            "thresholds": _as_text(detector.thresholds),
+            "seal": OPEN,
+        },
+    )
+    return model
+
+
+def graph_of(detector: Detector) -> "ModelProto":
+    """The detector's `forward` as torch translates it, with placeholders where its thresholds stand."""
     side = detector.config.image_side
     several = {axis: torch.export.Dim(name) for axis, name in ((0, "batch"), (2, "height"), (3, "width"))}
     for place, name in enumerate(THRESHOLDS):
@@ -123,21 +145,6 @@ def _translated(detector: Detector, takes: InputKind) -> "ModelProto":
     detector.decide_by(detector.facts)
     assert program is not None
     model: ModelProto = program.model_proto
-    apart_still = _decides_by(detector.thresholds, model)
-    assert apart_still, "the exporter has merged thresholds with other constants"
-    mark(model)
-    if takes == "uint8":
-        with_bytes(model)
-    describe(model, detector.config)
-    origin = {"checksum": checksum(detector.state_dict())}
-    imported("onnx.helper", "export").set_model_props(
-        model,
-        {
-            "flawtrace": json.dumps(detector.header | origin),
-            "thresholds": _as_text(detector.thresholds),
-            "seal": OPEN,
-        },
-    )
     return model
 
 
