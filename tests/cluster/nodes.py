@@ -93,7 +93,8 @@ class Node:
         folder = Path(tempfile.mkdtemp(prefix="ray-node-"))
         self._log = folder / "log"
         sizes = ["--memory=3000000000", "--object-store-memory=100000000"]
-        command = [*RAY, "start", f"--node-ip-address={address}", *sizes, *flags, "--block"]
+        quiet = "--include-log-monitor=false"  # each looks for news ten times a second, and nobody reads it
+        command = [*RAY, "start", f"--node-ip-address={address}", *sizes, quiet, *flags, "--block"]
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, env=trapped(), start_new_session=True

@@ -20,7 +20,7 @@ from flawtrace.training.checkpoint import unpack
 
 TINY = Path(__file__).parents[1] / "tiny.toml"
 COMMAND = [sys.executable, "-c", "from flawtrace.cli.app import main; main()", "train"]
-LONG = 300
+LONG = 120
 """Updates of a cycle of some seconds, so that something can happen in it."""
 LIVING = "ray::Actor.live"
 """What an actor's process is called while it is in a cycle."""
@@ -95,7 +95,7 @@ def test_whatever_dies_the_policy_is_the_same(
 def test_a_full_object_store_changes_nothing(
     cluster: Cluster, train: Callable[..., list[Any]], undisturbed: Path, tmp_path: Path
 ) -> None:
-    """Images and trajectories (9 MB from each cycle) have to go through it."""
+    """Images and trajectories (4 MB from each cycle) have to go through it."""
     with cluster.full():
         subprocess.run(train(tmp_path / "run", 2), check=True, stdout=subprocess.DEVNULL)
     assert_same(tmp_path / "run", undisturbed)

@@ -20,6 +20,8 @@ from flawtrace.ground.presets import load_config
 from flawtrace.training import checkpoint
 from flawtrace.training.run import Trained, train
 
+SHORT: dict[str, Any] = {"cycles": 1, "predictor.steps": 3}
+"""Of what is the same in each cycle and step there is enough."""
 PAPER: dict[str, Any] = {
     "labels": 2,
     "copies": 1,
@@ -69,7 +71,7 @@ def test_as_many_rows_go_together_as_their_device_wants() -> None:
 def test_light_trains_elsewhere(
     category: Path, tmp_path: Path, tiny: dict[str, Any], changes: dict[str, Any]
 ) -> None:
-    settings = tiny | changes
+    settings = tiny | SHORT | changes
     with elsewhere() as device:
         found = verbs.train(category, tmp_path / "away", settings=settings, device=device).summary
     assert found["device"] == device
@@ -85,7 +87,7 @@ def test_features_and_the_paper_s_networks_train_elsewhere(
     category: Path, tmp_path: Path, tiny: dict[str, Any]
 ) -> None:
     with elsewhere() as device:
-        features = tiny | {"encoder": "features", "image_side": 128}
+        features = tiny | SHORT | {"encoder": "features", "image_side": 128}
         assert verbs.train(category, tmp_path / "features", settings=features, device=device)
         assert verbs.train(category, tmp_path / "paper", preset="paper", settings=PAPER, device=device)
 
@@ -96,7 +98,7 @@ def test_a_run_that_was_stopped_goes_on_elsewhere(
     category: Path, tmp_path: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch, credit: str
 ) -> None:
     monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
-    config = load_config(settings=tiny | {"reward.credit": credit, "cycles": 1, "predictor.steps": 3})
+    config = load_config(settings=tiny | SHORT | {"reward.credit": credit})
     split = draw_split(read_category(category), labels=2, seed=config.seed)
     with elsewhere() as device:
         stopped = train(split, config, tmp_path, device=ready(device))

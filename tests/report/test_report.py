@@ -6,6 +6,7 @@ from contextlib import chdir
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,19 +81,16 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    return trained(tmp_path / "bottle")
+    """With one curve: those of all columns are drawn once, in `report`."""
+    return trained(tmp_path / "bottle", {"kind": "cycle", "cycle": 0, "return": -20.0})
 
 
-def trained(folder: Path) -> Path:
+def trained(folder: Path, *cycles: dict[str, Any]) -> Path:
     """What training leaves behind, without the detector."""
     folder.mkdir()
     (folder / "settings.json").write_text(json.dumps(Config().model_dump(mode="json")))
     (folder / "training.json").write_text(json.dumps(SUMMARY))
-    rows = [
-        {**CYCLE, "cycle": 0},
-        {**CYCLE, "cycle": 1, "prediction_loss": 0.9},
-        {"kind": "fit", "member": 0},
-    ]
+    rows = [*cycles, {"kind": "fit", "member": 0}]
     (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     visits = {
         "periods": torch.ones(4, 8, 8),
@@ -151,7 +149,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
             case("quiet.png", None, 0.2),
             case("alarm.png", None, 0.8),
         )
-        return write_report(trained(folder / "bottle"), evaluation)
+        cycles = {**CYCLE, "cycle": 0}, {**CYCLE, "cycle": 1, "prediction_loss": 0.9}
+        return write_report(trained(folder / "bottle", *cycles), evaluation)
 
 
 class Page(HTMLParser):

@@ -20,7 +20,7 @@ from flawtrace.training.errors import RunExistsError
 @pytest.fixture(scope="module")
 def refitted(run: Path, category: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("refitted") / "run"
-    verbs.refit(run, category, out, labels=3)
+    verbs.refit(run, category, out, labels=4)
     return out
 
 
@@ -37,7 +37,7 @@ def test_the_predictors_are_others(run: Path, refitted: Path) -> None:
 
 
 def test_the_same_labels_give_the_same(refitted: Path, run: Path, category: Path, tmp_path: Path) -> None:
-    verbs.refit(run, category, tmp_path / "again", labels=3)
+    verbs.refit(run, category, tmp_path / "again", labels=4)
     one, other = (Detector.load(place).state_dict() for place in (refitted, tmp_path / "again"))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
@@ -48,7 +48,7 @@ def test_members_side_by_side_are_those_that_follow_each_other(
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        verbs.refit(run, category, tmp_path / "together", labels=3)
+        verbs.refit(run, category, tmp_path / "together", labels=4)
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(threads)
@@ -58,7 +58,7 @@ def test_members_side_by_side_are_those_that_follow_each_other(
 
 def test_a_run_comes_out_with_its_report_and_all_that_it_learnt_from(refitted: Path) -> None:
     facts = Detector.load(refitted).facts
-    assert facts.num_labelled == 9
+    assert facts.num_labelled == 12
     assert (refitted / "report.html").is_file()
     assert verbs.predict(refitted, refitted.parent / "absent.png")[0].verdict == "ERROR"
 
