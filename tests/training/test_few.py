@@ -9,6 +9,7 @@ import pytest
 
 from flawtrace import verbs
 from flawtrace.detector import FALSE_ALARMS, Calibration, Detector
+from flawtrace.ground.files import read_json
 from flawtrace.ground.shapes import ErrorMaps, Masks
 from flawtrace.method import Blended
 from flawtrace.pictures.synthetic import make_dataset
@@ -88,6 +89,11 @@ def test_no_label_at_all(tiny: dict[str, Any], tmp_path: Path) -> None:
     alarms = detector.facts.false_alarms
     assert alarms["alarms"] <= FALSE_ALARMS * alarms["images"]
     agrees(detector, tmp_path)
+    assert [one["unusual"] for one in read_json(tmp_path / "run/training.json")["suspects"]] == [True] * 4
+    page = (tmp_path / "run/report.html").read_text()
+    assert "The normal images that are most unlike the others" in page
+    assert "finds no training image" not in page
+    assert "most unlike the others" in verbs.inspect(tmp_path / "parts", run=tmp_path / "run").warnings[-1]
 
 
 def test_a_single_label(tiny: dict[str, Any], tmp_path: Path) -> None:

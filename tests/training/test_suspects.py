@@ -17,7 +17,17 @@ from flawtrace.method.reader import Reader
 from flawtrace.report.page import write_report
 from flawtrace.training.exam import Exam
 from flawtrace.training.fitting import Examples
-from flawtrace.training.suspects import MOST, Suspect, Witnesses, named, suspects, worst, write_suspects
+from flawtrace.training.judging import HeldOut
+from flawtrace.training.suspects import (
+    MOST,
+    Suspect,
+    Witnesses,
+    named,
+    suspects,
+    told,
+    worst,
+    write_suspects,
+)
 
 SIDE = 64
 
@@ -58,7 +68,10 @@ def material_of(normal: torch.Tensor, labelled: torch.Tensor, masks: torch.Tenso
     )
 
 
-def suspected(normal: torch.Tensor, labelled: torch.Tensor, masks: torch.Tensor) -> list[Suspect]:
+def suspected(
+    normal: torch.Tensor, labelled: torch.Tensor, masks: torch.Tensor, scores: torch.Tensor | None = None
+) -> list[Suspect]:
+    """`scores` are those of the held-out normal images, last ones first."""
     material = material_of(normal, labelled, masks)
     reader = Reader(Pixels(2), [nn.Identity()], SIDE // 2, "nothing")
     views = reader.views(material.labelled, material.labelled_pictures)
@@ -69,11 +82,16 @@ def suspected(normal: torch.Tensor, labelled: torch.Tensor, masks: torch.Tensor)
     seen = Examples(shown, blank, covered(blank, SIDE // 2))
     nobody = examples[:0]
     rows = torch.arange(len(normal))
-    exam = Exam(examples, seen, [0, 1, 0], nobody, nobody, none, rows % 3, rows, rows >= 0, rows, rows < 0)
-    samples = [Sample(Path(f"{index}.png")) for index in range(5)]
-    marked = [Sample(Path(f"{index}.png"), Path(f"{index}_mask.png"), "spot") for index in range(3)]
+    folds = [0, 1, 0][: len(labelled)]
+    exam = Exam(examples, seen, folds, nobody, nobody, none, rows % 2, rows, rows >= 0, rows, rows < 0)
+    samples = [Sample(Path(f"{index}.png")) for index in range(len(normal))]
+    marked = [Sample(Path(f"{index}.png"), Path(f"{index}_mask.png"), "spot") for index in range(len(folds))]
     split = Split(tuple(samples), tuple(marked), ())
-    return suspects(Witnesses([Bright(), Bright()], reader, Calibration(), 0.5), exam, split)
+    scored = torch.zeros(len(rows)) if scores is None else scores
+    held_out = HeldOut(
+        seen.masks.float(), seen.masks, torch.zeros(len(rows), 4), scored, rows * 0, rows.flip(0)
+    )
+    return suspects(Witnesses([Bright(), Bright()], reader, Calibration(), 0.5), exam, held_out, split)
 
 
 @pytest.fixture
@@ -94,6 +112,17 @@ def test_a_defect_among_normal_images_and_a_mask_that_lies_elsewhere_are_named(f
     ]
     assert found[1].mask[5, 5]
     assert named(found)[1]["type"] == "spot"
+
+
+def test_without_labels_those_are_named_that_are_most_unlike_the_others() -> None:
+    """By their scores, each held out; not more than so many of them, and in words that accuse nobody."""
+    scores = torch.linspace(0, 1, 20)
+    found = suspected(dark(20), dark(0), torch.zeros(0, SIDE, SIDE, dtype=torch.bool), scores)
+    assert [one.name for one in found] == ["0.png", "1.png", "2.png"]
+    assert all(one.unusual and not one.set_aside for one in found)
+    (line,) = told(named(found), Path())
+    assert "most unlike the others: 0.png, 1.png, 2.png." in line
+    assert "wrong" not in line
 
 
 def test_the_worst_come_first_and_not_more_than_so_many() -> None:

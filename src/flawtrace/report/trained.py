@@ -204,6 +204,7 @@ def _suspects(path: Path, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
             "type": suspect["type"],
             "score": suspect["score"],
             "set_aside": suspect.get("set_aside", False),
+            "unusual": suspect.get("unusual", False),
             **row_of_pictures(picture.float() / 255, mask, anomaly_map.float(), anomaly_map >= threshold),
         }
         for suspect, picture, anomaly_map, mask in known

@@ -76,7 +76,7 @@ def refit(
         new.save(run / DETECTOR_NAME)
         write_json(run / SETTINGS_NAME, config.model_dump(mode="json"))
         reasons = list(due(detector, prepared, fitted.exam))
-        summary = conclude(new, prepared, fitted.exam, split, run, clock=clock, reasons=reasons)
+        summary = conclude(new, prepared, fitted, split, run, clock=clock, reasons=reasons)
         yield Trained(new, summary)
 
 

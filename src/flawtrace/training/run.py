@@ -111,7 +111,7 @@ def train(
         detector = decided(fitted, prepared, config)
         detector.save(run / DETECTOR_NAME)
         write_visits(study, run)
-        yield Trained(detector, conclude(detector, prepared, fitted.exam, split, run, clock=clock))
+        yield Trained(detector, conclude(detector, prepared, fitted, split, run, clock=clock))
 
 
 def read_images(

@@ -19,6 +19,7 @@ from flawtrace.ground.memory import peak_memory_mb
 from flawtrace.ground.run_files import CHECKPOINT_NAME, DETECTOR_NAME, LOG_NAME, SUMMARY_NAME, VISITS_NAME
 from flawtrace.method import Material, Predictor, Prepared
 from flawtrace.training.exam import Exam
+from flawtrace.training.last_fit import Fitted
 from flawtrace.training.study import Clock, Study
 from flawtrace.training.suspects import Witnesses, named, suspects, write_suspects
 
@@ -29,7 +30,7 @@ QUANTILES = (0.1, 0.5, 0.9)
 def conclude(
     detector: Detector,
     prepared: Prepared,
-    exam: Exam,
+    fitted: Fitted,
     split: Split,
     run: Path,
     *,
@@ -43,7 +44,7 @@ def conclude(
     facts, material = detector.facts, prepared.material
     members = [cast(Predictor, member) for member in detector.members]
     witnesses = Witnesses(members, detector.reader, detector.calibration, detector.thresholds.outline)
-    found = suspects(witnesses, exam, split)
+    found = suspects(witnesses, fitted.exam, fitted.judgement.held_out, split)
     write_suspects(found, run)
     summary = {
         "detector": str(run / DETECTOR_NAME),
@@ -74,7 +75,7 @@ def conclude(
         "left_for_testing": [str(s.image.resolve()) for s in split.test if s.anomalous],
         "defect_types": [sample.defect_type for sample in split.labelled],
         "suspects": named(found),
-        "profiles": _profile_quantiles(detector.config, material, exam),
+        "profiles": _profile_quantiles(detector.config, material, fitted.exam),
     }
     write_json(run / SUMMARY_NAME, summary)
     (run / CHECKPOINT_NAME).unlink(missing_ok=True)

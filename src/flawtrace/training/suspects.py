@@ -1,4 +1,8 @@
-"""Training images whose label is doubtful: defects among the normal ones, masks that lie elsewhere."""
+"""Training images whose label is doubtful: defects among the normal ones, masks that lie elsewhere.
+
+Without any label nobody knows what a defect looks like; then those normal images are named that are most
+unlike the others, as the member says that never saw them.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,9 +23,12 @@ from flawtrace.ground.wording import counted
 from flawtrace.method import Predictor, Reader
 from flawtrace.training.exam import Exam
 from flawtrace.training.fitting import Examples, predict
+from flawtrace.training.judging import HeldOut
 
 MOST = 8
 """Suspects of each kind that are kept, the worst first."""
+UNUSUAL = 0.15
+"""Share of the normal images that are named at most where no label says what a defect looks like."""
 FEW = 0.1
 """Share of the labelled images in which little is marked; what shows no more than these is no suspect."""
 
@@ -41,6 +48,8 @@ class Suspect:
     mask: Mask
     set_aside: bool = False
     """Whether nobody learnt from it, because it looks defective."""
+    unusual: bool = False
+    """Whether it is merely among those most unlike the others: no label says what a defect looks like."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +84,16 @@ class Witnesses:
         return excess
 
 
-def suspects(witnesses: Witnesses, exam: Exam, split: Split) -> list[Suspect]:
+def suspects(witnesses: Witnesses, exam: Exam, held_out: HeldOut, split: Split) -> list[Suspect]:
     """Normal images that are set aside, then others that show as much as a labelled defect, then labels that
-    show it beside their mask.
+    show it beside their mask. Without a label, the normal images that are most unusual.
 
     As much: no less than a tenth of the labelled images in which anything is marked. A labelled image is
     judged by the member that did not learn from it. On normal images all members vote, though some of these
     were shown to them as normal, where a defect is harder to see.
     """
+    if not exam.num_labelled:
+        return list(_unusual(witnesses, exam, held_out, split))
     folds = [exam.held_out(member) for member in range(len(witnesses.members))]
     examples = [exam.labelled[torch.tensor(rows, dtype=torch.long)] for rows in folds]
     maps = torch.cat([witnesses.alone(*pair) for pair in enumerate(examples)])
@@ -107,6 +118,7 @@ def named(found: Sequence[Suspect]) -> list[dict[str, Any]]:
             "type": one.defect_type,
             "score": round(one.score, 4),
             "set_aside": one.set_aside,
+            "unusual": one.unusual,
         }
         for one in found
     ]
@@ -115,13 +127,20 @@ def named(found: Sequence[Suspect]) -> list[dict[str, Any]]:
 def told(suspects: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
     """What to do about those that a training `named`, by their place in `folder`."""
     aside = [_place(one, folder) for one in suspects if one.get("set_aside")]
-    others = [_place(one, folder) for one in suspects if not one.get("set_aside")]
+    unusual = [_place(one, folder) for one in suspects if one.get("unusual")]
+    others = [_place(one, folder) for one in suspects if not (one.get("set_aside") or one.get("unusual"))]
     lines = []
     if aside:
         look = counted(len(aside), "normal image looks", "normal images look")
         lines.append(
             f"{look} defective, and nothing was learnt from: {', '.join(aside)}. Take them out or label "
             "them; if they are good parts, they are false alarms, and counted as such."
+        )
+    if unusual:
+        lines.append(
+            f"Look at the normal images that are most unlike the others: {', '.join(unusual)}. No label says "
+            "what a defect looks like, and one that is taken for normal lets its like pass: take such "
+            "images out, or label them."
         )
     if others:
         lines.append(f"Check the labels of these training images; they look wrong: {', '.join(others)}")
@@ -157,6 +176,18 @@ def _normal(witnesses: Witnesses, least: float, exam: Exam, split: Split) -> Ite
         picture = normal.views.pictures[row].float().cpu()
         suspect = _suspect(split.normal[int(row)], picture, anomaly_map, nowhere)
         yield replace(suspect, set_aside=bool(aside[row]))
+
+
+def _unusual(witnesses: Witnesses, exam: Exam, held_out: HeldOut, split: Split) -> Iterator[Suspect]:
+    """The normal images with the highest scores, each by the member that never saw it."""
+    rows, scores = held_out.rows[held_out.normal], held_out.scores[held_out.normal]
+    for place in worst(scores, least=0.0)[: round(UNUSUAL * len(rows))]:
+        row = rows[place]
+        (anomaly_map,) = witnesses.alone(int(exam.normal_folds[row]), exam.normal[row[None]])
+        nowhere = torch.zeros_like(anomaly_map).bool()
+        picture = exam.normal.views.pictures[row].float().cpu()
+        suspect = _suspect(split.normal[int(row)], picture, anomaly_map, nowhere)
+        yield replace(suspect, unusual=True)
 
 
 def _labelled(
