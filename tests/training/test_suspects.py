@@ -69,9 +69,13 @@ def material_of(normal: torch.Tensor, labelled: torch.Tensor, masks: torch.Tenso
 
 
 def suspected(
-    normal: torch.Tensor, labelled: torch.Tensor, masks: torch.Tensor, scores: torch.Tensor | None = None
+    normal: torch.Tensor,
+    labelled: torch.Tensor,
+    masks: torch.Tensor,
+    scores: torch.Tensor | None = None,
+    aside: int = -1,
 ) -> list[Suspect]:
-    """`scores` are those of the held-out normal images, last ones first."""
+    """`scores` are those of the held-out normal images, last ones first; `aside` is a row."""
     material = material_of(normal, labelled, masks)
     reader = Reader(Pixels(2), [nn.Identity()], SIDE // 2, "nothing")
     views = reader.views(material.labelled, material.labelled_pictures)
@@ -83,7 +87,19 @@ def suspected(
     nobody = examples[:0]
     rows = torch.arange(len(normal))
     folds = [0, 1, 0][: len(labelled)]
-    exam = Exam(examples, seen, folds, nobody, nobody, none, rows % 2, rows, rows >= 0, rows, rows < 0)
+    exam = Exam(
+        examples,
+        seen,
+        folds,
+        nobody,
+        nobody,
+        none,
+        rows % 2,
+        rows,
+        rows >= 0,
+        rows,
+        rows == aside,
+    )
     samples = [Sample(Path(f"{index}.png")) for index in range(len(normal))]
     marked = [Sample(Path(f"{index}.png"), Path(f"{index}_mask.png"), "spot") for index in range(len(folds))]
     split = Split(tuple(samples), tuple(marked), ())
@@ -123,6 +139,15 @@ def test_without_labels_those_are_named_that_are_most_unlike_the_others() -> Non
     (line,) = told(named(found), Path())
     assert "most unlike the others: 0.png, 1.png, 2.png." in line
     assert "wrong" not in line
+
+
+def test_what_is_set_aside_without_a_mask_is_told_as_such() -> None:
+    """Five images of defects without masks are enough to judge by."""
+    none = torch.zeros(0, SIDE, SIDE, dtype=torch.bool)
+    (found,) = suspected(dark(20), dark(0), none, aside=3)
+    assert (found.name, found.set_aside, found.unusual) == ("3.png", True, False)
+    (line,) = told(named([found]), Path())
+    assert "1 normal image looks defective, and nothing was learnt from: 3.png" in line
 
 
 def test_the_worst_come_first_and_not_more_than_so_many() -> None:

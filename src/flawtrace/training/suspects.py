@@ -86,13 +86,14 @@ class Witnesses:
 
 def suspects(witnesses: Witnesses, exam: Exam, held_out: HeldOut, split: Split) -> list[Suspect]:
     """Normal images that are set aside, then others that show as much as a labelled defect, then labels that
-    show it beside their mask. Without a label, the normal images that are most unusual.
+    show it beside their mask. Without a mask to compare with, if nothing is set aside, the normal images
+    that are most unusual.
 
     As much: no less than a tenth of the labelled images in which anything is marked. A labelled image is
     judged by the member that did not learn from it. On normal images all members vote, though some of these
     were shown to them as normal, where a defect is harder to see.
     """
-    if not exam.num_labelled:
+    if not (exam.num_labelled or exam.set_aside.any()):
         return list(_unusual(witnesses, exam, held_out, split))
     folds = [exam.held_out(member) for member in range(len(witnesses.members))]
     examples = [exam.labelled[torch.tensor(rows, dtype=torch.long)] for rows in folds]
@@ -172,10 +173,7 @@ def _normal(witnesses: Witnesses, least: float, exam: Exam, split: Split) -> Ite
     order = torch.argsort(amounts, descending=True, stable=True)
     for row in torch.cat([order[aside[order]], worst(amounts.masked_fill(aside, 0), least)]):
         (anomaly_map,) = witnesses.votes(normal[row[None]])
-        nowhere = torch.zeros_like(anomaly_map).bool()
-        picture = normal.views.pictures[row].float().cpu()
-        suspect = _suspect(split.normal[int(row)], picture, anomaly_map, nowhere)
-        yield replace(suspect, set_aside=bool(aside[row]))
+        yield replace(_nowhere_marked(int(row), anomaly_map, exam, split), set_aside=bool(aside[row]))
 
 
 def _unusual(witnesses: Witnesses, exam: Exam, held_out: HeldOut, split: Split) -> Iterator[Suspect]:
@@ -184,10 +182,13 @@ def _unusual(witnesses: Witnesses, exam: Exam, held_out: HeldOut, split: Split) 
     for place in worst(scores, least=0.0)[: round(UNUSUAL * len(rows))]:
         row = rows[place]
         (anomaly_map,) = witnesses.alone(int(exam.normal_folds[row]), exam.normal[row[None]])
-        nowhere = torch.zeros_like(anomaly_map).bool()
-        picture = exam.normal.views.pictures[row].float().cpu()
-        suspect = _suspect(split.normal[int(row)], picture, anomaly_map, nowhere)
-        yield replace(suspect, unusual=True)
+        yield replace(_nowhere_marked(int(row), anomaly_map, exam, split), unusual=True)
+
+
+def _nowhere_marked(row: int, anomaly_map: AnomalyMap, exam: Exam, split: Split) -> Suspect:
+    """The normal image of this row."""
+    picture = exam.normal.views.pictures[row].float().cpu()
+    return _suspect(split.normal[row], picture, anomaly_map, torch.zeros_like(anomaly_map).bool())
 
 
 def _labelled(
