@@ -40,6 +40,10 @@ collect_ignore_glob = ["conftest.py", "*/conftest.py"]
 """No examples to run; of two files of that name only one could be imported."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--exhaustive", action="store_true", help="also the tests that take longest")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Detectors that a second of training makes are doubtful. Not in a file, which would import too early.
 
@@ -83,8 +87,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return ByGroup(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups with many slow tests begin first: one worker would still be at them when all others are done."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Exhaustive tests run only if they are named or asked for. Groups with many slow tests begin first: one
+    worker would still be at them when all others are done.
+    """
+    if not (config.option.exhaustive or any("::" in argument for argument in config.args)):
+        left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
     slow = Counter(group(item.nodeid) for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[group(item.nodeid)])
 

@@ -72,6 +72,7 @@ def test_one_actor_is_one_process_to_the_same_bits(train: Callable[..., list[Any
     assert_same(tmp_path / "alone", tmp_path / "actor")
 
 
+@pytest.mark.exhaustive
 def test_whatever_dies_the_policy_is_the_same(
     cluster: Cluster, train: Callable[..., list[Any]], undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -92,6 +93,7 @@ def test_whatever_dies_the_policy_is_the_same(
     assert [row.get("side_by_side") for row in read_jsonl(out / "log.jsonl")][:5] == [2, 2, 2, 2, None]
 
 
+@pytest.mark.exhaustive
 def test_a_full_object_store_changes_nothing(
     cluster: Cluster, train: Callable[..., list[Any]], undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -101,6 +103,7 @@ def test_a_full_object_store_changes_nothing(
     assert_same(tmp_path / "run", undisturbed)
 
 
+@pytest.mark.exhaustive
 def test_an_actor_that_always_dies_is_told_and_the_run_goes_on_without(
     cluster: Cluster, train: Callable[..., list[Any]], tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ def rows_of(out: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {cell: {n: v for n, v in row.items() if n not in CIRCUMSTANCES} for cell, row in found.items()}
 
 
+@pytest.mark.exhaustive
 def test_whatever_dies_the_numbers_are_those_of_one_machine(
     cluster: Cluster, parts: Path, methods: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -71,6 +72,7 @@ def test_whatever_dies_the_numbers_are_those_of_one_machine(
         assert not bench.plan(bench.find_categories([parts]), design, out / "rows.jsonl").tasks
 
 
+@pytest.mark.exhaustive
 def test_a_cell_whose_process_always_dies_is_reported_and_the_others_run(
     cluster: Cluster, parts: Path, methods: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -102,6 +104,7 @@ def test_what_no_node_has_room_for_is_refused(
     assert "1 CPU, 3.0 GB of memory" in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_a_wrong_token_is_told(cluster: Cluster, parts: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "benchmark", parts, "-o", tmp_path, "--ray", cluster.address],

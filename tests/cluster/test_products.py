@@ -27,6 +27,7 @@ def products(category: Path, tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_cluster_trains_the_same_detectors_and_none_of_them_twice(
     cluster: Cluster, products: Path, tmp_path: Path

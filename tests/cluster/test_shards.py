@@ -51,6 +51,7 @@ def rows_in(out: Path) -> list[dict[str, object]]:
     ]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_each_image_has_one_row_though_driver_and_node_die(
     cluster: Cluster, run: Path, photos: Path, tmp_path: Path
@@ -150,6 +151,7 @@ def test_only_what_could_not_be_looked_at_gets_a_new_row(tmp_path: Path) -> None
     assert shards.left(retry=True) == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_with_a_full_object_store_each_image_still_has_one_row(
     cluster: Cluster, run: Path, photos: Path, tmp_path: Path

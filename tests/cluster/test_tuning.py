@@ -37,6 +37,7 @@ def flags() -> list[str]:
     return [f"--{name}={json.dumps(value)}" for name, value in flat.items()]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_stopped_search_goes_on_and_ends_in_settings_that_train_takes(
     cluster: Cluster, category: Path, tmp_path: Path

@@ -139,6 +139,7 @@ def test_a_worker_that_imports_such_a_script_stops_before_it_reads_anything(
         verbs.benchmark(["nowhere"], "nowhere")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_killed_benchmark_goes_on_where_it_stopped(parts: Path, methods: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"

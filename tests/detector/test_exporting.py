@@ -81,6 +81,7 @@ def test_a_runtime_says_what_the_original_says(
     assert theirs.anomaly_map.shape == size
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_an_exported_network_looks_from_both_sides(tmp_path: Path) -> None:
     small = {"autoencoder": {"width": 8, "stages": 2}, "predictor": {"width": 4, "members": 1}}

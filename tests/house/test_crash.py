@@ -14,6 +14,7 @@ from flawtrace.ground.errors import FlawtraceError, OutputError
 CRASH = Path(__file__).parents[2] / "fuzz/crash.py"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="it forks, and mounts a small file system")
 def test_work_that_is_killed_or_has_no_room_goes_on_to_the_same_end() -> None:

@@ -62,9 +62,9 @@ def test_as_many_rows_go_together_as_their_device_wants() -> None:
     "changes",
     [
         {},
-        {"reward.credit": "per-patch"},
-        {"sampler.kind": "edge-guided"},
         {"sampler.kind": "selecting"},
+        pytest.param({"reward.credit": "per-patch"}, marks=pytest.mark.exhaustive),
+        pytest.param({"sampler.kind": "edge-guided"}, marks=pytest.mark.exhaustive),
     ],
     ids=str,
 )
@@ -83,17 +83,21 @@ def test_light_trains_elsewhere(
 
 
 @pytest.mark.slow
-def test_features_and_the_paper_s_networks_train_elsewhere(
-    category: Path, tmp_path: Path, tiny: dict[str, Any]
-) -> None:
+def test_features_train_elsewhere(category: Path, tmp_path: Path, tiny: dict[str, Any]) -> None:
+    settings = tiny | SHORT | {"encoder": "features", "image_side": 128}
     with elsewhere() as device:
-        features = tiny | SHORT | {"encoder": "features", "image_side": 128}
-        assert verbs.train(category, tmp_path / "features", settings=features, device=device)
-        assert verbs.train(category, tmp_path / "paper", preset="paper", settings=PAPER, device=device)
+        assert verbs.train(category, tmp_path / "run", settings=settings, device=device)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.slow
+def test_the_paper_s_networks_train_elsewhere(category: Path, tmp_path: Path) -> None:
+    with elsewhere() as device:
+        assert verbs.train(category, tmp_path / "run", preset="paper", settings=PAPER, device=device)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("credit", ["shared", "per-patch"])
+@pytest.mark.parametrize("credit", ["shared", pytest.param("per-patch", marks=pytest.mark.exhaustive)])
 def test_a_run_that_was_stopped_goes_on_elsewhere(
     category: Path, tmp_path: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch, credit: str
 ) -> None:

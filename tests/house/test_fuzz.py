@@ -22,6 +22,7 @@ def test_damaged_files_are_refused_by_name() -> None:
     assert done.stdout.count(", 0 failures") == 19
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="its alarm and its memory limit are POSIX's")
 def test_files_that_were_never_good_are_refused_by_name() -> None:
@@ -31,6 +32,7 @@ def test_files_that_were_never_good_are_refused_by_name() -> None:
     assert done.stdout.count(", 0 failures") == 19
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="atheris is built for Linux")
 def test_files_that_coverage_guides_are_refused_by_name() -> None:

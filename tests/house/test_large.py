@@ -96,6 +96,7 @@ def exported(tiled: Path, export: Callable[..., Export], tmp_path_factory: pytes
     return export(tiled, tmp_path_factory.mktemp("exported") / "bricks.onnx")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
 def test_an_exported_detector_sees_the_same_tiles(

@@ -114,6 +114,7 @@ def test_unlike(
     assert "| blank | " in capsys.readouterr().out
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads memory as Linux tells it")
 def test_station_load(program: Callable[[str], ModuleType], product: Path, run: Path, tmp_path: Path) -> None:

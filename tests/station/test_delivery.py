@@ -210,6 +210,7 @@ def opened(folder: Path, address: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_killed_at_any_moment_no_line_is_lost(tmp_path: Path) -> None:
     lines = 60

@@ -412,6 +412,7 @@ def test_without_its_packages_the_command_says_what_to_install(
     assert "pip install 'flawtrace[serve]'" in capsys.readouterr().err
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_killed_at_any_moment_nothing_is_lost_or_told_twice(
     run: Path, category: Path, camera: Path, out: Path

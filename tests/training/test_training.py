@@ -137,7 +137,13 @@ def test_another_seed_gives_another_detector(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"autoencoder.diversity": "bottleneck_dropout", "sampler.kind": "selecting"}],
+    [
+        {},
+        pytest.param(
+            {"autoencoder.diversity": "bottleneck_dropout", "sampler.kind": "selecting"},
+            marks=pytest.mark.exhaustive,
+        ),
+    ],
     ids=str,
 )
 def test_a_killed_run_goes_on_to_the_same_bits(
