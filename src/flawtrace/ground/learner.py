@@ -54,7 +54,7 @@ class Learner(Generic[Network]):
     def step(self, loss: Scalar, max_norm: float | None = None) -> float:
         """One optimizer step down `loss`; returns its value."""
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if max_norm is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), max_norm)
         self._optimizer.step()

@@ -39,7 +39,7 @@ def _rows(planes: Planes, new: int) -> Float[Tensor, "... {new} _w"]:
     All positions are in units of half a row of both grids, `1 / (2 old new)`, so that they are whole numbers.
     """
     old = planes.shape[-2]
-    reach = 2 * torch.sym_max(old, new)  # type: ignore[no-untyped-call]
+    reach = 2 * torch.sym_max(old, new)
     per_band = (new + BANDS - 1) // BANDS
     most = ((per_band - 1) * old + reach) // new + 2
     rows = torch.arange(BANDS * per_band).clamp(max=new - 1).view(BANDS, per_band)
