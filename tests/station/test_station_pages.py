@@ -1,5 +1,6 @@
 """What pages say, where it takes no browser to see it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,21 +12,28 @@ from flawtrace.station.store.workspace import Workspace
 from flawtrace.station.work.station import Station
 
 
-def test_images_from_which_nothing_was_learnt_are_shown(
+def test_training_images_worth_a_second_look_are_shown_with_the_reason(
     station: Station, client_of: Callable[..., TestClient], put_to_work: Callable[[Workspace], int]
 ) -> None:
     put_to_work(station.workspace)
-    assert "nothing was learnt" not in client_of().get("/compare").text
+    reasons = {
+        "1 normal image looks defective, and nothing was learnt from it": ("a", {"set_aside": True}),
+        "The normal image that is most unlike the others": ("b", {"unusual": True}),
+        "2 images whose labels look wrong": ("cd", {}),
+    }
+    page = client_of().get("/compare").text
+    assert not any(reason in page for reason in reasons)
     summary = station.workspace.run_folder(1) / "training.json"
     suspects = [
-        {"name": "x", "file": str(Path("parts/normal") / f"{sign * 64}.png"), "set_aside": aside}
-        for sign, aside in (("a", True), ("b", False))
+        {"name": "x", "file": str(Path("parts/normal") / f"{sign * 64}.png"), **why}
+        for signs, why in reasons.values()
+        for sign in signs
     ]
-    write_json(summary, read_json(summary) | {"suspects": suspects})
-    said = client_of().get("/compare").text
-    assert "1 normal image looks defective, and nothing was learnt from it" in said
-    assert f"/images/{'a' * 64}/preview" in said
-    assert "b" * 64 not in said
+    write_json(summary, read_json(summary) | {"suspects": [*suspects, suspects[0]]})
+    page = client_of().get("/compare").text
+    for reason, (signs, _) in reasons.items():
+        shown = page.partition(reason)[2].partition("<h3>")[0]
+        assert re.findall(r"/images/(\w{64})/preview", shown) == [sign * 64 for sign in signs]
 
 
 def test_images_that_wait_to_be_looked_at_are_not_asked_for_twice(

@@ -1,5 +1,6 @@
 """Versions of the detector: compared on images that neither has seen, promoted, and rolled back."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,11 @@ class Version:
     thresholds: dict[str, float]
     images: dict[str, str]
     """Hashes of compared images, by the names of their files."""
-    aside: list[str]
-    """Hashes of images given as normal from which nothing was learnt, because they look defective."""
+    doubtful: dict[str, list[str]]
+    """Hashes of training images that are worth a second look: normal ones from which nothing was learnt,
+    because they look defective (`aside`), those most unlike the others where no label says what a defect is
+    (`unusual`), and images that look defective where their label says that nothing is (`label`).
+    """
 
 
 @router.get("/compare")
@@ -86,7 +90,6 @@ def _file(station: Station, version: int, name: str) -> FileResponse:
 def _version(station: Station, row: DetectorRow) -> Version:
     run = station.run_of(row)
     compared, summary = _maybe(run / COMPARED_NAME), _maybe(run / SUMMARY_NAME) or {}
-    aside = [Path(one["file"]).stem for one in summary.get("suspects", []) if one.get("set_aside")]
     changed = [] if compared is None else compared["changed"]
     return Version(
         row=row,
@@ -96,8 +99,17 @@ def _version(station: Station, row: DetectorRow) -> Version:
         checked=_maybe(run / CHECKED_NAME),
         thresholds=vars(facts_of(run).thresholds),
         images={one["image"]: Path(one["image"]).stem for one in changed},
-        aside=list(dict.fromkeys(aside)),
+        doubtful=_doubtful(summary.get("suspects", [])),
     )
+
+
+def _doubtful(suspects: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Hashes of suspects by what is the matter with them, each once, though several of its tiles be meant."""
+    found: dict[str, list[str]] = {"aside": [], "unusual": [], "label": []}
+    for one in suspects:
+        reason = "aside" if one.get("set_aside") else "unusual" if one.get("unusual") else "label"
+        found[reason].append(Path(one["file"]).stem)
+    return {reason: list(dict.fromkeys(hashes)) for reason, hashes in found.items()}
 
 
 def _maybe(file: Path) -> dict[str, Any] | None:
