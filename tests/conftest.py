@@ -30,6 +30,7 @@ from flawtrace.ground.presets import load_config
 from flawtrace.method.material import Material, covered
 from flawtrace.method.patches import edges
 from flawtrace.pictures.synthetic import make_dataset
+from flawtrace.report import plots
 from flawtrace.training.checkpoint import pack, unpack
 
 settings.register_profile("flawtrace", deadline=None, derandomize=True)  # torch's first call is slow
@@ -104,6 +105,17 @@ def the_same_chance_each_time() -> Iterator[None]:
     """A test sees the same random images in every run and order: what fails can be seen to fail again."""
     with seeded(0):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def all_curves() -> Iterator[dict[str, Any]]:
+    """Those that a report draws of a training; under test it draws one, since six take a third of a tiny
+    training's time. `tests/report` draws all.
+    """
+    curves = plots.LEARNING
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "LEARNING", {"returns": curves["returns"]})
+        yield curves
 
 
 @pytest.fixture

@@ -164,6 +164,7 @@ def test_with_a_full_object_store_each_image_still_has_one_row(
     )
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_an_image_that_kills_every_worker_is_reported_and_the_others_are_looked_at(
     cluster: Cluster, run: Path, photos: Path, tmp_path: Path

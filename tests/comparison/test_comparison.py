@@ -247,7 +247,7 @@ def test_a_category_is_found_by_any_of_the_layouts(tmp_path: Path) -> None:
     assert [c.root.name for c in bench.find_categories([tmp_path])] == ["a", "b"]
 
 
-def test_a_category_with_one_type_is_told_and_the_rest_runs(
+def test_a_category_with_one_type_is_told_and_the_rest_is_planned(
     parts: Path, methods: Path, tmp_path: Path
 ) -> None:
     make_dataset(tmp_path / "one" / "plain", side=64, num_normal=4, num_test_normal=2, num_per_type=6)
@@ -256,12 +256,11 @@ def test_a_category_with_one_type_is_told_and_the_rest_runs(
             for file in (folder / name).iterdir():
                 file.unlink()
             (folder / name).rmdir()
-    compared = verbs.benchmark(
-        [tmp_path / "one", parts], tmp_path / "out", methods=methods, names=("truth",),
-        protocols=("unseen-type",), seeds=(1,),
-    )  # fmt: skip
-    assert len(compared.rows) == 3
-    assert "unseen-type" in compared.skipped[0]
+    design = bench.Design(read_methods(methods), ("unseen-type",), (1,))
+    plan = bench.plan(bench.find_categories([tmp_path / "one", parts]), design, tmp_path / "none.jsonl")
+    assert [task.trial.category for task in plan.tasks] == ["bricks"] * 3
+    (told,) = plan.skipped
+    assert "unseen-type" in str(told)
 
 
 def test_methods_that_keep_scales_apart_or_not_do_not_share_an_encoder(
@@ -278,6 +277,7 @@ def test_methods_that_keep_scales_apart_or_not_do_not_share_an_encoder(
     assert len(together.encoder.scales) == 1
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_where_rows_cannot_be_written_the_workers_stop_and_nothing_hangs(
     parts: Path, methods: Path, tmp_path: Path

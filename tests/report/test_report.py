@@ -27,7 +27,7 @@ from flawtrace.measures.metrics import (
     summary,
 )
 from flawtrace.pictures.images import read_image, write_picture
-from flawtrace.report import cases
+from flawtrace.report import cases, plots
 from flawtrace.report.page import write_report
 from flawtrace.report.plots import OperatingPoint
 from flawtrace.report.standing import standing, untested
@@ -139,10 +139,11 @@ def evaluation_of(*cases: Case) -> Evaluation:
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(all_curves: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a run with one image of each fate."""
     folder = tmp_path_factory.mktemp("runs")
-    with chdir(folder):  # it is made before `somewhere` is
+    with chdir(folder), pytest.MonkeyPatch.context() as patch:  # it is made before `somewhere` is
+        patch.setattr(plots, "LEARNING", all_curves)
         evaluation = evaluation_of(
             case("found.png", "scratch", 0.9),
             case("missed.png", "hole", 0.3),
