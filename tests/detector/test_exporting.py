@@ -304,6 +304,7 @@ def test_thresholds_of_an_exported_file_change_without_exporting_again(
     assert (masks == ((maps >= loaded.thresholds.outline) & (allowed != "OK"))).all()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_thresholds_that_equal_each_other_or_other_constants_stay_apart(
     category: Path, tiny: dict[str, Any], tmp_path: Path
