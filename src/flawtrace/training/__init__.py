@@ -16,7 +16,7 @@ from flawtrace.training.progress import Drawn, Event, Unused
 from flawtrace.training.refitting import refit
 from flawtrace.training.rounds import Collector, Lived, Round, live
 from flawtrace.training.run import Trained, refuse_other_settings, train
-from flawtrace.training.suspects import told
+from flawtrace.training.suspects import by_reason, told
 
 __all__ = [
     "Collector",
@@ -31,6 +31,7 @@ __all__ = [
     "RunExistsError",
     "Trained",
     "Unused",
+    "by_reason",
     "live",
     "refit",
     "refuse_other_settings",

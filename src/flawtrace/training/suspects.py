@@ -125,11 +125,21 @@ def named(found: Sequence[Suspect]) -> list[dict[str, Any]]:
     ]
 
 
+def by_reason(suspects: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Those that a training `named`: set `aside`, merely `unusual`, or with a doubtful `label`.
+
+    >>> {reason: len(some) for reason, some in by_reason([{"unusual": True}, {}]).items()}
+    {'aside': 0, 'unusual': 1, 'label': 1}
+    """
+    found: dict[str, list[Mapping[str, Any]]] = {"aside": [], "unusual": [], "label": []}
+    for one in suspects:
+        found["aside" if one.get("set_aside") else "unusual" if one.get("unusual") else "label"].append(one)
+    return found
+
+
 def told(suspects: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
     """What to do about those that a training `named`, by their place in `folder`."""
-    aside = [_place(one, folder) for one in suspects if one.get("set_aside")]
-    unusual = [_place(one, folder) for one in suspects if one.get("unusual")]
-    others = [_place(one, folder) for one in suspects if not (one.get("set_aside") or one.get("unusual"))]
+    aside, unusual, others = ([_place(one, folder) for one in some] for some in by_reason(suspects).values())
     lines = []
     if aside:
         look = counted(len(aside), "normal image looks", "normal images look")

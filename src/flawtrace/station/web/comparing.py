@@ -18,6 +18,7 @@ from flawtrace.station.web.deciding import knowledge_of
 from flawtrace.station.web.pages import AtWork, Who, back, page
 from flawtrace.station.work.station import Station
 from flawtrace.station.work.teaching import CHECKED_NAME, COMPARED_NAME
+from flawtrace.training import by_reason
 
 router = APIRouter(include_in_schema=False)
 METRICS_NAME = "metrics.json"
@@ -105,11 +106,10 @@ def _version(station: Station, row: DetectorRow) -> Version:
 
 def _doubtful(suspects: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Hashes of suspects by what is the matter with them, each once, though several of its tiles be meant."""
-    found: dict[str, list[str]] = {"aside": [], "unusual": [], "label": []}
-    for one in suspects:
-        reason = "aside" if one.get("set_aside") else "unusual" if one.get("unusual") else "label"
-        found[reason].append(Path(one["file"]).stem)
-    return {reason: list(dict.fromkeys(hashes)) for reason, hashes in found.items()}
+    hashes = {
+        reason: [Path(one["file"]).stem for one in some] for reason, some in by_reason(suspects).items()
+    }
+    return {reason: list(dict.fromkeys(some)) for reason, some in hashes.items()}
 
 
 def _maybe(file: Path) -> dict[str, Any] | None:
