@@ -5,18 +5,20 @@
 So many per cent of the normal images of `five-per-type` are replaced by test images of defects, as in
 `labels.py`. Sampler and autoencoder learn once from all of them. The last fit is then made with all (`kept`);
 without those that look defective to members that never saw them (`set aside`, where any do); and without the
-hidden defects themselves, which nobody knows in use (`oracle`). All are tested on the same images. What is in
-the file is not made again.
+hidden defects themselves, which nobody knows in use (`oracle`). With `--no-labels` nothing is labelled, and
+those are set aside that are most unlike the others. All are tested on the same images. What is in the file is
+not made again.
 """
 
 import argparse
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import TypeVar
 
 import torch
 from fits import ended, tested
@@ -29,7 +31,7 @@ from flawtrace.cli.flags import seeds_of
 from flawtrace.comparison.bench import find_categories
 from flawtrace.data import Split
 from flawtrace.data.pieces import pieces
-from flawtrace.data.protocols import trials
+from flawtrace.data.protocols import Trial, trials
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import PROCESSOR
 from flawtrace.ground.files import read_jsonl
@@ -105,38 +107,49 @@ def measured(stage: Stage, case: Mistaken) -> Iterator[Row]:
 
 def cells(arguments: argparse.Namespace) -> Iterator[Row]:
     """The rows that are not in the file yet."""
-    done = {(row["trial"], row["percent"]) for row in read_jsonl(arguments.out)}
+    done = {(row["trial"], row["percent"], row["num_labelled"]) for row in read_jsonl(arguments.out)}
     for seed in seeds_of(arguments.seeds):
         for percent in arguments.percents:
             for category in find_categories(arguments.data):
                 (trial,) = trials(category, "five-per-type", [seed])
-                if (trial.name, percent) in done:
+                if (trial.name, percent, len(trial.split.labelled) if arguments.labels else 0) in done:
                     continue
                 with tempfile.TemporaryDirectory() as folder:
                     kind = f"hidden-{percent}" if percent else "right"
                     case = mistaken(trial.split, kind, seed, Path(folder) / "masks")
+                    if not arguments.labels:
+                        trial, case = _unlabelled(trial), _unlabelled(case)
                     stage = Stage.reached(case.split, load_config(settings={"seed": seed}), Path(folder))
                     for row in list(measured(stage, case)):
                         yield trial.facts | {"percent": percent} | row
 
 
+Case = TypeVar("Case", Trial, Mistaken)
+
+
+def _unlabelled(case: Case) -> Case:
+    return replace(case, split=replace(case.split, labelled=()))
+
+
 def table(rows: list[Row]) -> str:
     """One line per category, percentage and treatment; means over seeds."""
-    heads = ("category", "hidden", "treatment", "seeds", *SHOWN, "set aside", "rightly")
-    lines = ["| " + " | ".join(heads) + " |", "|---|---:|---|" + "---:|" * (len(heads) - 3)]
-    groups: dict[tuple[str, int, int], list[Row]] = defaultdict(list)
+    heads = ("category", "labels", "hidden", "treatment", "seeds", *SHOWN, "set aside", "rightly")
+    lines = ["| " + " | ".join(heads) + " |", "|---|---:|---:|---|" + "---:|" * (len(heads) - 4)]
+    groups: dict[tuple[str, int, int, int], list[Row]] = defaultdict(list)
     for row in rows:
-        groups[row["category"], row["percent"], TREATMENTS.index(row["treatment"])].append(row)
-    for (category, percent, place), found in sorted(groups.items()):
+        key = row["category"], row["num_labelled"], row["percent"], TREATMENTS.index(row["treatment"])
+        groups[key].append(row)
+    for (category, labels, percent, place), found in sorted(groups.items()):
         numbers = [f"{fmean(row['metrics'][name] for row in found):.3f}" for name in SHOWN]
         counts = [f"{fmean(row[name] for row in found):g}" for name in ("aside", "rightly")]
-        words = [category, f"{percent} %", TREATMENTS[place], str(len(found)), *numbers, *counts]
+        words = [category, str(labels), f"{percent} %", TREATMENTS[place], str(len(found)), *numbers, *counts]
         lines.append("| " + " | ".join(words) + " |")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
     parser = arguments_of(__doc__)
+    parser.add_argument("--no-labels", dest="labels", action="store_false", help="nothing is labelled")
     parser.add_argument("--percents", nargs="+", type=int, choices=PERCENTS, default=PERCENTS)
     shown = ("trial", "percent", "treatment", "hidden", "aside", "rightly", "metrics")
     run(cells, table, parser.parse_args(), shown=shown)

@@ -18,7 +18,7 @@ from flawtrace.measures.metrics import (
     OK,
     UNSURE,
     Decided,
-    balanced_f1_max,
+    balanced_f_max,
     best_threshold,
     image_ap,
     image_auroc,
@@ -156,7 +156,7 @@ def test_the_balanced_f1_max_is_that_of_as_many_images_of_either_kind(case: Case
     anomalous = masks.any(axis=(1, 2))
     times = np.where(anomalous, max(1, (~anomalous).sum()), anomalous.sum())
     alike = pixel_f1_max(maps.repeat(times, 0), masks.repeat(times, 0))
-    assert balanced_f1_max(maps, masks) == pytest.approx(alike)
+    assert balanced_f_max(maps, masks) == pytest.approx(alike)
 
 
 def test_pixel_f1_counts_by_hand() -> None:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
@@ -36,10 +36,10 @@ def evidence(
     """Of images with these maps; each piece grows with the defect."""
     return torch.stack(
         [
-            _logit(_highest(maps, PEAK)),
-            _logit(_highest(maps, AREA)),
-            torch.asinh(_highest(novelties, CELLS)),
-            torch.asinh(_highest(distances, PLACES)),
+            _logit(highest(maps, PEAK)),
+            _logit(highest(maps, AREA)),
+            torch.asinh(highest(novelties, CELLS)),
+            torch.asinh(highest(distances, PLACES)),
         ],
         dim=1,
     )
@@ -88,14 +88,15 @@ class Judge(nn.Module):
         self.bias.copy_(found[-1])
 
     @torch.no_grad()
-    def fit_normal(self, normal: Float[Tensor, "n 4"], as_taken: Bool[Tensor, " n"], rate: float) -> None:
+    def fit_normal(self, normal: Float[Tensor, "n 4"], given: Float[Tensor, "m 4"], rate: float) -> None:
         """Weigh all evidence the same, where no defect has been seen.
 
-        Even odds lie where at most a share `rate` of the held-out normal images `as_taken` reach them.
+        Even odds lie where at most a share `rate` of the held-out images that were `given` as normal, as
+        they were taken, reach them; of none, a share of the `normal` ones from which the scale comes.
         """
         self._learn_normal(normal)
         self.weights.fill_(EXPECTED)
-        margins = self._standard(normal[as_taken] if as_taken.any() else normal) @ self.weights
+        margins = self._standard(given if len(given) else normal) @ self.weights
         self.bias.fill_(-quietest(margins.double().numpy(), rate) - CLEARANCE)
 
     def _learn_normal(self, normal: Float[Tensor, "n 4"]) -> None:
@@ -106,7 +107,7 @@ class Judge(nn.Module):
         return ((evidence - self.mean) / self.spread).clamp(-FARTHEST, FARTHEST)
 
 
-def _highest(maps: Float[Tensor, "b _ _"], share: float) -> PerImage:
+def highest(maps: Float[Tensor, "b _ _"], share: float) -> PerImage:
     """Mean of the highest values of each map; of one at least."""
     values = maps.flatten(1)
     return values.topk(max(1, int(share * maps.shape[1] * maps.shape[2])), dim=1).values.mean(dim=1)

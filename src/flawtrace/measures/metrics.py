@@ -110,13 +110,15 @@ def best_threshold(maps: Maps, masks: Masks) -> tuple[float, float] | None:
     return None if ranking is None else _best_threshold(ranking)
 
 
-def balanced_f1_max(maps: Maps, masks: Masks) -> float | None:
-    """The best F1 of pixels if normal and defective images weighed the same in all, however many there are of
-    either; `None` for one class only.
+def balanced_f_max(maps: Maps, masks: Masks, recall: float = 1.0) -> float | None:
+    """The best F of pixels if normal and defective images weighed the same in all, however many there are of
+    either, and `recall` so many times as much as precision; `None` for one class only.
+
+    F = (1 + r^2) TP / (TP + FP + r^2 (TP + FN)), with r for `recall` (van Rijsbergen 1979); F1 for r = 1.
 
     >>> maps = np.array([[[0.9, 0.1]], [[0.9, 0.1]], [[0.9, 0.1]]])
     >>> masks = np.array([[[True, False]], [[False, False]], [[False, False]]])
-    >>> balanced_f1_max(maps, masks) == pixel_f1_max(maps[:2], masks[:2])
+    >>> balanced_f_max(maps, masks) == pixel_f1_max(maps[:2], masks[:2])
     True
     """
     ranking = rank_pixels(maps, masks)
@@ -127,7 +129,9 @@ def balanced_f1_max(maps: Maps, masks: Masks) -> float | None:
     there = len(elsewhere) - np.searchsorted(elsewhere, ranking.thresholds)
     weight = anomalous.sum() / max(1, (~anomalous).sum())
     false = ranking.false - there + weight * there
-    return float(np.max(_f1(ranking.true, false, ranking.num_anomalous)))
+    weighed = recall**2
+    found = (1 + weighed) * ranking.true / (ranking.true + false + weighed * ranking.num_anomalous)
+    return float(np.max(found))
 
 
 def pixel_f1(maps: Maps, masks: Masks, threshold: float) -> float | None:

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from flawtrace.data import Split
 from flawtrace.detector import EVEN_ODDS
+from flawtrace.detector.judge import PLACES, highest
 from flawtrace.ground.config import Config
+from flawtrace.ground.devices import batches
 from flawtrace.ground.groups import ENOUGH
-from flawtrace.method import Predictor, Prepared, Reader
+from flawtrace.method import Predictor, Prepared, Reader, of_other_days
 from flawtrace.training.exam import Exam, as_they_are, examine, learnt_reader
 from flawtrace.training.judging import HeldOut, Judgement, judged, scored
 from flawtrace.training.progress import Event
@@ -32,6 +34,9 @@ FEW = 0.01
 """Share of the normal images below which members hardly learn from them, and are not fitted again."""
 ROUNDS = 3
 """Last fits at most: what is set aside lets others be seen, that were taught as normal beside it."""
+UNUSUAL = 0.05
+"""Share of the normal images, those most unlike the others, that nobody learns from where no image of a
+defect says what one looks like."""
 
 
 @runtime_checkable
@@ -70,11 +75,14 @@ def fit_last(
     rounds: int = ROUNDS,
 ) -> Generator[Event, None, Fitted]:
     """Fit all members, and again without the normal rows that look defective, as long as these are more
-    than a few. Without few, only the numbers are chosen again.
+    than a few. Without few, only the numbers are chosen again. Without an image of a defect the rows most
+    unlike the others are left out from the start.
 
     `set_aside` are those that an earlier sitting found, if it did, and `rounds` those that are left.
     """
     aside = torch.zeros(prepared.material.num_normal, dtype=torch.bool) if set_aside is None else set_aside
+    if config.predictor.set_aside and not (aside.any() or split.labelled or split.unmasked):
+        aside = most_unlike(learnt_reader(snapshots, prepared, config, aside), prepared)
     while True:
         reader = learnt_reader(snapshots, prepared, config, aside)
         exam = examine(reader, prepared.material, split, config, aside)
@@ -86,6 +94,24 @@ def fit_last(
         if not rounds or (aside & ~exam.set_aside).sum() < FEW * len(aside):
             return fitted.judged_without(aside, config)
         del reader, exam, members, fitted  # before the next ones are made: they hold views of all images
+
+
+def most_unlike(reader: Reader, prepared: Prepared) -> Bool[Tensor, " n"]:
+    """The share `UNUSUAL` of the normal rows that are farthest from what a memory of all others keeps.
+
+    Trimming is how estimates bear what does not belong to a sample (Tukey 1960). Rows that show another day
+    lie farther from those as taken than these do: each kind has its share.
+    """
+    material = prepared.material
+    normal = material.canvases[: material.num_normal]
+    pairs = zip(batches(normal), batches(material.sources), strict=True)
+    distances = torch.cat([reader.distances(reader.memory, some, own).cpu() for some, own in pairs])
+    amounts, found = highest(distances, PLACES), torch.zeros(len(distances), dtype=torch.bool)
+    other_days = torch.tensor(of_other_days(len(found), prepared.variation.other_days), dtype=torch.bool)
+    for kind in (other_days, ~other_days):
+        rows = kind.nonzero()[:, 0]
+        found[rows[amounts[rows].argsort(descending=True)[: round(UNUSUAL * len(rows))]]] = True
+    return found
 
 
 def without_hidden(fitted: Fitted, prepared: Prepared, split: Split, config: Config) -> Bool[Tensor, " n"]:

@@ -7,13 +7,16 @@ from jaxtyping import Bool, Int
 
 from flawtrace.detector import VERDICTS, Errors, Thresholds, by_judge, decisive, doubtful, limited, marked
 from flawtrace.ground.config import Config
-from flawtrace.measures.metrics import DEFECT, OK, Decided, Maps, Masks, balanced_f1_max, image_auroc, summary
+from flawtrace.measures.metrics import DEFECT, OK, Decided, Maps, Masks, balanced_f_max, image_auroc, summary
 from flawtrace.training.judging import HeldOut, Kind
 
 VALIDATION = ("pixel_f1_max", "pixel_f1", "pixel_auroc", "pixel_ap", "pixel_aupro", "image_auroc", "image_f1")
 """Scores on held-out images that a detector keeps."""
 PEAK = 0.5
 """Calibrated probability that a region has to reach somewhere, to count."""
+RECALL = 3.0
+"""How much more than precision recall counts where no mask of a real defect is known. Predictors give real
+defects lower values than the made-up ones from which they learnt, and normal pixels hardly higher ones."""
 
 
 def chosen(held_out: HeldOut, config: Config) -> Thresholds:
@@ -21,11 +24,12 @@ def chosen(held_out: HeldOut, config: Config) -> Thresholds:
 
     A judge's score is a probability, so that DEFECT begins at even odds; a threshold that was fitted to the
     few scores of held-out defects would make more errors on others. Where the maximum of the map is the
-    score, DEFECT begins where errors are fewest. Normal images of other days have no say in the rates.
+    score, DEFECT begins where errors are fewest. Normal images of other days have no say in the rates; those
+    that are set aside have one where nobody knows a defect, for most of them are good parts.
     """
     scores = held_out.scores.double().numpy()
     normal, anomalous = (scores[which.numpy()] for which in (held_out.normal, held_out.anomalous))
-    as_taken = scores[held_out.as_taken.numpy()]
+    as_taken = scores[(held_out.as_taken if len(anomalous) else held_out.given_as_normal).numpy()]
     limits = config.max_false_alarms, config.max_misses
     if held_out.judged:
         defect = by_judge(as_taken, anomalous, *limits)
@@ -34,20 +38,24 @@ def chosen(held_out: HeldOut, config: Config) -> Thresholds:
     unsure = doubtful(as_taken, defect)
     outlined = (~held_out.of(Kind.UNMASKED, Kind.SET_ASIDE)).numpy()
     maps, masks = held_out.maps.numpy()[outlined], held_out.masks.numpy()[outlined]
-    outline = half_of_best(maps, masks, shown=scores[outlined] >= unsure)
+    recall = 1.0 if held_out.of(Kind.LABELLED).any() else RECALL
+    outline = best_outline(maps, masks, scores[outlined] >= unsure, recall)
     return Thresholds(outline, PEAK, defect, unsure)
 
 
-def half_of_best(maps: Maps, masks: Masks, shown: Bool[np.ndarray, " n"]) -> float:
-    """Half of the best F1 of pixels, those of images that are not `shown` being missed; at most `PEAK`.
+def best_outline(maps: Maps, masks: Masks, shown: Bool[np.ndarray, " n"], recall: float = 1.0) -> float:
+    """The best F of pixels, `recall` weighed so many times, over 1 + recall^2: of F1 that is half. Pixels of
+    images that are not `shown` are missed.
 
-    That is where F1 is best on average if the map is calibrated (Lipton et al. 2014, arXiv 1402.1892), which
-    it is for normal and defective images in equal number: so F1 is that of as many of either. Counted as they
-    are, a few labels among hundreds of normal images have a low F1 whatever the map is. The threshold at
-    which a few labels reach their best F1 is worse on others: where their curve is flat, chance chooses it.
+    There F is best on average if the map is calibrated (Lipton et al. 2014, arXiv 1402.1892; any F: Koyejo et
+    al. 2014), which it is for normal and defective images in equal number: so F is that of as many of either.
+    Counted as they are, a few labels among hundreds of normal images have a low F1 whatever the map is. The
+    threshold at which a few labels reach their best F1 is worse on others: where their curve is flat, chance
+    chooses it.
     """
-    best = balanced_f1_max(np.where(shown[:, None, None], maps, np.float32(0)), masks) if len(maps) else None
-    return best / 2 if best is not None and masks[shown].any() else PEAK
+    seen = np.where(shown[:, None, None], maps, np.float32(0))
+    best = balanced_f_max(seen, masks, recall) if len(maps) else None
+    return best / (1 + recall**2) if best is not None and masks[shown].any() else PEAK
 
 
 def validation(held_out: HeldOut, thresholds: Thresholds) -> dict[str, float]:
