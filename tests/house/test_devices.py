@@ -62,7 +62,7 @@ def test_as_many_rows_go_together_as_their_device_wants() -> None:
     "changes",
     [
         {},
-        {"sampler.kind": "selecting"},
+        pytest.param({"sampler.kind": "selecting"}, marks=pytest.mark.exhaustive),
         pytest.param({"reward.credit": "per-patch"}, marks=pytest.mark.exhaustive),
         pytest.param({"sampler.kind": "edge-guided"}, marks=pytest.mark.exhaustive),
     ],
