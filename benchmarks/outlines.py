@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from fits import ended
 from rows import Row, arguments_of, run
 
 from flawtrace.cli.flags import seeds_of
@@ -38,7 +37,9 @@ OUTLINES = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5)
 def unlabelled(split: Split, seed: int, folder: Path) -> Detector:
     """The detector of a run, which is made if it is not there."""
     if not (folder / DETECTOR_NAME).exists():
-        ended(train(replace(split, labelled=()), load_config(settings={"seed": seed}), folder, resume=True))
+        config = load_config(settings={"seed": seed})
+        for _ in train(replace(split, labelled=()), config, folder, resume=True):
+            pass
     return Detector.load(folder)
 
 

@@ -34,7 +34,7 @@ FEW = 0.01
 """Share of the normal images below which members hardly learn from them, and are not fitted again."""
 ROUNDS = 3
 """Last fits at most: what is set aside lets others be seen, that were taught as normal beside it."""
-UNUSUAL = 0.05
+LEFT_OUT = 0.05
 """Share of the normal images, those most unlike the others, that nobody learns from where no image of a
 defect says what one looks like."""
 
@@ -97,7 +97,7 @@ def fit_last(
 
 
 def most_unlike(reader: Reader, prepared: Prepared) -> Bool[Tensor, " n"]:
-    """The share `UNUSUAL` of the normal rows that are farthest from what a memory of all others keeps.
+    """The share `LEFT_OUT` of the normal rows that are farthest from what a memory of all others keeps.
 
     Trimming is how estimates bear what does not belong to a sample (Tukey 1960). Rows that show another day
     lie farther from those as taken than these do: each kind has its share.
@@ -110,7 +110,7 @@ def most_unlike(reader: Reader, prepared: Prepared) -> Bool[Tensor, " n"]:
     other_days = torch.tensor(of_other_days(len(found), prepared.variation.other_days), dtype=torch.bool)
     for kind in (other_days, ~other_days):
         rows = kind.nonzero()[:, 0]
-        found[rows[amounts[rows].argsort(descending=True)[: round(UNUSUAL * len(rows))]]] = True
+        found[rows[amounts[rows].argsort(descending=True)[: round(LEFT_OUT * len(rows))]]] = True
     return found
 
 
