@@ -36,13 +36,18 @@ def evidence(
     """Of images with these maps; each piece grows with the defect."""
     return torch.stack(
         [
-            _logit(highest(maps, PEAK)),
-            _logit(highest(maps, AREA)),
-            torch.asinh(highest(novelties, CELLS)),
-            torch.asinh(highest(distances, PLACES)),
+            _logit(_highest(maps, PEAK)),
+            _logit(_highest(maps, AREA)),
+            torch.asinh(_highest(novelties, CELLS)),
+            torch.asinh(image_distance(distances)),
         ],
         dim=1,
     )
+
+
+def image_distance(distances: Float[Tensor, "b _ _"]) -> PerImage:
+    """How far images are from what a memory keeps: the mean of their farthest places, in deviations."""
+    return _highest(distances, PLACES)
 
 
 class Judge(nn.Module):
@@ -107,7 +112,7 @@ class Judge(nn.Module):
         return ((evidence - self.mean) / self.spread).clamp(-FARTHEST, FARTHEST)
 
 
-def highest(maps: Float[Tensor, "b _ _"], share: float) -> PerImage:
+def _highest(maps: Float[Tensor, "b _ _"], share: float) -> PerImage:
     """Mean of the highest values of each map; of one at least."""
     values = maps.flatten(1)
     return values.topk(max(1, int(share * maps.shape[1] * maps.shape[2])), dim=1).values.mean(dim=1)

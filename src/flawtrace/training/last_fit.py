@@ -14,8 +14,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from flawtrace.data import Split
-from flawtrace.detector import EVEN_ODDS
-from flawtrace.detector.judge import PLACES, highest
+from flawtrace.detector import EVEN_ODDS, image_distance
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import batches
 from flawtrace.ground.groups import ENOUGH
@@ -106,7 +105,7 @@ def most_unlike(reader: Reader, prepared: Prepared) -> Bool[Tensor, " n"]:
     normal = material.canvases[: material.num_normal]
     pairs = zip(batches(normal), batches(material.sources), strict=True)
     distances = torch.cat([reader.distances(reader.memory, some, own).cpu() for some, own in pairs])
-    amounts, found = highest(distances, PLACES), torch.zeros(len(distances), dtype=torch.bool)
+    amounts, found = image_distance(distances), torch.zeros(len(distances), dtype=torch.bool)
     other_days = torch.tensor(of_other_days(len(found), prepared.variation.other_days), dtype=torch.bool)
     for kind in (other_days, ~other_days):
         rows = kind.nonzero()[:, 0]
