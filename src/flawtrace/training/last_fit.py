@@ -81,7 +81,7 @@ def fit_last(
     """
     aside = torch.zeros(prepared.material.num_normal, dtype=torch.bool) if set_aside is None else set_aside
     if config.predictor.set_aside and not (aside.any() or split.labelled or split.unmasked):
-        aside = most_unlike(learnt_reader(snapshots, prepared, config, aside), prepared)
+        aside = most_unlike(prepared, config)
     while True:
         reader = learnt_reader(snapshots, prepared, config, aside)
         exam = examine(reader, prepared.material, split, config, aside)
@@ -95,21 +95,26 @@ def fit_last(
         del reader, exam, members, fitted  # before the next ones are made: they hold views of all images
 
 
-def most_unlike(reader: Reader, prepared: Prepared) -> Bool[Tensor, " n"]:
-    """The share `LEFT_OUT` of the normal rows that are farthest from what a memory of all others keeps.
+def most_unlike(prepared: Prepared, config: Config) -> Bool[Tensor, " n"]:
+    """The share `LEFT_OUT` of the normal rows that are farthest from what a memory of all others keeps; none
+    where nobody asks a memory.
 
     Trimming is how estimates bear what does not belong to a sample (Tukey 1960). Rows that show another day
-    lie farther from those as taken than these do: each kind has its share.
+    lie farther than those as taken: each kind has its share.
     """
     material = prepared.material
-    normal = material.canvases[: material.num_normal]
-    pairs = zip(batches(normal), batches(material.sources), strict=True)
-    distances = torch.cat([reader.distances(reader.memory, some, own).cpu() for some, own in pairs])
-    amounts, found = image_distance(distances), torch.zeros(len(distances), dtype=torch.bool)
+    found = torch.zeros(material.num_normal, dtype=torch.bool)
+    normal, sources = material.canvases[: len(found)], material.sources
+    reader = Reader.of(config, prepared.encoder, [])
+    memory = reader.memory.to(normal.device)
+    reader.fit_memory(memory, normal, sources)
+    pairs = zip(batches(normal), batches(sources), strict=True)
+    amounts = torch.cat([image_distance(reader.distances(memory, *some)).cpu() for some in pairs])
     other_days = torch.tensor(of_other_days(len(found), prepared.variation.other_days), dtype=torch.bool)
     for kind in (other_days, ~other_days):
         rows = kind.nonzero()[:, 0]
-        found[rows[amounts[rows].argsort(descending=True)[: round(LEFT_OUT * len(rows))]]] = True
+        farthest = rows[amounts[rows].argsort(descending=True)[: round(LEFT_OUT * len(rows))]]
+        found[farthest[amounts[farthest] > 0]] = True
     return found
 
 
