@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -256,11 +257,19 @@ def test_a_category_with_one_type_is_told_and_the_rest_is_planned(
             for file in (folder / name).iterdir():
                 file.unlink()
             (folder / name).rmdir()
-    design = bench.Design(read_methods(methods), ("unseen-type",), (1,))
-    plan = bench.plan(bench.find_categories([tmp_path / "one", parts]), design, tmp_path / "none.jsonl")
-    assert [task.trial.category for task in plan.tasks] == ["bricks"] * 3
-    (told,) = plan.skipped
-    assert "unseen-type" in str(told)
+    planned: list[bench.Task] = []
+
+    def runner(tasks: Sequence[bench.Task], *_: Any, **__: Any) -> Iterator[bench.Row]:
+        planned.extend(tasks)
+        return iter(())
+
+    folders = [tmp_path / "one", parts]
+    done = verbs.benchmark(
+        folders, tmp_path / "bench", protocols=["unseen-type"], seeds=[1], methods=methods, runner=runner
+    )
+    assert [task.trial.category for task in planned] == ["bricks"] * 3
+    (told,) = done.skipped
+    assert "unseen-type" in told
 
 
 def test_methods_that_keep_scales_apart_or_not_do_not_share_an_encoder(
