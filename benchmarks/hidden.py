@@ -6,8 +6,7 @@ So many per cent of the normal images of `five-per-type` are replaced by test im
 `labels.py`. Sampler and autoencoder learn once from all of them. The last fit is then made with all (`kept`);
 without those that look defective to members that never saw them (`set aside`, where any do); and without the
 hidden defects themselves, which nobody knows in use (`oracle`). With `--no-labels` nothing is labelled, and
-those are set aside that are most unlike the others. All are tested on the same images. What is in the file is
-not made again.
+nothing set aside. All are tested on the same images. What is in the file is not made again.
 """
 
 import argparse
@@ -86,7 +85,8 @@ class Stage:
 def treated(stage: Stage, hidden: Bool[Tensor, " n"]) -> Iterator[tuple[str, Fitted]]:
     """The last fit under each treatment; each goes on from the members of the one before."""
     yield "kept", stage.fitted(may_set_aside=False)
-    yield "set aside", stage.fitted(may_set_aside=True)
+    if stage.split.labelled:
+        yield "set aside", stage.fitted(may_set_aside=True)
     if hidden.any():
         yield "oracle", stage.fitted(may_set_aside=False, aside=hidden)
 

@@ -17,7 +17,7 @@ from flawtrace.method.reader import Reader
 from flawtrace.report.page import write_report
 from flawtrace.training.exam import Exam
 from flawtrace.training.fitting import Examples
-from flawtrace.training.judging import HeldOut, Kind
+from flawtrace.training.judging import HeldOut
 from flawtrace.training.suspects import (
     MOST,
     Suspect,
@@ -74,10 +74,8 @@ def suspected(
     masks: torch.Tensor,
     scores: torch.Tensor | None = None,
     aside: int = -1,
-    *,
-    kind: Kind = Kind.NORMAL,
 ) -> list[Suspect]:
-    """`scores` are those of the held-out images of one `kind`, last ones first; `aside` is a normal row."""
+    """`scores` are those of the held-out normal images, last ones first; `aside` is a row."""
     material = material_of(normal, labelled, masks)
     reader = Reader(Pixels(2), [nn.Identity()], SIDE // 2, "nothing")
     views = reader.views(material.labelled, material.labelled_pictures)
@@ -107,7 +105,7 @@ def suspected(
     split = Split(tuple(samples), tuple(marked), ())
     scored = torch.zeros(len(rows)) if scores is None else scores
     held_out = HeldOut(
-        seen.masks.float(), seen.masks, torch.zeros(len(rows), 4), scored, rows * 0 + kind, rows.flip(0)
+        seen.masks.float(), seen.masks, torch.zeros(len(rows), 4), scored, rows * 0, rows.flip(0)
     )
     return suspects(Witnesses([Bright(), Bright()], reader, Calibration(), 0.5), exam, held_out, split)
 
@@ -143,23 +141,10 @@ def test_without_labels_those_are_named_that_are_most_unlike_the_others() -> Non
     assert "wrong" not in line
 
 
-def test_what_is_left_out_without_labels_comes_first_and_accuses_nobody() -> None:
-    none = torch.zeros(0, SIDE, SIDE, dtype=torch.bool)
-    found = suspected(dark(20), dark(0), none, torch.linspace(0, 1, 20), aside=7)
-    assert [(one.name, one.set_aside) for one in found] == [
-        ("7.png", True),
-        ("0.png", False),
-        ("1.png", False),
-    ]
-    (line,) = told(named(found), Path())
-    assert "most unlike the others: 7.png, 0.png, 1.png." in line
-    assert line.endswith("Nothing was learnt from the first 1 of them.")
-
-
 def test_what_is_set_aside_without_a_mask_is_told_as_such() -> None:
     """Five images of defects without masks are enough to judge by."""
     none = torch.zeros(0, SIDE, SIDE, dtype=torch.bool)
-    (found,) = suspected(dark(20), dark(0), none, aside=3, kind=Kind.UNMASKED)
+    (found,) = suspected(dark(20), dark(0), none, aside=3)
     assert (found.name, found.set_aside, found.unusual) == ("3.png", True, False)
     (line,) = told(named([found]), Path())
     assert "1 normal image looks defective, and nothing was learnt from: 3.png" in line

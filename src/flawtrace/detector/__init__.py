@@ -35,7 +35,7 @@ from flawtrace.detector.exporting import Export, export_onnx, rewrite
 from flawtrace.detector.facts import Facts, commit, origin, versions
 from flawtrace.detector.fastest import fastest
 from flawtrace.detector.file import detector_file, exported_name
-from flawtrace.detector.judge import Evidence, Judge, evidence, image_distance
+from flawtrace.detector.judge import Evidence, Judge, evidence
 from flawtrace.detector.regions import Region, regions_of
 from flawtrace.detector.runtime import AnyDetector, Exported, load
 from flawtrace.detector.stopwatch import Timing, measure
@@ -83,7 +83,6 @@ __all__ = [
     "exported_name",
     "facts_of",
     "fastest",
-    "image_distance",
     "limited",
     "load",
     "looked",

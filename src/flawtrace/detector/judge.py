@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
@@ -39,15 +39,10 @@ def evidence(
             _logit(_highest(maps, PEAK)),
             _logit(_highest(maps, AREA)),
             torch.asinh(_highest(novelties, CELLS)),
-            torch.asinh(image_distance(distances)),
+            torch.asinh(_highest(distances, PLACES)),
         ],
         dim=1,
     )
-
-
-def image_distance(distances: Float[Tensor, "b _ _"]) -> PerImage:
-    """How far images are from what a memory keeps: the mean of their farthest places, in deviations."""
-    return _highest(distances, PLACES)
 
 
 class Judge(nn.Module):
@@ -93,15 +88,14 @@ class Judge(nn.Module):
         self.bias.copy_(found[-1])
 
     @torch.no_grad()
-    def fit_normal(self, normal: Float[Tensor, "n 4"], given: Float[Tensor, "m 4"], rate: float) -> None:
+    def fit_normal(self, normal: Float[Tensor, "n 4"], as_taken: Bool[Tensor, " n"], rate: float) -> None:
         """Weigh all evidence the same, where no defect has been seen.
 
-        Even odds lie where at most a share `rate` of the held-out images that were `given` as normal, as
-        they were taken, reach them; of none, a share of the `normal` ones from which the scale comes.
+        Even odds lie where at most a share `rate` of the held-out normal images `as_taken` reach them.
         """
         self._learn_normal(normal)
         self.weights.fill_(EXPECTED)
-        margins = self._standard(given if len(given) else normal) @ self.weights
+        margins = self._standard(normal[as_taken] if as_taken.any() else normal) @ self.weights
         self.bias.fill_(-quietest(margins.double().numpy(), rate) - CLEARANCE)
 
     def _learn_normal(self, normal: Float[Tensor, "n 4"]) -> None:

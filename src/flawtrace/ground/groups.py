@@ -236,8 +236,7 @@ class PredictorConfig(Settings):
     """Normal images with made-up defects: predictors without labels learn from them, and the second ones
     beside few; with fewer than five labels maps are calibrated on them too."""
     set_aside: bool = True
-    """Fit again without the normal images that look defective to predictors which never saw them; if there
-    is no image of a defect, fit without those most unlike the others."""
+    """Fit again without the normal images that look defective to predictors which never saw them."""
     folds: PositiveInt = 3
     """Parts (folds) that the labels are divided into; each predictor is validated on one it never sees."""
     members: PositiveInt = 3

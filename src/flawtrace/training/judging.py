@@ -135,7 +135,7 @@ def judged(members: Sequence[Predictor], exam: Exam, reader: Reader, config: Con
         judge.fit(normal, anomalous)
     else:
         rate = config.max_false_alarms if config.max_false_alarms is not None else FALSE_ALARMS
-        judge.fit_normal(normal, pieces[held_out.given_as_normal], rate)
+        judge.fit_normal(normal, held_out.as_taken[held_out.normal], rate)
     held_out = replace(held_out, scores=judge(pieces), judged=True)
     return Judgement(held_out, judge, calibration, normalities)
 

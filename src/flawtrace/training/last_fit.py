@@ -14,11 +14,10 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from flawtrace.data import Split
-from flawtrace.detector import EVEN_ODDS, image_distance
+from flawtrace.detector import EVEN_ODDS
 from flawtrace.ground.config import Config
-from flawtrace.ground.devices import batches
 from flawtrace.ground.groups import ENOUGH
-from flawtrace.method import Predictor, Prepared, Reader, of_other_days
+from flawtrace.method import Predictor, Prepared, Reader
 from flawtrace.training.exam import Exam, as_they_are, examine, learnt_reader
 from flawtrace.training.judging import HeldOut, Judgement, judged, scored
 from flawtrace.training.progress import Event
@@ -33,9 +32,6 @@ FEW = 0.01
 """Share of the normal images below which members hardly learn from them, and are not fitted again."""
 ROUNDS = 3
 """Last fits at most: what is set aside lets others be seen, that were taught as normal beside it."""
-LEFT_OUT = 0.05
-"""Share of the normal images, those most unlike the others, that nobody learns from where no image of a
-defect says what one looks like."""
 
 
 @runtime_checkable
@@ -74,14 +70,11 @@ def fit_last(
     rounds: int = ROUNDS,
 ) -> Generator[Event, None, Fitted]:
     """Fit all members, and again without the normal rows that look defective, as long as these are more
-    than a few. Without few, only the numbers are chosen again. Without an image of a defect the rows most
-    unlike the others are left out from the start.
+    than a few. Without few, only the numbers are chosen again.
 
     `set_aside` are those that an earlier sitting found, if it did, and `rounds` those that are left.
     """
     aside = torch.zeros(prepared.material.num_normal, dtype=torch.bool) if set_aside is None else set_aside
-    if config.predictor.set_aside and not (aside.any() or split.labelled or split.unmasked):
-        aside = most_unlike(prepared, config)
     while True:
         reader = learnt_reader(snapshots, prepared, config, aside)
         exam = examine(reader, prepared.material, split, config, aside)
@@ -93,29 +86,6 @@ def fit_last(
         if not rounds or (aside & ~exam.set_aside).sum() < FEW * len(aside):
             return fitted.judged_without(aside, config)
         del reader, exam, members, fitted  # before the next ones are made: they hold views of all images
-
-
-def most_unlike(prepared: Prepared, config: Config) -> Bool[Tensor, " n"]:
-    """The share `LEFT_OUT` of the normal rows that are farthest from what a memory of all others keeps; none
-    where nobody asks a memory.
-
-    Trimming is how estimates bear what does not belong to a sample (Tukey 1960). Rows that show another day
-    lie farther than those as taken: each kind has its share.
-    """
-    material = prepared.material
-    found = torch.zeros(material.num_normal, dtype=torch.bool)
-    normal, sources = material.canvases[: len(found)], material.sources
-    reader = Reader.of(config, prepared.encoder, [])
-    memory = reader.memory.to(normal.device)
-    reader.fit_memory(memory, normal, sources)
-    pairs = zip(batches(normal), batches(sources), strict=True)
-    amounts = torch.cat([image_distance(reader.distances(memory, *some)).cpu() for some in pairs])
-    other_days = torch.tensor(of_other_days(len(found), prepared.variation.other_days), dtype=torch.bool)
-    for kind in (other_days, ~other_days):
-        rows = kind.nonzero()[:, 0]
-        farthest = rows[amounts[rows].argsort(descending=True)[: round(LEFT_OUT * len(rows))]]
-        found[farthest[amounts[farthest] > 0]] = True
-    return found
 
 
 def without_hidden(fitted: Fitted, prepared: Prepared, split: Split, config: Config) -> Bool[Tensor, " n"]:

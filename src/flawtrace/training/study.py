@@ -121,9 +121,9 @@ class Study:
         self.begun_again = state.get("begun_again", 0)
 
     def begin_again_without(self, set_aside: Bool[Tensor, " n"]) -> None:
-        """Forget the members, if any, which learnt from these normal rows."""
-        self.begun_again += bool(self.members)
+        """Forget the members, which learnt from these normal rows."""
         self.set_aside, self.members, self.fit = set_aside, [], None
+        self.begun_again += 1
 
     def next_fit(self) -> Fit:
         return Fit(len(self.members), self.config, self.material)

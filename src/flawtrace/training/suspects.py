@@ -47,7 +47,7 @@ class Suspect:
     anomaly_map: AnomalyMap
     mask: Mask
     set_aside: bool = False
-    """Whether nobody learnt from it, because it looks defective, or is most unlike the others."""
+    """Whether nobody learnt from it, because it looks defective."""
     unusual: bool = False
     """Whether it is merely among those most unlike the others: no label says what a defect looks like."""
 
@@ -93,7 +93,7 @@ def suspects(witnesses: Witnesses, exam: Exam, held_out: HeldOut, split: Split) 
     judged by the member that did not learn from it. On normal images all members vote, though some of these
     were shown to them as normal, where a defect is harder to see.
     """
-    if not (exam.num_labelled or (exam.set_aside.any() and held_out.anomalous.any())):
+    if not (exam.num_labelled or exam.set_aside.any()):
         return list(_unusual(witnesses, exam, held_out, split))
     folds = [exam.held_out(member) for member in range(len(witnesses.members))]
     examples = [exam.labelled[torch.tensor(rows, dtype=torch.long)] for rows in folds]
@@ -133,7 +133,7 @@ def by_reason(suspects: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[s
     """
     found: dict[str, list[Mapping[str, Any]]] = {"aside": [], "unusual": [], "label": []}
     for one in suspects:
-        found["unusual" if one.get("unusual") else "aside" if one.get("set_aside") else "label"].append(one)
+        found["aside" if one.get("set_aside") else "unusual" if one.get("unusual") else "label"].append(one)
     return found
 
 
@@ -148,12 +148,10 @@ def told(suspects: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
             "them; if they are good parts, they are false alarms, and counted as such."
         )
     if unusual:
-        left_out = sum(bool(one.get("set_aside")) for one in by_reason(suspects)["unusual"])
         lines.append(
             f"Look at the normal images that are most unlike the others: {', '.join(unusual)}. No label says "
             "what a defect looks like, and one that is taken for normal lets its like pass: take such "
             "images out, or label them."
-            + (f" Nothing was learnt from the first {left_out} of them." if left_out else "")
         )
     if others:
         lines.append(f"Check the labels of these training images; they look wrong: {', '.join(others)}")
@@ -189,16 +187,12 @@ def _normal(witnesses: Witnesses, least: float, exam: Exam, split: Split) -> Ite
 
 
 def _unusual(witnesses: Witnesses, exam: Exam, held_out: HeldOut, split: Split) -> Iterator[Suspect]:
-    """Normal images that are set aside, then others with the highest scores, each by the member that never
-    saw it.
-    """
+    """The normal images with the highest scores, each by the member that never saw it."""
     rows, scores = held_out.rows[held_out.normal], held_out.scores[held_out.normal]
-    aside = exam.set_aside.nonzero()[:, 0]
-    most = max(0, min(MOST, round(UNUSUAL * len(exam.set_aside))) - len(aside))
-    for row in torch.cat([aside, rows[worst(scores, least=0.0)[:most]]]):
+    for place in worst(scores, least=0.0)[: round(UNUSUAL * len(rows))]:
+        row = rows[place]
         (anomaly_map,) = witnesses.alone(int(exam.normal_folds[row]), exam.normal[row[None]])
-        shown = _nowhere_marked(int(row), anomaly_map, exam, split)
-        yield replace(shown, unusual=True, set_aside=bool(exam.set_aside[row]))
+        yield replace(_nowhere_marked(int(row), anomaly_map, exam, split), unusual=True)
 
 
 def _nowhere_marked(row: int, anomaly_map: AnomalyMap, exam: Exam, split: Split) -> Suspect:

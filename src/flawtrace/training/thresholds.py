@@ -24,12 +24,11 @@ def chosen(held_out: HeldOut, config: Config) -> Thresholds:
 
     A judge's score is a probability, so that DEFECT begins at even odds; a threshold that was fitted to the
     few scores of held-out defects would make more errors on others. Where the maximum of the map is the
-    score, DEFECT begins where errors are fewest. Normal images of other days have no say in the rates; those
-    that are set aside have one where nobody knows a defect, for most of them are good parts.
+    score, DEFECT begins where errors are fewest. Normal images of other days have no say in the rates.
     """
     scores = held_out.scores.double().numpy()
     normal, anomalous = (scores[which.numpy()] for which in (held_out.normal, held_out.anomalous))
-    as_taken = scores[(held_out.as_taken if len(anomalous) else held_out.given_as_normal).numpy()]
+    as_taken = scores[held_out.as_taken.numpy()]
     limits = config.max_false_alarms, config.max_misses
     if held_out.judged:
         defect = by_judge(as_taken, anomalous, *limits)
