@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import TypeVar
 
 import torch
 from fits import ended, tested
@@ -30,7 +29,7 @@ from flawtrace.cli.flags import seeds_of
 from flawtrace.comparison.bench import find_categories
 from flawtrace.data import Split
 from flawtrace.data.pieces import pieces
-from flawtrace.data.protocols import Trial, trials
+from flawtrace.data.protocols import trials
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import PROCESSOR
 from flawtrace.ground.files import read_jsonl
@@ -112,23 +111,16 @@ def cells(arguments: argparse.Namespace) -> Iterator[Row]:
         for percent in arguments.percents:
             for category in find_categories(arguments.data):
                 (trial,) = trials(category, "five-per-type", [seed])
-                if (trial.name, percent, len(trial.split.labelled) if arguments.labels else 0) in done:
+                if not arguments.labels:
+                    trial = replace(trial, split=replace(trial.split, labelled=()))
+                if (trial.name, percent, len(trial.split.labelled)) in done:
                     continue
                 with tempfile.TemporaryDirectory() as folder:
                     kind = f"hidden-{percent}" if percent else "right"
                     case = mistaken(trial.split, kind, seed, Path(folder) / "masks")
-                    if not arguments.labels:
-                        trial, case = _unlabelled(trial), _unlabelled(case)
                     stage = Stage.reached(case.split, load_config(settings={"seed": seed}), Path(folder))
                     for row in list(measured(stage, case)):
                         yield trial.facts | {"percent": percent} | row
-
-
-Case = TypeVar("Case", Trial, Mistaken)
-
-
-def _unlabelled(case: Case) -> Case:
-    return replace(case, split=replace(case.split, labelled=()))
 
 
 def table(rows: list[Row]) -> str:

@@ -114,8 +114,6 @@ def balanced_f_max(maps: Maps, masks: Masks, recall: float = 1.0) -> float | Non
     """The best F of pixels if normal and defective images weighed the same in all, however many there are of
     either, and `recall` so many times as much as precision; `None` for one class only.
 
-    F = (1 + r^2) TP / (TP + FP + r^2 (TP + FN)), with r for `recall` (van Rijsbergen 1979); F1 for r = 1.
-
     >>> maps = np.array([[[0.9, 0.1]], [[0.9, 0.1]], [[0.9, 0.1]]])
     >>> masks = np.array([[[True, False]], [[False, False]], [[False, False]]])
     >>> balanced_f_max(maps, masks) == pixel_f1_max(maps[:2], masks[:2])
@@ -129,9 +127,7 @@ def balanced_f_max(maps: Maps, masks: Masks, recall: float = 1.0) -> float | Non
     there = len(elsewhere) - np.searchsorted(elsewhere, ranking.thresholds)
     weight = anomalous.sum() / max(1, (~anomalous).sum())
     false = ranking.false - there + weight * there
-    weighed = recall**2
-    found = (1 + weighed) * ranking.true / (ranking.true + false + weighed * ranking.num_anomalous)
-    return float(np.max(found))
+    return float(np.max(_f_score(ranking.true, false, ranking.num_anomalous, recall)))
 
 
 def pixel_f1(maps: Maps, masks: Masks, threshold: float) -> float | None:
@@ -170,7 +166,7 @@ def mask_f1(predicted: Masks, masks: Masks) -> float | None:
     if masks.all() or not masks.any():
         return None
     true, num_predicted, num_anomalous = (int(part.sum()) for part in (predicted & masks, predicted, masks))
-    return float(_f1(true, num_predicted - true, num_anomalous))
+    return float(_f_score(true, num_predicted - true, num_anomalous))
 
 
 def pixel_aupro(maps: Maps, masks: Masks, limit: float = 0.3) -> float | None:
@@ -217,7 +213,7 @@ def verdict_rates(verdicts: Int[np.ndarray, " n"], anomalous: Labels) -> dict[st
         "false_alarm_rate": float(defect[normal].mean()) if normal.any() else None,
         "miss_rate": float((verdicts[anomalous] == OK).mean()) if anomalous.any() else None,
         "unsure_rate": float((verdicts == UNSURE).mean()) if len(verdicts) else None,
-        "image_f1": float(_f1(found, wrong, int(anomalous.sum()))) if both else None,
+        "image_f1": float(_f_score(found, wrong, int(anomalous.sum()))) if both else None,
     }
 
 
@@ -366,13 +362,18 @@ def _average_precision(ranking: Ranking) -> float:
     return float((gained * precision).sum() / ranking.num_anomalous)
 
 
-def _f1(true: Counts | int, false: Counts | Values | int, num_anomalous: int) -> Values | float:
-    """F1 = 2 TP / (TP + FP + (TP + FN)); defined even when nothing is predicted."""
-    return 2 * true / (true + false + num_anomalous)
+def _f_score(
+    true: Counts | int, false: Counts | Values | int, num_anomalous: int, recall: float = 1.0
+) -> Values | float:
+    """F = (1 + r^2) TP / (TP + FP + r^2 (TP + FN)), with r for `recall` (van Rijsbergen 1979): F1 for r = 1;
+    defined even when nothing is predicted.
+    """
+    weight = recall**2
+    return (1 + weight) * true / (true + false + weight * num_anomalous)
 
 
 def _best_threshold(ranking: Ranking) -> tuple[float, float]:
-    f1 = np.asarray(_f1(ranking.true, ranking.false, ranking.num_anomalous))
+    f1 = np.asarray(_f_score(ranking.true, ranking.false, ranking.num_anomalous))
     best = int(np.argmax(f1))
     return float(f1[best]), float(ranking.thresholds[best])
 

@@ -159,7 +159,7 @@ def _mask_f1(predicted: Masks, masks: Masks, weights: Weights) -> list[float]:
         (weights @ part.sum(axis=(1, 2))).tolist() for part in (predicted & masks, predicted, masks)
     )
     counts = zip(true, num_predicted, num_anomalous, strict=True)
-    return [float(metrics._f1(found, marked - found, there)) for found, marked, there in counts]
+    return [float(metrics._f_score(found, marked - found, there)) for found, marked, there in counts]
 
 
 def _resampled(turns: Turns, row: PerImage) -> Ranking:
