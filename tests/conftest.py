@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import shutil
 import signal
 import tomllib
 from collections import Counter
@@ -196,11 +197,23 @@ def category(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run(category: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run on `category`; read only, by agreement."""
+def run(category: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A finished run on `category`, read only: what one test leaves there, another would meet, or not, by the
+    order of both.
+    """
     out = tmp_path_factory.mktemp("finished") / "run"
     verbs.train(category, out, settings=TINY)
-    return out
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    yield out
+    after = {file.name: file.read_bytes() for file in out.iterdir()}
+    changed = {name for name in before | after if before.get(name) != after.get(name)}
+    assert not changed, "a test has written to the run that all share; `own_run` is a copy of it"
+
+
+@pytest.fixture
+def own_run(run: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run, to write to."""
+    return Path(shutil.copytree(run, tmp_path / "own"))
 
 
 @pytest.fixture(scope="session")

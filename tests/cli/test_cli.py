@@ -69,8 +69,8 @@ def test_inspect_exits_with_1_where_training_would_stop(
     assert json.loads(out)["problems"]
 
 
-def test_evaluate_prints_json(run: Path, category: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(["evaluate", run, category, "--json"], capsys)
+def test_evaluate_prints_json(own_run: Path, category: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(["evaluate", own_run, category, "--json"], capsys)
     assert code == 0
     found = json.loads(out)
     assert 0 <= found["metrics"]["pixel_auroc"] <= 1
@@ -78,9 +78,9 @@ def test_evaluate_prints_json(run: Path, category: Path, capsys: pytest.CaptureF
 
 
 def test_evaluate_tells_both_kinds_of_errors(
-    run: Path, category: Path, capsys: pytest.CaptureFixture[str]
+    own_run: Path, category: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = " ".join(call(["evaluate", run, category], capsys)[1].split())
+    out = " ".join(call(["evaluate", own_run, category], capsys)[1].split())
     assert "of 6 defect images are OK; that is compatible with" in out
     assert "False alarms:" in out
 

@@ -123,15 +123,15 @@ def test_a_cell_of_a_benchmark_is_run_elsewhere(category: Path, tmp_path: Path, 
     assert row["metrics"].keys() >= {"pixel_f1_max", "pixel_f1", "pixel_aupro"}
 
 
-def test_a_detector_looks_the_same_elsewhere(run: Path, category: Path) -> None:
+def test_a_detector_looks_the_same_elsewhere(own_run: Path, category: Path) -> None:
     images = torch.rand(5, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    here = Detector.load(run)
+    here = Detector.load(own_run)
     with elsewhere() as device:
-        away = Detector.load(run).to(device)
+        away = Detector.load(own_run).to(device)
         maps = away.anomaly_maps(images.to(device))
         assert maps.device.type == "cpu", "what is decided is decided on the processor"
         assert torch.allclose(maps.cpu(), here.anomaly_maps(images), atol=1e-5)
         odd = away.predict(images[0, :, :50, :40])
-        found = verbs.evaluate(run, category, device=device).metrics
+        found = verbs.evaluate(own_run, category, device=device).metrics
     assert torch.allclose(odd.anomaly_map, here.predict(images[0, :, :50, :40]).anomaly_map, atol=1e-5)
-    assert found == pytest.approx(verbs.evaluate(run, category).metrics, abs=1e-3)
+    assert found == pytest.approx(verbs.evaluate(own_run, category).metrics, abs=1e-3)

@@ -95,11 +95,6 @@ def test_of_many_images_for_training_so_many_are_looked_at(category: Path) -> No
     assert set(found.for_testing(100)) == set(found.samples)
 
 
-@pytest.fixture
-def own_run(run: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(run, tmp_path / "own"))
-
-
 def rows_of(run: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((run / "evaluation.csv").read_text().splitlines()))
 
@@ -134,8 +129,9 @@ def test_pixels_of_a_type_without_masks_are_left_out(own_run: Path, category: Pa
         Detector.load(own_run),
         [sample for sample in read_category(copy).for_testing(100) if sample.defect_type != "hole"],
     )
-    expected = {name: alone.metrics[name] for name in PIXEL_METRICS}
-    assert {name: found.metrics[name] for name in PIXEL_METRICS} == pytest.approx(expected, abs=1e-4)
+    assert {name: found.metrics[name] for name in PIXEL_METRICS} == {
+        name: alone.metrics[name] for name in PIXEL_METRICS
+    }
     assert found.per_type["hole"]["pixel_auroc"] is None
     assert found.per_type["hole"]["image_auroc"] is not None
 
