@@ -315,17 +315,26 @@ READING = """
 import sys
 from pathlib import Path
 from flawtrace.pictures.images import read_image
+
+def peak():
+    (peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    return int(peak) // 1024
+
+before = peak()
 print(*read_image(Path(sys.argv[1])).shape)
-(peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(int(peak) // 1024, file=sys.stderr)
+print(peak() - before, file=sys.stderr)
 """
-"""The peak of this process alone: that of `getrusage` begins with the parent's."""
+"""What reading adds to the peak of this process, in MiB.
+
+The whole peak depends on the build of PyTorch: importing that for CUDA takes 400 MiB more. That of
+`getrusage` begins with the parent's.
+"""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the peak")
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16], ids=["8 bits", "16 bits"])
-def test_the_largest_image_is_read_in_less_than_a_gigabyte(tmp_path: Path, kind: type) -> None:
+def test_reading_the_largest_image_adds_less_than_750_megabytes(tmp_path: Path, kind: type) -> None:
     colours = np.broadcast_to(np.arange(18, dtype=kind).reshape(6, 1, 3), (6, 6_666, 3))
     rows = np.ascontiguousarray(np.tile(colours, (1_000, 1, 1)))
     path = tmp_path / "large.tif"
@@ -333,7 +342,7 @@ def test_the_largest_image_is_read_in_less_than_a_gigabyte(tmp_path: Path, kind:
     del rows
     told = subprocess.run([sys.executable, "-c", READING, path], capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["3", "6000", "6666"]
-    assert int(told.stderr) < 1_000
+    assert int(told.stderr) < 750
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "TIFF"])
