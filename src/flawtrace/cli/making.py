@@ -164,7 +164,7 @@ def train(
         among all (selecting), or a fixed strategy for comparison.
         [default: learned]
     encoder
-        What the autoencoder reconstructs. [default: features for light, pixels for paper]
+        What the autoencoder reconstructs. [default: features for light, else pixels]
     seed
         Random seed; the same seed gives the same run. [default: 42]
     settings

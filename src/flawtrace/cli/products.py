@@ -54,7 +54,8 @@ def train_all(
     out
         Folder for the runs. [default: ROOT-runs, beside ROOT]
     preset
-        `light` is made for two processor cores; `paper` has the published networks and is made for a GPU.
+        `light` is made for two processor cores; `paper` has the published networks and is made for a GPU;
+        `script` does what the published program does, whose policy never learns.
     settings
         A TOML file with settings.
     threads

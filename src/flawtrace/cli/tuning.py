@@ -60,7 +60,8 @@ def tune(
     repeats
         Trainings of the best trials, each with another seed, on the same labels.
     preset
-        `light` is made for two processor cores; `paper` has the published networks and is made for a GPU.
+        `light` is made for two processor cores; `paper` has the published networks and is made for a GPU;
+        `script` does what the published program does, whose policy never learns.
     threads
         Threads of each training.
     memory

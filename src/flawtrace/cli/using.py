@@ -167,7 +167,7 @@ def export(
     input: Annotated[InputKind, Parameter(name="--input")] = "float",
     json: Json = False,
 ) -> None:
-    """Export a detector as one ONNX file that turns raw images of any size into map, mask and score.
+    """Export a detector as one ONNX file that turns raw images of any size into map, mask, score and verdict.
 
     The exported detector is first compared with the original on real images, in every runtime that is
     installed; if they disagree, nothing is written. The file describes its own inputs and outputs. As long as

@@ -37,7 +37,7 @@ class Config(Settings):
     labels: NonNegativeInt = 5
     """Labelled images drawn per defect type; all images if a type has fewer; 0: learn from normal images."""
     copies: NonNegativeInt = 6
-    """Randomly flipped, rotated, shifted and sheared copies made of each labelled image."""
+    """Copies made of each labelled image, as different as normal images are from each other (`variation`)."""
     encoder: Encoder = "features"
     """What the autoencoder reconstructs: features of a small frozen network, or the pixels (the paper)."""
     orientations: Literal[1, 2, 4, 8] = 2

@@ -201,8 +201,8 @@ class PredictorConfig(Settings):
     """Weight of the memory's own voice beside the compact predictor. None: 0.5 / (1 + n) with n labels, and 0
     from ten on: what holds without labels counts as much as one."""
     self_supervised: UnitInterval | None = None
-    """Weight of a second compact predictor, which learns from made-up defects alone. None: as much; 0 without
-    labels, where there is no other."""
+    """Weight of a second compact predictor, which learns from made-up defects alone. None: as much as
+    `recall` has by default; 0 without labels, where the only predictor already learns from these."""
     memory_side: PositiveInt | None = None
     """Places along an image, each with what normal images showed there, in the memory; at most one to a cell.
     None: 32 with fewer than ten labels, which leave small defects to it, else 16."""

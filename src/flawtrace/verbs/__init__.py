@@ -1,4 +1,4 @@
-"""The verbs: one public function per command, for programs as well as for the command line."""
+"""The verbs: one public function for most commands, for programs as well as for the command line."""
 
 from flawtrace.data import ForeignFolderError
 from flawtrace.verbs.comparing import benchmark
