@@ -15,6 +15,7 @@ from flawtrace.detector.artefact import Detector
 from flawtrace.measures.errors import NothingToEvaluateError
 from flawtrace.measures.evaluation import Evaluation, evaluate
 from flawtrace.measures.metrics import PIXEL_METRICS, RATES
+from flawtrace.measures.pairing import compared
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +120,30 @@ def test_defects_without_masks_count_in_numbers_about_images_alone(
     assert found.num_unmasked == found.num_anomalous == masked.num_anomalous
     assert (found.false_alarms, found.misses) == (masked.false_alarms, masked.misses)
     assert {row["f1"] for row in rows_of(own_run)} == {""}
+
+
+def test_a_defect_too_small_for_the_working_size_stays_a_defect(
+    own_run: Path, category: Path, tmp_path: Path
+) -> None:
+    """Its mask has a pixel in the file, and none where the detector works."""
+    copy = Path(shutil.copytree(category, tmp_path / "parts"))
+    for mask in (copy / "ground_truth/hole").iterdir():
+        large = Image.new("L", (2048, 2048))
+        large.putpixel((1, 1), 255)
+        large.save(mask)
+        image = copy / "test/hole" / mask.name.replace("_mask", "")
+        Image.open(image).resize((2048, 2048)).save(image, compress_level=1)
+    found, masked = verbs.evaluate(own_run, copy), verbs.evaluate(own_run, category)
+    holes = found.per_type["hole"]
+    assert found.num_vanished == len(list((copy / "ground_truth/hole").iterdir()))
+    assert found.num_unmasked == 0
+    assert found.metrics["miss_rate"] == found.misses.alarms / found.misses.images
+    assert found.metrics["false_alarm_rate"] == masked.metrics["false_alarm_rate"]
+    assert found.false_alarms == masked.false_alarms
+    assert [holes[name] for name in PIXEL_METRICS] == [None] * 5
+    assert holes["image_auroc"] is not None
+    (paired,) = [change for change in compared(found, found, 0).changes if change.name == "miss_rate"]
+    assert paired.before == found.metrics["miss_rate"]
 
 
 def test_pixels_of_a_type_without_masks_are_left_out(own_run: Path, category: Path, tmp_path: Path) -> None:

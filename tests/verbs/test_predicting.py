@@ -60,6 +60,23 @@ def test_only_what_is_new_or_changed_is_looked_at_again(
     assert len((tmp_path / "out/predictions.jsonl").read_text().splitlines()) == 2
 
 
+def test_relative_paths_are_told_apart_from_wherever_they_are_named(
+    run: Path, category: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day, image in (("mon", "test/hole/000.png"), ("tue", "test/good/000.png")):
+        (tmp_path / day).mkdir()
+        shutil.copy(category / image, tmp_path / day / "1.png")
+        monkeypatch.chdir(tmp_path / day)
+        verbs.predict(run, "1.png", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out/masks").iterdir()) == ["1-2.png", "1.png"]
+    monkeypatch.chdir(tmp_path)
+    (row,) = verbs.predict(run, "mon/1.png", tmp_path / "out")
+    assert (row.image, row.name) == ("mon/1.png", "1")
+    table = (tmp_path / "out/predictions.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in table[1:]] == ["mon/1.png", str(tmp_path / "tue/1.png")]
+    assert len((tmp_path / "out/predictions.jsonl").read_text().splitlines()) == 2
+
+
 def test_another_decision_needs_another_folder(run: Path, photos: Path, tmp_path: Path) -> None:
     verbs.predict(run, photos, tmp_path / "out")
     with pytest.raises(OtherPredictionsError, match="by other thresholds"):

@@ -213,6 +213,12 @@ def print_evaluation(evaluation: "Evaluation") -> None:
             else f"{counted(without, 'defect image has', 'defect images have')} no mask: they count in all "
             "numbers about images, and in none about pixels."
         )
+    if gone := evaluation.num_vanished:
+        print_plain(
+            f"{counted(gone, 'mask shows', 'masks show')} nothing at the detector's working size, or in its "
+            "region: these defect images count in all numbers about images, and in none about pixels. "
+            "Small defects want tiles (train --tile-side)."
+        )
     missed = evaluation.misses
     low, high = (round(1000 * bound) for bound in missed.interval)
     out_console.print(

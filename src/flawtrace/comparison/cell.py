@@ -19,8 +19,8 @@ from flawtrace.ground.devices import PROCESSOR, named
 from flawtrace.ground.errors import FlawtraceError, FolderInUseError, OutputError
 from flawtrace.ground.memory import forget_peak
 from flawtrace.measures import decided, looks
-from flawtrace.measures.metrics import summary
-from flawtrace.measures.replicates import draws, replicates
+from flawtrace.measures.metrics import Labels, summary
+from flawtrace.measures.replicates import Images, replicated
 from flawtrace.training import Event, train
 
 
@@ -47,17 +47,22 @@ def results(desk: Desk, answer: Answer) -> dict[str, Any]:
     trial = desk.trial
     anomalous = np.array([sample.anomalous for sample in trial.split.test])
     names = [sample.image.relative_to(trial.root).as_posix() for sample in trial.split.test]
-    weights = draws(trial.category, anomalous, names=names)
     steady = {"steadiness": steadiness(answer.facts["spoilt"])} if "spoilt" in answer.facts else {}
     return {
-        "metrics": _summary(desk, answer, np.full(len(anomalous), True)) | steady,
+        "metrics": _summary(desk, answer, anomalous, np.full_like(anomalous, True)) | steady,
         "per_type": {
-            kind: _summary(desk, answer, ~anomalous | which) for kind, which in _types(trial).items()
+            kind: _summary(desk, answer, anomalous, ~anomalous | which)
+            for kind, which in _types(trial).items()
         },
         "threshold": answer.threshold,
         "validation": answer.validation,
-        "replicates": replicates(
-            answer.maps, desk.masks, answer.scores, answer.decided, weights, ignored=desk.ignored
+        "replicates": replicated(
+            answer.maps,
+            desk.masks,
+            answer.scores,
+            answer.decided,
+            Images(trial.category, names, anomalous),
+            ignored=desk.ignored,
         ),
     }
 
@@ -123,10 +128,15 @@ def looked(detector: Detector, samples: Sequence[Sample]) -> tuple[list[Predicti
     return [found for look in seen for found in look.predictions], sum(look.seconds for look in seen)
 
 
-def _summary(desk: Desk, answer: Answer, which: np.ndarray) -> dict[str, float | None]:
-    part = answer.decided[which] if answer.decided else None
-    ignored = None if desk.ignored is None else desk.ignored[which]
-    found = summary(answer.maps[which], desk.masks[which], answer.scores[which], part, ignored=ignored)
+def _summary(desk: Desk, answer: Answer, anomalous: Labels, which: Labels) -> dict[str, float | None]:
+    found = summary(
+        answer.maps[which],
+        desk.masks[which],
+        answer.scores[which],
+        answer.decided[which] if answer.decided else None,
+        anomalous=anomalous[which],
+        ignored=None if desk.ignored is None else desk.ignored[which],
+    )
     return {name: None if value is None else round(value, 5) for name, value in found.items()}
 
 

@@ -18,18 +18,16 @@ from flawtrace.ground.groups import Polygons
 from flawtrace.ground.shapes import AnomalyMap, Image, Mask
 from flawtrace.measures.errors import NothingToEvaluateError
 from flawtrace.measures.metrics import (
-    PIXEL_METRICS,
     Curve,
     Decided,
+    Labels,
     Maps,
     Masks,
-    image_metrics,
-    in_order,
     mask_f1,
-    pixel_metrics,
     precision_recall_points,
     reliability,
     roc_points,
+    summary,
 )
 from flawtrace.pictures.images import read_image
 from flawtrace.pictures.tiles import Size
@@ -41,11 +39,11 @@ class Case:
 
     sample: Sample
     mask: Mask
-    """Empty where nobody said where the defect is."""
+    """Empty where nobody said where the defect is, or where it is too small to show at this size."""
     prediction: Prediction
     """What the detector says, at the size of the mask."""
     f1: float | None
-    """F1 of the pixels that it marked; None where the image has no defect, or no mask."""
+    """F1 of the pixels that it marked; None where the image has no defect, or its mask no pixel."""
     ignored: Mask | None = None
     """Pixels that do not count; None if all do."""
 
@@ -60,8 +58,8 @@ class Case:
 
     @property
     def outlined(self) -> bool:
-        """Whether it is known which pixels are defective."""
-        return not self.sample.anomalous or self.sample.mask is not None
+        """Whether it is known which pixels are defective: a mask may be missing, or show nothing here."""
+        return not self.sample.anomalous or bool(self.mask.any())
 
     @property
     def anomaly_map(self) -> AnomalyMap:
@@ -73,7 +71,8 @@ class Evaluation:
     """What `evaluate` found; metrics that are not defined on these images are None."""
 
     metrics: dict[str, float | None]
-    """Over all test images, pixels pooled; those of pixels leave out defect images without a mask."""
+    """Over all test images, pixels pooled; those of pixels leave out defect images whose mask is
+    missing, or has no pixel left."""
     per_type: dict[str, dict[str, float | None]]
     """The same for each defect type, together with the normal test images."""
     thresholds: Thresholds
@@ -92,7 +91,12 @@ class Evaluation:
     @property
     def num_unmasked(self) -> int:
         """Defect images without a mask."""
-        return sum(not case.outlined for case in self.cases)
+        return sum(case.sample.anomalous and case.sample.mask is None for case in self.cases)
+
+    @property
+    def num_vanished(self) -> int:
+        """Defect images whose mask has no pixel left at the working size, or none that counts."""
+        return sum(not case.outlined for case in self.cases) - self.num_unmasked
 
     @property
     def false_alarms(self) -> Errors:
@@ -115,6 +119,7 @@ class Evaluation:
             "num_normal": self.num_normal,
             "num_anomalous": self.num_anomalous,
             "num_unmasked": self.num_unmasked,
+            "num_vanished": self.num_vanished,
             "num_left_out": self.num_left_out,
             "false_alarms": self.false_alarms.to_json() | {"announced": self.announced},
             "misses": self.misses.to_json(),
@@ -213,18 +218,17 @@ def decided(predictions: Sequence[Prediction]) -> Decided:
     return Decided(torch.stack([p.mask for p in predictions]).numpy(), np.array(verdicts))
 
 
+def anomalous(cases: Sequence[Case]) -> Labels:
+    """Which cases show a defect, whether or not their masks show where."""
+    return np.array([case.sample.anomalous for case in cases])
+
+
 def _metrics(cases: Sequence[Case]) -> dict[str, float | None]:
     """Every metric; those of pixels are None where no defect has a mask."""
-    outlined = [case for case in cases if case.outlined]
-    pixels = dict.fromkeys(PIXEL_METRICS)
-    if any(case.mask.any() for case in outlined):
-        maps, masks, ignored = stacked(outlined)
-        marked = torch.stack([case.marked for case in outlined]).numpy()
-        pixels = pixel_metrics(maps, masks, marked, ignored=ignored)
+    maps, masks, ignored = stacked(cases)
     scores = np.array([case.score for case in cases])
-    anomalous = np.array([bool(case.mask.any()) or not case.outlined for case in cases])
-    verdicts = np.array([VERDICTS.index(case.prediction.verdict) for case in cases])
-    return in_order({**pixels, **image_metrics(scores, anomalous, verdicts)})
+    verdicts = decided([case.prediction for case in cases])
+    return summary(maps, masks, scores, verdicts, anomalous=anomalous(cases), ignored=ignored)
 
 
 def stacked(cases: Sequence[Case]) -> tuple[Maps, Masks, Masks | None]:

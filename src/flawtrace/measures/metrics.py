@@ -218,16 +218,37 @@ def verdict_rates(verdicts: Int[np.ndarray, " n"], anomalous: Labels) -> dict[st
 
 
 def summary(
-    maps: Maps, masks: Masks, scores: Scores, decided: Decided | None, *, ignored: Masks | None = None
+    maps: Maps,
+    masks: Masks,
+    scores: Scores,
+    decided: Decided | None,
+    *,
+    anomalous: Labels | None = None,
+    ignored: Masks | None = None,
 ) -> dict[str, float | None]:
     """Every metric of a test set; those of masks and verdicts where something was `decided`.
 
-    An image is anomalous when its mask has any pixel.
+    An image is anomalous when `anomalous` says so; by itself, when its mask has any pixel. One that is, and
+    whose mask has none, takes part in no metric of pixels: nobody knows where its defect is.
     """
-    anomalous: Labels = np.any(masks, axis=(1, 2))
-    marked, verdicts = (None, None) if decided is None else (decided.masks, decided.verdicts)
-    pixels = pixel_metrics(maps, masks, marked, ignored=ignored)
+    if anomalous is None:
+        anomalous = np.any(masks, axis=(1, 2))
+    known = outlined(masks, anomalous)
+    chosen = slice(None) if known.all() else known  # most often all of them, which need no copy
+    pixels = pixel_metrics(
+        maps[chosen],
+        masks[chosen],
+        None if decided is None else decided.masks[chosen],
+        ignored=None if ignored is None else ignored[chosen],
+    )
+    verdicts = None if decided is None else decided.verdicts
     return in_order({**pixels, **image_metrics(scores, anomalous, verdicts)})
+
+
+def outlined(masks: Masks, anomalous: Labels) -> Labels:
+    """The images of which it is known which pixels are anomalous."""
+    known: Labels = ~anomalous | np.any(masks, axis=(1, 2))
+    return known
 
 
 def in_order(metrics: dict[str, float | None]) -> dict[str, float | None]:

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from flawtrace.detector import VERDICTS
-from flawtrace.measures.evaluation import Case, Evaluation, decided, stacked
-from flawtrace.measures.metrics import PIXEL_METRICS
-from flawtrace.measures.replicates import draws, replicates
+from flawtrace.measures.evaluation import Case, Evaluation, anomalous, decided, stacked
+from flawtrace.measures.replicates import Images, replicated
 
 COMPARED = {
     "pixel_f1": True,
@@ -146,21 +145,8 @@ def compared(before: Evaluation, after: Evaluation, num_left_out: int) -> Compar
 
 def _replicated(cases: Sequence[Case]) -> dict[str, list[float]]:
     """The metrics on resamples of the images, which are the same ones for the same images."""
-    columns, outlined = _columns(cases), [case for case in cases if case.outlined]
-    if len(outlined) == len(cases):
-        return columns
-    of_images = {name: column for name, column in columns.items() if name not in PIXEL_METRICS}
-    of_pixels = _columns(outlined) if outlined else {}
-    return of_images | {name: column for name, column in of_pixels.items() if name in PIXEL_METRICS}
-
-
-def _columns(cases: Sequence[Case]) -> dict[str, list[float]]:
-    maps, known, ignored = stacked(cases)
-    unknown = np.array([not case.outlined for case in cases])
-    masks = known | unknown[:, None, None]  # all of an image that shows a defect nobody knows where
+    maps, masks, ignored = stacked(cases)
+    images = Images("compare", [str(case.sample.image) for case in cases], anomalous(cases))
     scores = np.array([case.score for case in cases])
-    names = [str(case.sample.image) for case in cases]
-    anomalous = np.any(masks, axis=(1, 2))
-    weights = draws("compare", anomalous, DRAWS, names)
     verdicts = decided([case.prediction for case in cases])
-    return replicates(maps, masks, scores, verdicts, weights, ignored=ignored)
+    return replicated(maps, masks, scores, verdicts, images, count=DRAWS, ignored=ignored)

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from flawtrace.measures import metrics
-from flawtrace.measures.metrics import Decided, Labels, Maps, Masks, Ranking, Scores, Values
+from flawtrace.measures.metrics import PIXEL_METRICS, Decided, Labels, Maps, Masks, Ranking, Scores, Values
 
 Weights: TypeAlias = Int[np.ndarray, "r n"]
 """How often each of n images is drawn in each of r resamples."""
@@ -47,6 +47,52 @@ class Turns:
     shares: Float[np.ndarray, "n t"]
     """Sum of the shares of the image's regions, in parts of all regions."""
     num_normal: PerImage
+
+
+@dataclass(frozen=True)
+class Images:
+    """Test images as `draws` knows them."""
+
+    scope: str
+    names: Sequence[str]
+    anomalous: Labels
+
+
+def replicated(
+    maps: Maps,
+    masks: Masks,
+    scores: Scores,
+    decided: Decided | None,
+    images: Images,
+    *,
+    count: int = 100,
+    ignored: Masks | None = None,
+) -> dict[str, list[float]]:
+    """Each metric on `count` resamples of the images, as `metrics.summary` has them.
+
+    An image that is anomalous and whose mask has no pixel takes part in no metric of pixels; these have
+    resamples of the others.
+    """
+
+    outlined = metrics.outlined(masks, images.anomalous)
+    weights = draws(images.scope, images.anomalous, count, images.names)
+    if outlined.all():
+        return replicates(maps, masks, scores, decided, weights, ignored=ignored)
+    whole = masks | ~outlined[:, None, None]  # all of an image, if nobody knows where
+    columns = replicates(maps, whole, scores, decided, weights)
+    of_images = {name: column for name, column in columns.items() if name not in PIXEL_METRICS}
+    weights = draws(
+        images.scope, images.anomalous[outlined], count, np.array(images.names)[outlined].tolist()
+    )
+    columns = replicates(
+        maps[outlined],
+        masks[outlined],
+        scores[outlined],
+        decided and decided[outlined],
+        weights,
+        ignored=None if ignored is None else ignored[outlined],
+    )
+    return of_images | {name: column for name, column in columns.items() if name in PIXEL_METRICS}
 
 
 def draws(scope: str, anomalous: Labels, count: int = 100, names: Sequence[str] | None = None) -> Weights:

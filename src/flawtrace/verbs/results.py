@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +84,9 @@ class Results:
                 raise OtherPredictionsError(folder, before, made_by)
         else:
             write_json(manifest, made_by)
-        kept = [said for said in read_jsonl(folder / ROWS_NAME) if "key" in said]
+        kept = [said for said in read_jsonl(folder / ROWS_NAME) if {"key", "place"} <= said.keys()]
         self._done = {said["key"]: _row(said) for said in kept}
-        self._latest = {_place(row.image): row for row in self._done.values()}
+        self._latest = {said["place"]: _reached(_row(said), said["place"]) for said in kept}
         """Of each file that this call or an earlier one has looked at."""
         self._owners = {row.name: place for place, row in self._latest.items() if row.name}
         """The file whose results have a name."""
@@ -94,7 +94,7 @@ class Results:
     def done(self, file: Path) -> Row | None:
         """The row of a file that was looked at before, and has not changed since."""
         row = self._done.get(_key(file))
-        return None if row is None or row.verdict == "ERROR" else row
+        return None if row is None or row.verdict == "ERROR" else replace(row, image=str(file))
 
     def free(self, file: Path, name: str) -> str:
         """The name, with a number behind it where results of another file have it already."""
@@ -104,10 +104,11 @@ class Results:
         return found
 
     def add(self, file: Path, row: Row) -> None:
-        append_json(self._folder / ROWS_NAME, {"key": _key(file), **row.to_json()})
-        self._latest[_place(file)] = row
+        place = _place(file)
+        append_json(self._folder / ROWS_NAME, {"key": _key(file), "place": place, **row.to_json()})
+        self._latest[place] = row
         if row.name:
-            self._owners[row.name] = _place(file)
+            self._owners[row.name] = place
 
     def write(self, name: str, image: Image, found: Prediction, outline: float) -> None:
         """Map, mask and overlay of one image."""
@@ -160,8 +161,13 @@ def _key(file: Path) -> str:
     try:
         stat = file.stat()
     except OSError:
-        return str(file)
-    return json.dumps([str(file.resolve()), stat.st_size, stat.st_mtime_ns])
+        return _place(file)
+    return json.dumps([_place(file), stat.st_size, stat.st_mtime_ns])
+
+
+def _reached(row: Row, place: str) -> Row:
+    """The row of an earlier call, with a name that leads to its file from here, too."""
+    return row if _place(row.image) == place else replace(row, image=place)
 
 
 def _region(said: dict[str, Any]) -> Region:
