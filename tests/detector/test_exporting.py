@@ -38,6 +38,7 @@ from flawtrace.ground.errors import SettingsError
 from flawtrace.ground.groups import RuntimeName
 from flawtrace.ground.presets import load_config
 from flawtrace.method.encoder import Features
+from flawtrace.pictures.region import inside
 from flawtrace.verbs import loading
 
 pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
@@ -79,6 +80,22 @@ def test_a_runtime_says_what_the_original_says(
     assert theirs.anomaly_map.allclose(ours.anomaly_map, atol=1e-3)
     assert theirs.score == pytest.approx(ours.score, abs=1e-3)
     assert theirs.anomaly_map.shape == size
+
+
+@pytest.mark.slow
+def test_the_region_of_interest_ends_at_the_same_pixel_in_any_runtime(run: Path, tmp_path: Path) -> None:
+    """An export that differed anywhere, at any of several sizes, would be refused."""
+    detector, image = Detector.load(run), torch.rand(3, 150, 90)
+    slanted = (((0.0, 0.0), (0.9, 0.0), (0.6, 1.0), (0.0, 1.0)),)
+    detector.config = detector.config.model_copy(update={"region": slanted})
+    file = export_onnx(detector, tmp_path / "slanted.onnx", [image]).file
+    expected = detector.predict(image).anomaly_map
+    outside = ~inside(slanted, 150, 90)
+    for name in installed():
+        found = load(file, name).predict(image).anomaly_map
+        assert not found[outside].any()
+        assert found.allclose(expected, atol=1e-3)
+        assert ((found > 0) == (expected > 0)).all()
 
 
 @pytest.mark.exhaustive
@@ -212,6 +229,16 @@ def test_a_threshold_decided_after_the_export_counts_in_any_runtime(exported_run
     verbs.decide(exported_run, threshold=0.125)
     detector = verbs.load(exported_run)
     assert (detector.runtime, detector.thresholds.defect) == (installed()[0], 0.125)
+
+
+def test_what_is_decided_in_a_run_reaches_programs_that_know_its_exported_file_alone(
+    exported_run: Path, tmp_path: Path
+) -> None:
+    verbs.decide(exported_run, threshold=0.125)
+    alone = shutil.copy(exported_run / "detector.onnx", tmp_path / "alone.onnx")
+    assert load(alone).thresholds == Detector.load(exported_run).thresholds
+    (stored,) = [one for one in onnx.load(alone).graph.initializer if one.name == "defect"]
+    assert onnx.numpy_helper.to_array(stored) == 0.125
 
 
 def test_the_exported_file_of_another_detector_never_stands_in(exported_run: Path) -> None:

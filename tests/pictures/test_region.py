@@ -17,7 +17,7 @@ from flawtrace import verbs
 from flawtrace.data import read_category
 from flawtrace.data.errors import HiddenDefectError
 from flawtrace.detector import Detector
-from flawtrace.pictures.images import read_image
+from flawtrace.pictures.images import fit, read_image
 from flawtrace.pictures.region import RegionError, inside, read_region, refuse_other_shape, within
 
 
@@ -127,11 +127,20 @@ def test_what_is_painted_outside_changes_nothing(narrow: Detector, left: Path) -
 
 def test_the_graph_for_export_says_the_same(narrow: Detector, left: Path) -> None:
     image = read_image(next((left / "test/hole").iterdir()))
-    with torch.no_grad():
-        maps, _, scores, _ = narrow(image[None])
-    found = narrow.predict(image)
-    assert maps[0].allclose(found.anomaly_map, atol=1e-4)
-    assert float(scores[0]) == pytest.approx(found.score, abs=1e-4)
+    for size in ((64, 64), (150, 90), (31, 200)):
+        resized = fit(image, *size)
+        with torch.no_grad():
+            maps, _, scores, _ = narrow(resized[None])
+        found = narrow.predict(resized)
+        assert maps[0].allclose(found.anomaly_map, atol=1e-4)
+        assert float(scores[0]) == pytest.approx(found.score, abs=1e-4)
+
+
+def test_any_size_is_divided_alike() -> None:
+    triangle = (((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)),)
+    for height, width in ((7, 3000), (1024, 1024), (256, 300)):
+        share = float(inside(triangle, height, width).float().mean())
+        assert share == pytest.approx(0.5, abs=0.5 / min(height, width, 1024) + 0.001)
 
 
 def test_a_defect_that_lies_outside_is_named(category: Path, tiny: dict[str, Any], tmp_path: Path) -> None:

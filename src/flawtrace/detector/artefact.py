@@ -176,7 +176,7 @@ class Detector(nn.Module):
         side = self.config.image_side
         region = None if self.config.tile_side else self.config.region
         found, scores = self.answer(within(self.resampling(images, side, side).clamp(0, 1), region))
-        maps = self.resampling(within(found, region), *images.shape[2:])
+        maps = within(self.resampling(found, *images.shape[2:]), region)
         scores = final_score(maps, scores, self.config)
         unsure, defect = scores >= self.unsure, scores >= self.defect
         masks = (maps >= self.outline) & unsure[:, None, None]

@@ -107,7 +107,8 @@ class OnnxDetector(Exported):
 class OpenvinoDetector(Exported):
     """In OpenVINO; images are resized outside of it, because it ignores the antialiasing of earlier exports.
 
-    See https://github.com/openvinotoolkit/openvino/issues/35893. In single precision: by itself it would take
+    See https://github.com/openvinotoolkit/openvino/issues/35893. A region of interest ends where the graph
+    says so at the image's own size; earlier exports have none. In single precision: by itself it would take
     half on some processors.
     """
 
@@ -120,9 +121,10 @@ class OpenvinoDetector(Exported):
         self._model = _model(_taking_floats(model), file)
 
     def answer(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b h w"], PerImage]:
-        found = self._model(squared(images, self.config.image_side).numpy())
+        side = None if self.config.region else self.config.image_side
+        found = self._model((images if side is None else squared(images, side)).numpy())
         maps, scores = (torch.from_numpy(found[name].copy()) for name in ("map", "score"))
-        return resized(maps, *images.shape[2:]), scores
+        return maps if side is None else resized(maps, *images.shape[2:]), scores
 
     def compiled(self, content: bytes) -> Callable[[Images], object]:
         model = _model(content, self.file)

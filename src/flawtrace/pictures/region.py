@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 from skimage.draw import polygon as filled
 from torch import Tensor
@@ -23,8 +23,8 @@ NAMES = "region.png", "region.json"
 """Files in a product's folder that say it."""
 EXACT = 0.25
 """Pixels by which polygons made of a mask may leave its outline."""
-
-
+STEPS = 1024
+"""Along each side of an image, in which a region is told from the rest."""
 SHAPE = 0.02
 """Share by which a region and an image may differ in their ratio of width to height."""
 
@@ -78,16 +78,30 @@ def refuse_other_shape(path: Path, sizes: Mapping[Path, tuple[int, int]]) -> Non
             raise RegionError(path, f"it is drawn for {drawn}, and {image} has another shape, {seen}")
 
 
-@lru_cache(maxsize=16)
 def inside(polygons: Polygons, height: int, width: int) -> Mask:
-    """Which pixels of an image of this size are in the region, by the even-odd rule."""
-    mask = np.zeros((height, width), dtype=bool)
+    """Which pixels of an image of this size are in the region, to 1 / `STEPS` of its sides.
+
+    Whole numbers say so, and no more than an exported graph can count with at any size: it and whoever made
+    it end the region at the same pixel.
+    """
+    return torch.from_numpy(_drawn(polygons))[_steps(height)[:, None], _steps(width)]
+
+
+def _steps(length: int) -> Int[Tensor, " length"]:
+    """In which of the `STEPS` along a side the middle of each of `length` pixels lies."""
+    return (2 * torch.arange(length) + 1) * STEPS // (2 * length)
+
+
+@lru_cache(maxsize=16)
+def _drawn(polygons: Polygons) -> Bool[np.ndarray, "steps steps"]:
+    """The region in a square of `STEPS`, by the even-odd rule. No tensor: an export would keep a symbol."""
+    mask = np.zeros((STEPS, STEPS), dtype=bool)
     for polygon in polygons:
-        corners = np.array(polygon) * (width, height) - 0.5
+        corners = np.array(polygon) * STEPS - 0.5
         one = np.zeros_like(mask)
         one[filled(corners[:, 1], corners[:, 0], mask.shape)] = True
         mask ^= one
-    return torch.from_numpy(mask)
+    return mask
 
 
 def within(planes: Float[Tensor, "*c h w"], polygons: Polygons | None) -> Float[Tensor, "*c h w"]:

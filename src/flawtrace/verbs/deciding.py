@@ -18,6 +18,7 @@ from flawtrace.detector import (
     decisive,
     detector_file,
     doubtful,
+    fastest,
     limited,
     quietest,
     rewrite,
@@ -61,10 +62,11 @@ def decide(
     The images are those that training held out: defect images, and normal ones scored by predictors that had
     not seen them. `images`, normal images of another day (a folder or a file), takes the place of the latter.
     With a limit on false alarms or misses, or a `threshold`, all in [0, 1], the detector's file is rewritten,
-    an exported one as well; with `images` alone too, by the fewest errors. A limit moves the threshold from
-    even odds, as in training; with `images` from the fewest errors. A detector that was trained without
-    labels knows no defect image: fewest errors are then as few false alarms as its training allowed. `plot`
-    is an SVG file to be written: both rates over all thresholds, with their intervals.
+    and so is what was exported of it and lies beside it; with `images` alone too, by the fewest errors. A
+    limit moves the threshold from even odds, as in training; with `images` from the fewest errors. A detector
+    that was trained without labels knows no defect image: fewest errors are then as few false alarms as its
+    training allowed. `plot` is an SVG file to be written: both rates over all thresholds, with their
+    intervals.
 
     Raises:
         NothingToDecideByError: the detector keeps no scores of held-out images.
@@ -138,5 +140,6 @@ def _store(detector: AnyDetector, chosen: Choice, run: Path) -> None:
     detector.decide_by(facts)
     if isinstance(detector, Detector):
         detector.save(detector_file(run))
-    else:
+        detector = fastest(run)  # what was exported of it, if that lies beside it
+    if not isinstance(detector, Detector):
         rewrite(detector)
