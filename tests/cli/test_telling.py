@@ -9,7 +9,7 @@ import pytest
 
 from flawtrace import verbs
 from flawtrace.cli import app as cli
-from flawtrace.cli.console import print_trained
+from flawtrace.cli.console import print_error, print_plain, print_trained, print_warning
 from flawtrace.cli.progress import labels_in_words
 from flawtrace.data import Sample, Split
 from flawtrace.measures import NothingToEvaluateError
@@ -49,6 +49,14 @@ def test_labels_of_one_name_are_told_apart_and_counted() -> None:
 def test_a_comparison_counts_what_either_detector_was_trained_on(run: Path, category: Path) -> None:
     with pytest.raises(NothingToEvaluateError, match="was trained on 9 of its images, and 0 others show"):
         verbs.compare(run, run, category / "train/good")
+
+
+def test_names_of_files_are_no_pictures(capsys: pytest.CaptureFixture[str]) -> None:
+    print_plain("cam/part:100:a.png")
+    print_error("cam/part:100:a.png")
+    print_warning("cam/part:100:a.png")
+    printed = capsys.readouterr()
+    assert [said.count("part:100:a.png") for said in (printed.out, printed.err)] == [1, 2]
 
 
 def test_one_broken_image_costs_suggestions_an_exit_code(

@@ -1,6 +1,7 @@
 """Folders to samples: pairing by name, draws by seed, and a named error for each mistake."""
 
 import json
+import os
 import re
 import shutil
 from collections import Counter
@@ -302,6 +303,11 @@ def test_the_draw_of_a_seed_stays_the_same_for_ever() -> None:
     split = draw_split(made_up({"bent": 12, "glue": 12}), labels=3, seed=0)
     bent, glue = ("1.png 4.png 10.png", "0.png 3.png 8.png")
     assert names(split.labelled) == [*bent.split(), *glue.split()]
+
+
+def test_a_type_may_be_called_what_is_no_utf_8() -> None:
+    category = made_up({os.fsdecode(b"h\xf6le"): 6})
+    assert len(draw_split(category, 2, 42).labelled) == 2
 
 
 def test_all_images_of_a_type_may_be_labelled() -> None:

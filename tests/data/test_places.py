@@ -12,6 +12,7 @@ from PIL import Image
 
 from flawtrace.data import Named, read_category
 from flawtrace.data.errors import (
+    MaskSizeError,
     MisplacedMasksError,
     UnclearFoldersError,
     UnlikeMasksError,
@@ -144,6 +145,23 @@ def test_pixels_to_ignore_belong_to_their_image(tmp_path: Path) -> None:
         None,
         tmp_path / "ignored/dent/1.png",
     ]
+
+
+def test_normal_images_of_which_pixels_are_ignored_are_known(tmp_path: Path) -> None:
+    plant(tmp_path)
+    paint(tmp_path / "ignored/normal/n0.png", mark=(0, 0))
+    found = survey(tmp_path)
+    normal = {sample.image.stem: sample.ignored for sample in found.category.normal}
+    assert normal.pop("n0") == tmp_path / "ignored/normal/n0.png"
+    assert not any(normal.values())
+    assert found.ignored == ()
+
+
+def test_a_mask_of_ignored_pixels_has_the_size_of_its_image(tmp_path: Path) -> None:
+    plant(tmp_path)
+    paint(tmp_path / "ignored/dent/1.png", side=30)
+    with pytest.raises(MaskSizeError, match=r"ignored/dent/1\.png"):
+        read_category(tmp_path)
 
 
 def test_normal_images_for_validation_are_for_testing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from flawtrace.data.errors import NoTypeToLeaveOutError
 from flawtrace.data.folders import read_category
 from flawtrace.data.protocols import CURVE, LABELS, Trial, read_split, trials, write_split
-from flawtrace.data.samples import Category, Sample
+from flawtrace.data.samples import Category, Sample, Split
 from flawtrace.data.splits import draw_split
 from flawtrace.ground.errors import DamagedFileError
 from flawtrace.ground.groups import ProtocolName
@@ -98,6 +98,22 @@ def test_a_split_comes_back_from_its_file(category: Path, tmp_path: Path) -> Non
     write_split(tmp_path / "split.json", trial)
     assert read_split(tmp_path / "split.json", category) == trial.split
     assert str(tmp_path) not in (tmp_path / "split.json").read_text()
+
+
+def test_masks_of_every_defect_and_ignored_pixels_come_back(tmp_path: Path) -> None:
+    several = Sample(
+        tmp_path / "1.png",
+        tmp_path / "1_1.png",
+        "dent",
+        more_masks=(tmp_path / "1_2.png", tmp_path / "1_3.png"),
+        ignored=tmp_path / "ignored/1.png",
+    )
+    normal = Sample(tmp_path / "2.png"), Sample(tmp_path / "3.png", ignored=tmp_path / "ignored/3.png")
+    trial = Trial("parts", tmp_path, "five-per-type", 1, Split(normal, (several,), (several, normal[1])))
+    write_split(tmp_path / "split.json", trial)
+    found = read_split(tmp_path / "split.json", tmp_path)
+    assert (found.labelled, found.test) == (trial.split.labelled, trial.split.test)
+    assert found.normal == normal[:1]
 
 
 def test_a_file_that_is_no_split_is_named(tmp_path: Path) -> None:

@@ -132,6 +132,13 @@ def test_a_detector_looks_the_same_elsewhere(own_run: Path, category: Path) -> N
         assert maps.device.type == "cpu", "what is decided is decided on the processor"
         assert torch.allclose(maps.cpu(), here.anomaly_maps(images), atol=1e-5)
         odd = away.predict(images[0, :, :50, :40])
+        here.config = away.config = here.config.model_copy(update={"tile_side": 64})
+        wide = images.flatten(2).view(5, 3, 32, 128)[:2].repeat(1, 1, 3, 1)
+        tiled, expected = (one.predictions_at((96, 128), [*wide]) for one in (away, here))
+        here.config = away.config = here.config.model_copy(update={"tile_side": None})
         found = verbs.evaluate(own_run, category, device=device).metrics
+    for ours, theirs in zip(expected, tiled, strict=True):
+        assert torch.allclose(ours.anomaly_map, theirs.anomaly_map, atol=1e-5)
+        assert ours.score == pytest.approx(theirs.score, abs=1e-4)
     assert torch.allclose(odd.anomaly_map, here.predict(images[0, :, :50, :40]).anomaly_map, atol=1e-5)
     assert found == pytest.approx(verbs.evaluate(own_run, category).metrics, abs=1e-3)

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from flawtrace.ground.files import read_jsonl
 from flawtrace.station.errors import ForeignWorkspaceError, NoneLabelledError, WorkerEndedError
 from flawtrace.station.store.intake import take_folder
 from flawtrace.station.store.jobs import ask, job_row
 from flawtrace.station.store.shelf import chosen, labelled
+from flawtrace.station.store.tables import JobRow
+from flawtrace.station.work import runner
 from flawtrace.station.work.inspector import Inspector
 from flawtrace.station.work.station import Station
 
@@ -97,6 +101,25 @@ def test_a_training_learns_from_the_images_that_were_chosen(station: Station, ph
     order = station.runner._ordered(job)
     given = {path.stem for path in order.parts.rglob("*") if path.is_file()}
     assert given == set(wanted)
+
+
+def test_a_database_that_is_away_for_a_while_ends_no_queue(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "PAUSE", 0.1)
+    away = iter([OperationalError("select", {}, Exception("server closed the connection"))] * 3)
+    first_waiting = runner.first_waiting
+
+    def asked_once(session: Session) -> JobRow | None:
+        for error in away:
+            raise error
+        return first_waiting(session)
+
+    monkeypatch.setattr(runner, "first_waiting", asked_once)
+    with station.workspace.database.writing() as session:
+        job = ask(session, "refit", {}).id
+    wait_for(lambda: state(station, job) == "failed")
+    assert next(away, None) is None
 
 
 def test_a_refit_wants_a_detector_at_work(station: Station) -> None:

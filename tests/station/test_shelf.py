@@ -1,6 +1,7 @@
 """Images are kept by content, labelled, filtered and never lost."""
 
 import io
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -192,6 +193,31 @@ def test_an_archive_keeps_its_labels_whatever_lies_beside_them(workspace: Worksp
     assert [one.state for one in intake.take_folder(workspace, tmp_path / "inside")] == ["added"] * 3
     with workspace.database.reading() as session:
         assert counts(session)["normal"] == 3
+
+
+def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
+    whole = archive(tmp_path / "a.zip", {"1.png": bytes(range(256)) * 40}).read_bytes()
+    at = whole.index(b"1.png") + len("1.png")
+    (tmp_path / "a.zip").write_bytes(whole[:at] + b"\xff" * 9 + whole[at + 9 :])
+    with pytest.raises(NotAnArchiveError):
+        intake.unpack(tmp_path / "a.zip", tmp_path / "inside")
+
+
+def test_what_the_station_cannot_keep_of_a_product_is_told(
+    workspace: Workspace, photos: Path, tmp_path: Path
+) -> None:
+    photos = shutil.copytree(photos, tmp_path / "photos")
+    image = sorted((photos / "test/hole").glob("*.png"))[0]
+    for name in ("region.png", f"ignored/hole/{image.name}"):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", Image.open(image).size, 255).save(photos / name)
+    taken = {one.name: one for one in intake.take_folder(workspace, photos)}
+    assert "region of interest: flawtrace train" in taken["region.png"].message
+    doubtful = taken[f"test/hole/{image.name}"]
+    assert (doubtful.state, doubtful.message) == ("added", intake.NOT_LABELLED)
+    with workspace.database.reading() as session:
+        assert doubtful.hash is not None
+        assert image_row(session, doubtful.hash).kind == "unlabelled"
 
 
 def test_an_unknown_image_is_told(workspace: Workspace) -> None:

@@ -206,6 +206,21 @@ def test_sub_folders_are_looked_into_where_that_is_asked_for(camera: Path) -> No
     assert told(out) == ["deep/part.png", "later/part.png"]
 
 
+def test_a_sub_folder_that_nobody_may_look_into_is_told_of_once(
+    camera: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (camera / "closed").mkdir()
+    (camera / "part.png").write_bytes(b"content")
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "closed" and may(path, mode))
+    with Watched(camera, out, plain_eye, recursive=True) as watched:
+        wait_until(lambda: watched.rows)
+        watched.settle()
+    assert told(out) == ["part.png"]
+    (trouble,) = watched.troubles
+    assert f"Cannot read {camera / 'closed'}: permission denied" in trouble
+
+
 def test_verdicts_may_lie_above_the_watched_folder(camera: Path) -> None:
     (camera / "part.png").write_bytes(b"content")
     with Watched(camera, camera.parent, plain_eye) as watched:

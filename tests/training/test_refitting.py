@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from flawtrace import verbs
 from flawtrace.data import draw_keeping, read_category
@@ -15,6 +16,7 @@ from flawtrace.ground.run_files import DETECTOR_NAME
 from flawtrace.method import Blended
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training.errors import RunExistsError
+from flawtrace.verbs.refitting import OtherRegionWarning
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +100,15 @@ def test_what_needs_no_label_stays_as_long_as_the_normal_images_do(
 def test_a_run_is_never_replaced(run: Path, category: Path, refitted: Path) -> None:
     with pytest.raises(RunExistsError, match=r"new folder\.\nChoose another"):
         verbs.refit(run, category, refitted)
+
+
+def test_another_region_of_interest_is_told(
+    run: Path, category: Path, refitted: Path, tmp_path: Path
+) -> None:
+    parts = shutil.copytree(category, tmp_path / "parts")
+    Image.new("L", (64, 64), 255).save(parts / "region.png")
+    with pytest.warns(OtherRegionWarning, match=r"region\.png is not the"), pytest.raises(RunExistsError):
+        verbs.refit(run, parts, refitted)
 
 
 def test_known_labels_stay_and_others_are_drawn(category: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from flawtrace import verbs
 from flawtrace.data import ForeignFolderError
+from flawtrace.data.errors import UnreadableFolderError
 from flawtrace.detector.regions import regions_of, without_small
 from flawtrace.verbs.gathering import gathered
 from flawtrace.verbs.results import OtherPredictionsError
@@ -33,6 +34,24 @@ def test_what_was_passed_over_is_counted_by_kind(photos: Path) -> None:
     assert words is not None
     for part in ("1 .pgm file", "1 broken link", "1 sub-folder"):
         assert part in words
+
+
+def test_links_lead_to_each_folder_once(photos: Path) -> None:
+    (photos / "loop").symlink_to(".")
+    (photos / "sub/up").symlink_to("..")
+    assert [file.name for file in gathered(photos, recursive=True).files] == ["000.png", "000.png"]
+
+
+def test_a_sub_folder_that_nobody_may_look_into_is_told_and_the_others_go_on(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "sub" and may(path, mode))
+    found = gathered(photos, recursive=True)
+    assert [file.name for file in found.files] == ["000.png"]
+    assert "1 unreadable sub-folder" in str(found.skipped_in_words)
+    with pytest.raises(UnreadableFolderError, match="sub: permission denied"):
+        gathered(photos / "sub")
 
 
 def test_sub_folders_keep_their_names(run: Path, photos: Path, tmp_path: Path) -> None:

@@ -27,9 +27,10 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-help_console = _Console()
-out_console = _Console(soft_wrap=True, highlight=False)
-err_console = _Console(stderr=True, soft_wrap=True, highlight=False)
+help_console = _Console(emoji=False)
+out_console = _Console(soft_wrap=True, highlight=False, emoji=False)
+err_console = _Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+"""None takes `:100:` in the name of a file for a picture."""
 
 
 def adapt() -> None:

@@ -22,6 +22,7 @@ from flawtrace.data.outputs import refuse_folder, refuse_foreign
 from flawtrace.data.places import (
     Named,
     below,
+    files_below,
     holds_product,
     images_in,
     is_image,
@@ -55,6 +56,7 @@ __all__ = [
     "draw_keeping",
     "draw_split",
     "evenly",
+    "files_below",
     "formats",
     "holds_product",
     "images_in",

@@ -66,6 +66,15 @@ class MissingFolderError(DataError):
         )
 
 
+class UnreadableFolderError(DataError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"Cannot look into {folder}: permission denied.\n"
+            "Expected a folder that may be read.\n"
+            "Change its permissions, or move it elsewhere."
+        )
+
+
 class UnknownLayoutError(DataError):
     def __init__(self, root: Path, found: list[str], layouts: str, normal: str | None = None) -> None:
         listed = ", ".join(found) or "nothing"

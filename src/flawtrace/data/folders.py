@@ -15,7 +15,7 @@ from flawtrace.data.errors import (
 from flawtrace.data.masks import mask_of
 from flawtrace.data.paired import Sorted, in_pairs
 from flawtrace.data.pairing import Problem, paired
-from flawtrace.data.places import Named, Places, below, beside, images_in, places
+from flawtrace.data.places import Named, Places, below, beside, image_stem, images_in, places
 from flawtrace.data.samples import Category, Sample, kept_back, natural
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.wording import counted
@@ -132,8 +132,8 @@ def _by_folder(root: Path, where: Places) -> Sorted:
     category = Category(
         root,
         where.layout,
-        _normal(normal),
-        _normal(test_normal),
+        _normal(normal, where.ignored_normal),
+        _normal(test_normal, where.ignored_normal),
         tuple(sample for pairing in pairings for sample in pairing.samples),
         tuple(sample for pairing in pairings for sample in pairing.unmasked),
     )
@@ -169,10 +169,12 @@ def inverted_masks(shares: Mapping[Path, float]) -> InvertedMasksError | None:
 
 
 def mask_facts(sample: Sample, size: tuple[int, int]) -> tuple[FlawtraceError | None, float]:
-    """What is wrong with the mask of an image of `size` (height, width), and the share that it covers."""
-    if sample.mask is None:
-        return None, 0.0
+    """What is wrong with the masks of an image of `size` (height, width), and the share that is defective."""
     try:
+        if sample.ignored and (found := image_size(sample.ignored)) != size:
+            return MaskSizeError(sample.ignored, found, sample.image, size), 0.0
+        if sample.mask is None:
+            return None, 0.0
         mask = mask_of(sample)
     except FlawtraceError as error:
         return error, 0.0
@@ -191,8 +193,10 @@ def _first(problems: Sequence[Problem], root: Path) -> FlawtraceError:
     return error
 
 
-def _normal(images: Iterable[Path]) -> tuple[Sample, ...]:
-    return tuple(Sample(image) for image in images)
+def _normal(images: Iterable[Path], ignored: Path) -> tuple[Sample, ...]:
+    """Normal images, with what nobody vouches for of them."""
+    doubtful = {image_stem(path): path for path in images_in(ignored)}
+    return tuple(Sample(image, ignored=doubtful.get(image.stem)) for image in images)
 
 
 def _normal_images(where: Places) -> tuple[list[Path], list[Path], list[Path]]:

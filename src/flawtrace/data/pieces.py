@@ -12,7 +12,7 @@ from torch import Tensor
 
 from flawtrace.data.errors import DataError, HiddenDefectError, VanishedDefectError
 from flawtrace.data.masks import mask_of
-from flawtrace.data.samples import Sample, Split
+from flawtrace.data.samples import Sample, Split, vouched_for
 from flawtrace.ground.config import Config
 from flawtrace.ground.groups import Polygons
 from flawtrace.ground.learner import derive
@@ -31,16 +31,15 @@ LABELLED_TILES = 4
 def pieces(split: Split, config: Config) -> Split:
     """The split with what is trained on: at most `normal_limit` normal images, or tiles of images.
 
-    Normal images with ignored pixels are left out, if there are others: what is ignored may be a defect.
-    Tiles of labelled images all show a defect; the others are left out.
+    Of normal images those that are `vouched_for` are taken. Tiles of labelled images all show a defect; the
+    others are left out.
 
     Raises:
         VanishedDefectError, HiddenDefectError: a labelled defect has no pixel left at the working size, or
             in the region.
     """
     rng = np.random.default_rng(derive(config.seed, 10))
-    vouched_for = tuple(sample for sample in split.normal if not sample.ignored)
-    normal = tuple(_normal(vouched_for or split.normal, config, rng))
+    normal = tuple(_normal(vouched_for(split.normal), config, rng))
     if config.tile_side is None:
         return replace(split, normal=normal)
     labelled = tuple(tile for sample in split.labelled for tile in _showing(sample, config, rng))

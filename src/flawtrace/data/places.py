@@ -1,5 +1,6 @@
 """Which folder holds what: told by names that mean the same in every plant, or by whoever names them."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -11,6 +12,7 @@ from flawtrace.data.errors import (
     MissingFolderError,
     UnclearFoldersError,
     UnknownLayoutError,
+    UnreadableFolderError,
 )
 from flawtrace.data.samples import Layout, natural
 from flawtrace.pictures.errors import ImageError
@@ -137,9 +139,39 @@ def products_in(root: Path, depth: int = DEPTH) -> Iterator[Path]:
 
 
 def visible(folder: Path) -> list[Path]:
-    """Files and folders in natural order, hidden ones left out; none if there is no such folder."""
-    entries = folder.iterdir() if folder.is_dir() else iter(())
-    return sorted((path for path in entries if path.name[0] != "."), key=lambda path: natural(path.name))
+    """Files and folders in natural order, hidden ones left out; none if there is no such folder.
+
+    Raises:
+        UnreadableFolderError: nobody may look into it.
+    """
+    if not folder.is_dir():
+        return []
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise UnreadableFolderError(folder)
+    entries = (path for path in folder.iterdir() if path.name[0] != ".")
+    return sorted(entries, key=lambda path: natural(path.name))
+
+
+def files_below(folder: Path, without: Collection[Path] = ()) -> Iterator[Path]:
+    """The visible files of a folder and of all folders in it, each of these once, however links lead to it.
+
+    Folders in `without` (resolved) are not looked into. Of one that nobody may look into comes its own path.
+
+    Raises:
+        UnreadableFolderError: nobody may look into the folder itself.
+    """
+    seen = {folder.resolve(), *without}
+    waiting = visible(folder)[::-1]
+    while waiting:
+        path = waiting.pop()
+        if not path.is_dir():
+            yield path
+        elif (place := path.resolve()) not in seen:
+            seen.add(place)
+            try:
+                waiting += visible(path)[::-1]
+            except UnreadableFolderError:
+                yield path
 
 
 def below(root: Path, path: Path) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flawtrace.data.errors import NoTypeToLeaveOutError
-from flawtrace.data.samples import Category, Sample, Split
+from flawtrace.data.samples import Category, Sample, Split, vouched_for
 from flawtrace.data.splits import divided, draw_split, in_turn
 from flawtrace.ground.errors import DamagedFileError
 from flawtrace.ground.files import read_json, write_json
@@ -99,10 +99,14 @@ def trials(
 
 
 def write_split(path: Path, trial: Trial) -> None:
-    """The trial's images by name, relative to the category's folder, for any program to read."""
+    """The trial's images by name, relative to the category's folder, for any program to read.
+
+    Normal images are those that are `vouched_for`. Where defects of an image have a mask each,
+    `more_masks` are the others; where pixels of it do not count, `ignored` marks them.
+    """
     split = trial.split
     document = trial.facts | {
-        "normal": [_relative(sample.image, trial.root) for sample in split.normal],
+        "normal": [_relative(sample.image, trial.root) for sample in vouched_for(split.normal)],
         "labelled": [_listed(sample, trial.root) for sample in split.labelled],
         "test": [_listed(sample, trial.root) for sample in split.test],
     }
@@ -160,15 +164,22 @@ def _several_types(category: Category) -> tuple[str, ...]:
     return types
 
 
-def _listed(sample: Sample, root: Path) -> dict[str, str | None]:
+def _listed(sample: Sample, root: Path) -> dict[str, Any]:
     mask = _relative(sample.mask, root) if sample.mask else None
-    return {"image": _relative(sample.image, root), "mask": mask, "defect_type": sample.defect_type}
+    row = {"image": _relative(sample.image, root), "mask": mask, "defect_type": sample.defect_type}
+    more = {"more_masks": [_relative(one, root) for one in sample.more_masks]} if sample.more_masks else {}
+    ignored = {"ignored": _relative(sample.ignored, root)} if sample.ignored else {}
+    return {**row, **more, **ignored}
 
 
-def _sample(row: dict[str, str | None], root: Path) -> Sample:
-    mask, image = row["mask"], row["image"]
-    assert image is not None
-    return Sample(root / image, root / mask if mask else None, row["defect_type"])
+def _sample(row: dict[str, Any], root: Path) -> Sample:
+    return Sample(
+        root / row["image"],
+        root / row["mask"] if row["mask"] else None,
+        row["defect_type"],
+        more_masks=tuple(root / name for name in row.get("more_masks", ())),
+        ignored=root / row["ignored"] if "ignored" in row else None,
+    )
 
 
 def _relative(path: Path, root: Path) -> str:

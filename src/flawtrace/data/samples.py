@@ -102,6 +102,11 @@ class Category:
         return {name: tuple(types[name]) for name in sorted(types, key=natural)}
 
 
+def vouched_for(normal: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    """Those without ignored pixels, if there are any: what is ignored may be a defect."""
+    return tuple(sample for sample in normal if not sample.ignored) or normal
+
+
 @dataclass(frozen=True)
 class Split:
     normal: tuple[Sample, ...]

@@ -78,4 +78,4 @@ def _draw(name: str, samples: tuple[Sample, ...], labels: int, seed: int) -> lis
 
 
 def _type_seed(name: str) -> int:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
+    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8])

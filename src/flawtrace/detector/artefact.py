@@ -127,7 +127,8 @@ class Detector(nn.Module):
         predictions: list[Prediction] = []
         for _, alike in groupby(zip(images, fitted, strict=True), key=lambda pair: pair[1].shape):
             originals, squares = zip(*alike, strict=True)
-            maps, scores = self._looked(sent(torch.stack(squares), self.device))
+            whole = torch.stack(squares)  # of which tiles go to the device by themselves
+            maps, scores = self._looked(whole if self.config.tile_side else sent(whole, self.device))
             maps = within(maps if maps.shape[1:] == size else resized(maps, *size), self.config.region)
             predictions += [self._decided(*found) for found in zip(originals, maps, scores, strict=True)]
         return predictions
@@ -139,14 +140,16 @@ class Detector(nn.Module):
 
     @torch.no_grad()
     def _looked(self, images: Images) -> tuple[ErrorMaps, PerImage]:
-        """Maps and scores of images (b, 3, h, w) at a working size, on the processor."""
+        """Maps and scores, on the processor, of images (b, 3, h, w) at a working size: of squares on the
+        detector's device, or of larger images on the processor.
+        """
         side = self.config.image_side
         if images.shape[2:] == (side, side):
             parts = [self.answer(batch) for batch in batches(images)]
             maps, scores = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
             return maps, scores
         together = at_once(self.device)
-        several = [Tiled(self.answer) for _ in images]
+        several = [self._tiled() for _ in images]
         joined = [joined_map(one, side, look, together) for one, look in zip(images, several, strict=True)]
         return torch.stack(joined).cpu(), torch.tensor([look.score for look in several])
 
@@ -190,15 +193,18 @@ class Detector(nn.Module):
         Raises:
             ImageError: what is wrong with a file, or what it is instead of a picture.
         """
-        image, device = image_of(picture, order), self.device
-        look = Tiled(lambda tiles: self.answer(sent(tiles, device)))
+        image, look = image_of(picture, order), self._tiled()
         with torch.no_grad():
-            anomaly_map = map_of(image, self.config, look, at_once(device))
+            anomaly_map = map_of(image, self.config, look, at_once(self.device))
         return self._decided(image, anomaly_map, look.score)
 
     def predict_all(self, pictures: Iterable[AnyPicture], *, order: Order = "rgb") -> list[Prediction]:
         """Of several, each of its own kind and size; a batch (b, h, w, 3) or (b, 3, h, w) is several."""
         return [self.predict(image) for image in images_of(pictures, order)]
+
+    def _tiled(self) -> "Tiled":
+        """Looks at the tiles of one image, wherever the detector is."""
+        return Tiled(lambda tiles: self.answer(sent(tiles, self.device)))
 
     def _decided(self, image: AnyImage, anomaly_map: AnyMap, score: float | Tensor) -> Prediction:
         final = float(final_score(anomaly_map, score, self.config))

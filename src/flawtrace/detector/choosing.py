@@ -81,11 +81,17 @@ def limited(
     max_false_alarms: float | None = None,
     max_misses: float | None = None,
 ) -> float:
-    """The threshold, moved as far as limits on the rates of errors ask; of both, `max_misses` has its way."""
+    """The threshold, moved as far as limits on the rates of errors ask; of both, `max_misses` has its way.
+
+    >>> limited(0.5, np.array([0.1]), np.array([0.2, 0.9]), max_misses=0.0)
+    0.2
+    >>> limited(0.5, np.array([0.1]), np.array([0.2, 0.9]), max_misses=1.0)
+    0.5
+    """
     if max_false_alarms is not None and len(normal):
         threshold = max(threshold, quietest(normal, max_false_alarms))
-    if max_misses is not None and len(anomalous):
-        threshold = min(threshold, float(np.sort(anomalous)[int(max_misses * len(anomalous))]))
+    if max_misses is not None and (allowed := int(max_misses * len(anomalous))) < len(anomalous):
+        threshold = min(threshold, float(np.sort(anomalous)[allowed]))
     return threshold
 
 

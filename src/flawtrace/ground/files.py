@@ -49,8 +49,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Like `write_bytes`, for UTF-8 text."""
-    write_bytes(path, text.encode())
+    """Like `write_bytes`, for UTF-8 text; bytes of names that are no UTF-8 are shown by their numbers."""
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -194,10 +194,14 @@ def _whole(line: str | bytes) -> bool:
 
 
 def _sync_folder(folder: Path) -> None:
+    """Have the folder's entries written, where the file system can: some of shared drives cannot."""
     if os.name == "nt":  # folders cannot be opened there
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         os.close(descriptor)

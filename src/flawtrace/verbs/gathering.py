@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from flawtrace.data import NoImagesError, is_image, kind_of, visible
+from flawtrace.data import NoImagesError, files_below, is_image, kind_of, visible
 from flawtrace.ground.wording import counted
 from flawtrace.pictures.arrays import described
 from flawtrace.pictures.errors import NotAFileError
 
 SUB_FOLDER = "sub-folder"
+CLOSED = "unreadable sub-folder"
 
 
 @dataclass(frozen=True)
@@ -63,18 +64,13 @@ def _paths(given: object) -> Iterator[Path]:
 
 
 def _images(folder: Path, recursive: bool, skipped: Counter[str], others: Collection[Path]) -> Iterator[Path]:
-    for path in visible(folder):
-        if path.is_dir():
-            if path.resolve() in others:
-                continue
-            if recursive:
-                yield from _images(path, recursive, skipped, others)
-            else:
-                skipped[SUB_FOLDER] += 1
-        elif is_image(path):
+    for path in files_below(folder, others) if recursive else visible(folder):
+        if is_image(path):
             yield path
-        else:
+        elif not path.is_dir():
             skipped[kind_of(path)] += 1
+        elif path.resolve() not in others:
+            skipped[CLOSED if recursive else SUB_FOLDER] += 1
 
 
 def _names(found: Iterable[tuple[Path, Path]]) -> list[str]:

@@ -1,5 +1,6 @@
 """Keeping a detector up to date: what was labelled or taken since it was trained."""
 
+import warnings
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -7,11 +8,22 @@ from flawtrace.data import Named, Split, draw_keeping, refuse_foreign
 from flawtrace.detector import Detector
 from flawtrace.ground.run_files import SETTINGS_NAME
 from flawtrace.pictures.images import read_image
+from flawtrace.pictures.region import read_region, region_file
 from flawtrace.report import write_report
 from flawtrace.training import Event, Trained
 from flawtrace.training import refit as refitting
 from flawtrace.verbs.folders import hinting, read
 from flawtrace.verbs.loading import trained_detector
+
+
+class OtherRegionWarning(UserWarning):
+    """A folder says another region of interest than its detector was trained for."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(
+            f"{file} is not the region of interest that the detector was trained for, which stays. "
+            "Another one wants a whole training (flawtrace train)."
+        )
 
 
 def refit(
@@ -32,10 +44,15 @@ def refit(
     made anew. `run` is a run's folder or a detector's own file. All images with masks are labels, or with
     `labels` at most so many of each defect type: those that the detector was trained on, then others by draw.
     Images at the paths `testing` are never learnt from, so that they can test.
+
+    Warns:
+        OtherRegionWarning: the folder says another region of interest than the detector has.
     """
     if not (Path(out) / SETTINGS_NAME).exists():
         refuse_foreign(Path(out))
     detector, category = trained_detector(run, device), read(folder, named, skip_bad).category
+    if (drawn := region_file(Path(folder))) and read_region(drawn) != detector.config.region:
+        warnings.warn(OtherRegionWarning(drawn), stacklevel=2)
     with hinting(skip_bad):
         known = {sample for sample in category.anomalous if detector.knows(read_image(sample.image))}
         apart = {Path(path).resolve() for path in testing}

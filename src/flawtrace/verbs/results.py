@@ -128,7 +128,7 @@ class Results:
         writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
         writer.writeheader()
         writer.writerows({**_flat(row), "regions": len(row.regions)} for row in rows)
-        write_text(self._folder / TABLE_NAME, text.getvalue().encode("utf-8", "backslashreplace").decode())
+        write_text(self._folder / TABLE_NAME, text.getvalue())
         title = self._folder.resolve().name
         page = gallery(title, [_shown(row) for row in rows], self._made_by["thresholds"])
         write_text(self._folder / "overlays" / GALLERY_NAME, page)

@@ -48,7 +48,8 @@ def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tupl
     palette = np.array([_colour(number) for number in range(256)], np.uint8)
     palette[ignored] = (224, 224, 192)
     names = ["background", *types]
-    yield "labelmap.txt", "".join(_line(name, palette[number]) for number, name in enumerate(names)).encode()
+    lines = "".join(_line(name, palette[number]) for number, name in enumerate(names))
+    yield "labelmap.txt", lines.encode(errors="backslashreplace")
     for one in annotated:
         classes = np.full(one.size, BACKGROUND, np.uint8)
         for label, mask in one.planes:

@@ -68,7 +68,7 @@ async function send(files, whole) {
   const told = (results) => {
     for (const one of results) {
       tally[one.state] += 1;
-      if (one.state === "refused") refused(one);
+      if (one.message) remarked(one);
     }
   };
   show();
@@ -130,7 +130,7 @@ async function posted(part, batch) {
   }
 }
 
-function refused({ name, message }) {
+function remarked({ name, message }) {
   list.append(element("li", {}, element("b", {}, name), ` ${message}`));
 }
 

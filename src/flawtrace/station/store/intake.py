@@ -3,14 +3,16 @@
 import re
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from flawtrace.data import Sample, holds_product, is_image, mask_of, read_folder, visible
+from flawtrace.data import Sample, files_below, holds_product, is_image, mask_of, read_folder, visible
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.pictures.images import mask_file_content
+from flawtrace.pictures.region import region_file
 from flawtrace.station.errors import NotAnArchiveError, TooMuchError
 from flawtrace.station.store.shelf import add_image, image_row, label
 from flawtrace.station.store.strokes import save_mask, tag
@@ -24,6 +26,8 @@ MOST_TIMES = 200
 DEEPEST = 6
 LONGEST = 200
 """Bytes of a name."""
+NO_REGION = "Detectors that are trained here look at whole images. For a region of interest: flawtrace train."
+NOT_LABELLED = "Some of its pixels are to be ignored, which cannot be said here: it came without its label."
 FORBIDDEN = frozenset('<>:"|?*')
 
 
@@ -52,15 +56,17 @@ def take_folder(workspace: Workspace, folder: Path) -> Iterator[Taken]:
     """
     folder = _product_in(folder)
     if not holds_product(folder):
-        yield from (_taken(workspace, file, folder) for file in _images(folder))
+        yield from (_taken(workspace, file, folder) for file in files_below(folder) if is_image(file))
         return
     try:
         reading = read_folder(folder, skip_bad=True)
     except FlawtraceError as error:
         yield Taken(folder.name, "refused", told(error, folder))
-        yield from (_taken(workspace, file, folder) for file in _images(folder))
+        yield from (_taken(workspace, file, folder) for file in files_below(folder) if is_image(file))
         return
     category = reading.category
+    if region := region_file(folder):
+        yield Taken(region.name, "refused", NO_REGION)
     for sample in (*category.samples, *category.unmasked):
         yield _labelled(workspace, sample, folder)
     for file in reading.left_out:
@@ -87,7 +93,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 with opened.open(member) as packed, place.open("wb") as file:
                     _copied(packed.read, file.write, member.file_size)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise NotAnArchiveError(str(error)) from error
 
 
@@ -125,14 +131,6 @@ def _product_in(folder: Path) -> Path:
     return _product_in(folders[0])
 
 
-def _images(folder: Path) -> Iterator[Path]:
-    for path in visible(folder):
-        if path.is_dir():
-            yield from _images(path)
-        elif is_image(path):
-            yield path
-
-
 def _taken(workspace: Workspace, file: Path, folder: Path) -> Taken:
     return take_file(workspace, file.read_bytes(), file.relative_to(folder).as_posix())
 
@@ -141,6 +139,8 @@ def _labelled(workspace: Workspace, sample: Sample, folder: Path) -> Taken:
     taken = _taken(workspace, sample.image, folder)
     if taken.hash is None:
         return taken
+    if sample.ignored is not None:
+        return replace(taken, message=NOT_LABELLED)
     with workspace.database.writing() as session:
         row = image_row(session, taken.hash)
         if row.kind != "unlabelled":

@@ -1,11 +1,10 @@
 """Which files of a folder rest, so that they can be read: none is taken while it is being written."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from flawtrace.data import is_image, visible
+from flawtrace.data import files_below, is_image, visible
 
 
 class State(NamedTuple):
@@ -28,6 +27,8 @@ class Folder:
         self.root = root
         self._recursive, self._rest = recursive, rest
         self._without = without.resolve() if root in without.resolve().parents else None
+        self.closed: set[Path] = set()
+        """Sub-folders that nobody may look into."""
         self._settled: dict[Path, State] = {}
         """Files that were dealt with in this state."""
         self._waiting: dict[Path, tuple[State, float]] = {}
@@ -35,7 +36,9 @@ class Folder:
 
     def scan(self) -> None:
         """Look for all files, whatever was told of them."""
-        there = set(self._images(self.root))
+        entries = self._entries()
+        there = {path for path in entries if not path.is_dir()}
+        self.closed = {path for path in entries if path.is_dir()} if self._recursive else set()
         for path in there:
             self.note(path)
         for known in (self._settled, self._waiting):
@@ -75,12 +78,9 @@ class Folder:
         deep = len(inside) > 1 and not self._recursive
         return not (hidden or deep or self._without in path.parents) and is_image(path)
 
-    def _images(self, folder: Path) -> Iterator[Path]:
-        for path in visible(folder):
-            if not path.is_dir():
-                yield path
-            elif self._recursive and path != self._without:
-                yield from self._images(path)
+    def _entries(self) -> list[Path]:
+        without = [self._without] if self._without else []
+        return list(files_below(self.root, without)) if self._recursive else visible(self.root)
 
 
 def state_of(path: Path) -> State | None:

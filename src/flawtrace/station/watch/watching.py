@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from errno import EACCES
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -108,6 +109,8 @@ class _Watcher:
 
     def turn(self) -> Iterator[Row]:
         """Look at what rests; a line for each image that is new."""
+        for folder in self._folder.closed:
+            self._cannot_read(folder, PermissionError(EACCES, "permission denied"))
         if time.monotonic() < self._not_before:
             return
         for path, state in self._folder.resting():

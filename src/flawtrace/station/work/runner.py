@@ -24,6 +24,8 @@ from flawtrace.station.work.teaching import Order, Told, teach
 
 POLL = 0.5
 """Seconds between two looks at what waits."""
+PAUSE = 5.0
+"""Seconds after which a database is asked again that did not answer."""
 QUICK: dict[str, Any] = {"cycles": 6, "predictor.steps": 300, "last_updates": 300}
 """What a quick training changes in `light`, as the demo does: two minutes, and less accurate."""
 MOST_IMAGES = 100_000
@@ -67,13 +69,26 @@ class Runner:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._closing.wait(POLL):
-            with self._workspace.database.reading() as session:
-                row = first_waiting(session)
-            if row is not None:
-                self._stopping.clear()
-                self._become(row.id, "running")
-                self._become(row.id, *self._outcome(row))
+        """A database that is away for a while holds the jobs up, and ends none of them."""
+        held_up = False
+        while not self._closing.wait(PAUSE if held_up else POLL):
+            try:
+                if held_up:
+                    with self._workspace.database.writing() as session:
+                        put_back(session)
+                held_up = False
+                self._next()
+            except Exception:
+                log.exception("jobs are held up, and tried again in %g s", PAUSE)
+                held_up = True
+
+    def _next(self) -> None:
+        with self._workspace.database.reading() as session:
+            row = first_waiting(session)
+        if row is not None:
+            self._stopping.clear()
+            self._become(row.id, "running")
+            self._become(row.id, *self._outcome(row))
 
     def _become(self, job: int, state: State, message: str = "") -> None:
         with self._workspace.database.writing() as session:
