@@ -52,7 +52,16 @@ def quietest(scores: Scores, rate: float) -> float:
     allowed = floor(rate * len(scores))
     if allowed >= len(scores):
         return 0.0
-    return float(np.nextafter(np.sort(scores)[::-1][allowed], np.inf))
+    return above(float(np.sort(scores)[::-1][allowed]))
+
+
+def above(score: float) -> float:
+    """The next number up in single precision, in which exported graphs have their thresholds.
+
+    >>> above(0.25) > 0.25, above(0.25) == float(np.float32(above(0.25)))
+    (True, True)
+    """
+    return float(np.nextafter(np.float32(score), np.float32(np.inf)))
 
 
 def announced_text(announced: dict[str, Any], found: Errors) -> str:

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-from flawtrace.detector.alarms import Errors, Scores, quietest
+from flawtrace.detector.alarms import Errors, Scores, above, quietest
 from flawtrace.ground.groups import ENOUGH
 
 Others: TypeAlias = Float[np.ndarray, " m"]
@@ -70,7 +70,7 @@ def decisive(normal: Scores, anomalous: Others) -> float:
     0.4
     """
     if not len(anomalous):
-        return float(np.nextafter(normal.max(), np.inf))
+        return above(float(normal.max()))
     return _least_errors(normal, anomalous) if len(normal) else float(anomalous.min())
 
 
@@ -128,7 +128,7 @@ def doubtful(normal: Scores, defect: float) -> float:
 def _least_errors(normal: Scores, anomalous: Others) -> float:
     """The middle of the widest gap between scores at which both rates of error together are least."""
     values = np.unique(np.concatenate([normal, anomalous]))
-    edges = np.concatenate([values[:1], (values[1:] + values[:-1]) / 2, np.nextafter(values[-1:], np.inf)])
+    edges = np.concatenate([values[:1], (values[1:] + values[:-1]) / 2, [above(float(values[-1]))]])
     errors = [(normal >= edge).mean() + (anomalous < edge).mean() for edge in edges]
     least = np.flatnonzero(np.isclose(errors, min(errors)))
     widths = np.diff(np.concatenate([values[:1], values, values[-1:]]))[least]
