@@ -11,7 +11,7 @@ from flawtrace.verbs.making import demo, inspect, train
 from flawtrace.verbs.pairing import compare
 from flawtrace.verbs.predicting import look, predict
 from flawtrace.verbs.products import Order, Product, Trainer, train_all, train_product
-from flawtrace.verbs.refitting import refit
+from flawtrace.verbs.refitting import OtherRegionWarning, refit
 from flawtrace.verbs.results import OtherPredictionsError, Row, predictions_identity
 from flawtrace.verbs.suggesting import Proposal, suggest
 from flawtrace.verbs.testing import evaluate
@@ -23,6 +23,7 @@ __all__ = [
     "Gathered",
     "Order",
     "OtherPredictionsError",
+    "OtherRegionWarning",
     "Product",
     "Proposal",
     "Row",
