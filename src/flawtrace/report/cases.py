@@ -158,6 +158,7 @@ def _facts(case: Case) -> dict[str, Any]:
         "verdict": case.prediction.verdict,
         "doubt": case.prediction.doubt,
         "masked": case.outlined,
+        "vanished": case.sample.mask is not None and not case.outlined,
     }
 
 
