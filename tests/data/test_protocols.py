@@ -1,5 +1,6 @@
 """Protocols: who is labelled, who is tested, and that other programs can read it."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -98,6 +99,13 @@ def test_a_split_comes_back_from_its_file(category: Path, tmp_path: Path) -> Non
     write_split(tmp_path / "split.json", trial)
     assert read_split(tmp_path / "split.json", category) == trial.split
     assert str(tmp_path) not in (tmp_path / "split.json").read_text()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_no_method_is_given_images_that_others_are_not_told_of(protocol: ProtocolName) -> None:
+    unmasked = (Sample(Path("parts/test/bent/99.png"), None, "bent"),)
+    category = replace(made_up({"bent": 8, "glue": 12}), unmasked=unmasked)
+    assert not any(trial.split.unmasked for trial in trials(category, protocol, [1]))
 
 
 def test_masks_of_every_defect_and_ignored_pixels_come_back(tmp_path: Path) -> None:

@@ -49,6 +49,15 @@ def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) ->
     assert (config.seed, config.sampler.stride, config.labels) == (8, 16, 5)
 
 
+def test_a_preset_that_a_file_names_brings_its_settings(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('preset = "paper"\nseed = 7')
+    assert load_config(file=file) == load_config("paper", settings={"seed": 7})
+    assert load_config(settings={"preset": "script"}) == load_config("script")
+    with pytest.raises(SettingsError, match=r"settings\.toml: it is paper there, and script was asked for"):
+        load_config("script", file)
+
+
 @pytest.mark.parametrize(
     ("typo", "meant"),
     [("sampler.strid", "sampler.stride"), ("label", "labels"), ("predictor.step", "predictor.steps")],

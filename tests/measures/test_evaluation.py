@@ -2,9 +2,11 @@
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from flawtrace import verbs
@@ -13,7 +15,7 @@ from flawtrace.data.splits import draw_split
 from flawtrace.detector.alarms import Errors
 from flawtrace.detector.artefact import Detector
 from flawtrace.measures.errors import NothingToEvaluateError
-from flawtrace.measures.evaluation import Evaluation, evaluate
+from flawtrace.measures.evaluation import Evaluation, _metrics, evaluate
 from flawtrace.measures.metrics import PIXEL_METRICS, RATES
 from flawtrace.measures.pairing import compared
 
@@ -144,6 +146,21 @@ def test_a_defect_too_small_for_the_working_size_stays_a_defect(
     assert holes["image_auroc"] is not None
     (paired,) = [change for change in compared(found, found, 0).changes if change.name == "miss_rate"]
     assert paired.before == found.metrics["miss_rate"]
+
+
+def test_without_any_image_whose_pixels_are_known_there_are_numbers_about_images(
+    evaluation: Evaluation,
+) -> None:
+    cases = [
+        replace(case, sample=replace(case.sample, mask=None), mask=torch.zeros_like(case.mask))
+        for case in evaluation.cases
+        if case.sample.anomalous
+    ]
+    found = _metrics(cases)
+    assert [found[name] for name in PIXEL_METRICS] == [None] * 5
+    assert found["miss_rate"] is not None
+    alone = replace(evaluation, cases=tuple(cases), metrics=found)
+    assert {change.name for change in compared(alone, alone, 0).changes} == {"miss_rate", "unsure_rate"}
 
 
 def test_pixels_of_a_type_without_masks_are_left_out(own_run: Path, category: Path, tmp_path: Path) -> None:

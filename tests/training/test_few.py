@@ -13,6 +13,7 @@ from flawtrace.ground.files import read_json
 from flawtrace.ground.shapes import ErrorMaps, Masks
 from flawtrace.method import Blended
 from flawtrace.pictures.synthetic import make_dataset
+from flawtrace.training.errors import NothingToLearnFromError
 
 
 def trained(
@@ -44,6 +45,22 @@ def agrees(detector: Detector, folder: Path) -> None:
             assert row.defective_share
         if row.verdict == "OK":
             assert not row.defective_share
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"num_normal": 1, "num_types": 1, "labels": 1},
+        {"labels": 0, "predictor.made_up": 0},
+        {"num_normal": 1, "labels": 0},
+    ],
+)
+def test_what_leaves_a_predictor_nothing_to_learn_from_is_refused_at_once(
+    asked: dict[str, Any], tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(NothingToLearnFromError, match="Add normal images, or labels"):
+        trained(tmp_path, tiny, **asked)
+    assert not (tmp_path / "run/settings.json").exists()
 
 
 def test_one_label_of_each_type(tiny: dict[str, Any], tmp_path: Path) -> None:

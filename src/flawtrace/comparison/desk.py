@@ -24,6 +24,7 @@ ENCODED_BY = (
     *("seed", "copies", "encoder", "orientations", "image_side", "tile_side", "normal_limit", "cell"),
     "profile.by_scale",
     "variation",
+    "region",
 )
 """Settings that decide what `prepare` makes of the images."""
 Tell = Callable[[float, str], None]

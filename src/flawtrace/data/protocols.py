@@ -79,7 +79,8 @@ def trials(
     for seed in seeds:
         base = Trial(name, category.root, protocol, seed, Split((), (), ()))
         if protocol == "five-per-type":
-            yield replace(base, split=draw_split(category, LABELS, seed), labels=LABELS)
+            drawn = draw_split(category, LABELS, seed).labelled
+            yield replace(base, split=_split(category, set(drawn)), labels=LABELS)
         elif protocol == "k-per-type":
             for labels in curve or CURVE:
                 yield replace(base, split=_at_most(category, labels, seed), labels=labels)

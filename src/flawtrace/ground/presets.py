@@ -93,14 +93,15 @@ BEFORE_VARIATION: dict[str, Any] = {**SCRIPT["variation"], "ways": tuple(range(8
 def load_config(
     preset: str = "light", file: Path | None = None, settings: Mapping[str, Any] | None = None
 ) -> Config:
-    """The preset, changed by a TOML file, changed by `settings` with dotted names.
+    """The preset, changed by a TOML file, changed by `settings` with dotted names; these may name the preset.
 
     >>> load_config("light", settings={"sampler.stride": 16}).sampler.stride
     16
 
     Raises:
         UnknownSettingError: a name that no setting has; the message names the nearest.
-        SettingsError: a value that cannot work, or an unreadable file; the message says where it was set.
+        SettingsError: a value that cannot work, another preset, or an unreadable file; the message says where
+            it was set.
     """
     if preset not in get_args(Preset):
         raise UnknownSettingError(preset, nearest(preset, get_args(Preset)), "preset")
@@ -112,7 +113,10 @@ def load_config(
             if name not in setting_names():
                 raise UnknownSettingError(name, nearest(name, setting_names()))
             changes[name], sources[name] = value, source
-    base = preset_values(preset, changes.get("encoder"))
+    named = changes.get("preset", preset)
+    if preset not in (named, "light"):
+        raise SettingsError(sources["preset"], "preset", f"it is {named} there, and {preset} was asked for")
+    base = preset_values(named, changes.get("encoder"))
     try:
         return parse_config(_nest(base | changes), where="the settings")
     except SettingsError as error:

@@ -234,13 +234,15 @@ def summary(
     if anomalous is None:
         anomalous = np.any(masks, axis=(1, 2))
     known = outlined(masks, anomalous)
-    chosen = slice(None) if known.all() else known  # most often all of them, which need no copy
-    pixels = pixel_metrics(
-        maps[chosen],
-        masks[chosen],
-        None if decided is None else decided.masks[chosen],
-        ignored=None if ignored is None else ignored[chosen],
-    )
+    pixels: dict[str, float | None] = dict.fromkeys(PIXEL_METRICS)
+    if known.any():
+        chosen = slice(None) if known.all() else known  # most often all of them, which need no copy
+        pixels = pixel_metrics(
+            maps[chosen],
+            masks[chosen],
+            None if decided is None else decided.masks[chosen],
+            ignored=None if ignored is None else ignored[chosen],
+        )
     verdicts = None if decided is None else decided.verdicts
     return in_order({**pixels, **image_metrics(scores, anomalous, verdicts)})
 

@@ -73,7 +73,6 @@ def replicated(
     An image that is anomalous and whose mask has no pixel takes part in no metric of pixels; these have
     resamples of the others.
     """
-
     outlined = metrics.outlined(masks, images.anomalous)
     weights = draws(images.scope, images.anomalous, count, images.names)
     if outlined.all():
@@ -81,6 +80,8 @@ def replicated(
     whole = masks | ~outlined[:, None, None]  # all of an image, if nobody knows where
     columns = replicates(maps, whole, scores, decided, weights)
     of_images = {name: column for name, column in columns.items() if name not in PIXEL_METRICS}
+    if not outlined.any():
+        return of_images
     weights = draws(
         images.scope, images.anomalous[outlined], count, np.array(images.names)[outlined].tolist()
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from flawtrace.data import DataError
 from flawtrace.ground.errors import FlawtraceError
-from flawtrace.ground.wording import listed
+from flawtrace.ground.wording import counted, listed
 
 NAMED = 5
 """Differing settings that are named; the others are counted."""
@@ -42,6 +42,16 @@ class TooFewNormalError(DataError):
             f"Too few normal images to hold some out, so a false-alarm rate of {rate:g} cannot be measured.\n"
             "Expected at least 4 images: each is judged by predictors that have not seen it.\n"
             "Add normal images, or leave out --max-false-alarms."
+        )
+
+
+class NothingToLearnFromError(DataError):
+    def __init__(self, normal: int, labels: int, made_up: int) -> None:
+        super().__init__(
+            f"{counted(normal, 'normal image')}, {counted(labels, 'label')} and "
+            f"{counted(made_up, 'made-up defect')} are too few: no predictor may learn from its judges.\n"
+            "Expected two labels, or two normal images to make up defects on (predictor.made_up).\n"
+            "Add normal images, or labels."
         )
 
 

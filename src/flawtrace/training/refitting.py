@@ -29,7 +29,7 @@ from flawtrace.training.fitting import Fit
 from flawtrace.training.last_fit import fit_last
 from flawtrace.training.progress import Drawn, Event, Plan
 from flawtrace.training.roster import Changes
-from flawtrace.training.run import Trained, read_images
+from flawtrace.training.run import Trained, read_images, refuse_nothing_to_learn_from
 from flawtrace.training.study import Clock, checked
 from flawtrace.training.summary import conclude
 
@@ -54,6 +54,7 @@ def refit(
 
     Raises:
         RunExistsError: `run` holds a run.
+        NothingToLearnFromError: what a predictor is judged by leaves nothing to it.
         FolderInUseError: another process is training in `run`.
         DivergedError: a loss is no longer a finite number.
     """
@@ -63,6 +64,7 @@ def refit(
         clock = Clock()
         yield Drawn("drawing labels", 0.0, 1.0, split=split, changes=Changes())
         split = pieces(split, detector.config)
+        refuse_nothing_to_learn_from(split, detector.config)
         num_labelled = len(images_of(split.labelled))
         config = settings_for(detector, num_labelled)
         plan = Plan.of_fits(config, split)

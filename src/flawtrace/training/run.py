@@ -25,6 +25,7 @@ from flawtrace.training.checkpoint import Checkpoint
 from flawtrace.training.deciding import decided
 from flawtrace.training.errors import (
     DataChangedError,
+    NothingToLearnFromError,
     OneAutoencoderError,
     OtherSettingsError,
     RunExistsError,
@@ -88,6 +89,7 @@ def train(
         yield Drawn("drawing labels", 0.0, 1.0, split=split, changes=changes)
         split = pieces(split, config)
         _refuse_rate_without_normal(split, config)
+        refuse_nothing_to_learn_from(split, config)
         plan = Plan.of(config, split, saved)
         prepared = prepared or (yield from read_images(split, config, plan, device))
         roster.write(run)
@@ -130,6 +132,17 @@ def _refuse_rate_without_normal(split: Split, config: Config) -> None:
     rate = config.max_false_alarms
     if rate is not None and len(images_of(split.normal)) < FEWEST_NORMAL:
         raise TooFewNormalError(rate)
+
+
+def refuse_nothing_to_learn_from(split: Split, config: Config) -> None:
+    """Before hours are spent.
+
+    Raises:
+        NothingToLearnFromError: what a predictor is judged by leaves nothing to it.
+    """
+    labels, normal = len(images_of(split.labelled)), len(images_of(split.normal))
+    if (labels < 2 and normal < 2) or not (labels or config.predictor.made_up):
+        raise NothingToLearnFromError(normal, labels, config.predictor.made_up)
 
 
 def refuse_other_settings(run: Path, config: Config) -> None:
