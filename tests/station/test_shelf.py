@@ -12,7 +12,7 @@ from PIL import Image
 
 from flawtrace.data import read_category
 from flawtrace.pictures.errors import ImageError
-from flawtrace.pictures.images import mask_file_content
+from flawtrace.pictures.images import image_size, mask_file_content
 from flawtrace.pictures.mask_files import read_mask
 from flawtrace.station.errors import (
     MaskShapeError,
@@ -210,7 +210,7 @@ def test_what_the_station_cannot_keep_of_a_product_is_told(
     image = sorted((photos / "test/hole").glob("*.png"))[0]
     for name in ("region.png", f"ignored/hole/{image.name}"):
         (photos / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", Image.open(image).size, 255).save(photos / name)
+        Image.new("L", image_size(image)[::-1], 255).save(photos / name)
     taken = {one.name: one for one in intake.take_folder(workspace, photos)}
     assert "region of interest: flawtrace train" in taken["region.png"].message
     doubtful = taken[f"test/hole/{image.name}"]

@@ -98,9 +98,7 @@ def _drawn(polygons: Polygons) -> Bool[np.ndarray, "steps steps"]:
     mask = np.zeros((STEPS, STEPS), dtype=bool)
     for polygon in polygons:
         corners = np.array(polygon) * STEPS - 0.5
-        one = np.zeros_like(mask)
-        one[filled(corners[:, 1], corners[:, 0], mask.shape)] = True
-        mask ^= one
+        mask[filled(corners[:, 1], corners[:, 0], mask.shape)] ^= True
     return mask
 
 
