@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
@@ -22,7 +22,6 @@ from flawtrace.pictures.region import RegionError, inside, read_region, refuse_o
 
 
 @given(arrays(bool, st.tuples(st.integers(4, 12), st.integers(4, 12))).filter(lambda mask: mask.any()))
-@settings(max_examples=30)
 def test_a_mask_becomes_polygons_and_comes_back(mask: np.ndarray) -> None:
     from flawtrace.pictures.region import _from_mask  # noqa: PLC0415
 

@@ -45,14 +45,12 @@ def run_cell(desk: Desk, method: Method, tell: Tell) -> dict[str, Any]:
 def results(desk: Desk, answer: Answer) -> dict[str, Any]:
     """Metrics over all test images and by defect type, and those of resampled test images."""
     trial = desk.trial
-    anomalous = np.array([sample.anomalous for sample in trial.split.test])
     names = [sample.image.relative_to(trial.root).as_posix() for sample in trial.split.test]
     steady = {"steadiness": steadiness(answer.facts["spoilt"])} if "spoilt" in answer.facts else {}
     return {
-        "metrics": _summary(desk, answer, anomalous, np.full_like(anomalous, True)) | steady,
+        "metrics": _summary(desk, answer, np.full_like(desk.anomalous, True)) | steady,
         "per_type": {
-            kind: _summary(desk, answer, anomalous, ~anomalous | which)
-            for kind, which in _types(trial).items()
+            kind: _summary(desk, answer, ~desk.anomalous | which) for kind, which in _types(trial).items()
         },
         "threshold": answer.threshold,
         "validation": answer.validation,
@@ -61,7 +59,7 @@ def results(desk: Desk, answer: Answer) -> dict[str, Any]:
             desk.masks,
             answer.scores,
             answer.decided,
-            Images(trial.category, names, anomalous),
+            Images(trial.category, names, desk.anomalous),
             ignored=desk.ignored,
         ),
     }
@@ -128,13 +126,13 @@ def looked(detector: Detector, samples: Sequence[Sample]) -> tuple[list[Predicti
     return [found for look in seen for found in look.predictions], sum(look.seconds for look in seen)
 
 
-def _summary(desk: Desk, answer: Answer, anomalous: Labels, which: Labels) -> dict[str, float | None]:
+def _summary(desk: Desk, answer: Answer, which: Labels) -> dict[str, float | None]:
     found = summary(
         answer.maps[which],
         desk.masks[which],
         answer.scores[which],
         answer.decided[which] if answer.decided else None,
-        anomalous=anomalous[which],
+        anomalous=desk.anomalous[which],
         ignored=None if desk.ignored is None else desk.ignored[which],
     )
     return {name: None if value is None else round(value, 5) for name, value in found.items()}

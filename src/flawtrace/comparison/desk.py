@@ -9,13 +9,14 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from flawtrace.data import Split, Trial
 from flawtrace.data.pieces import ignored_at, mask_at, pieces
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import ready
-from flawtrace.measures.metrics import Decided, Maps, Masks, Scores
+from flawtrace.measures.metrics import Decided, Labels, Maps, Masks, Scores
 from flawtrace.method import Prepared, prepare
 
 SIDE = 256
@@ -80,6 +81,11 @@ class Desk:
         self.folder = folder
         """Of the whole benchmark: splits, logs, maps and runs go there."""
         self._encoded: dict[str, Encoded] = {}
+
+    @cached_property
+    def anomalous(self) -> Labels:
+        """Which test images show a defect, whether or not their masks show where."""
+        return np.array([sample.anomalous for sample in self.trial.split.test])
 
     @cached_property
     def masks(self) -> Masks:

@@ -15,7 +15,7 @@ from flawtrace.data.errors import (
 from flawtrace.data.masks import mask_of
 from flawtrace.data.paired import Sorted, in_pairs
 from flawtrace.data.pairing import Problem, paired
-from flawtrace.data.places import Named, Places, below, beside, image_stem, images_in, places
+from flawtrace.data.places import Named, Places, below, beside, by_image, images_in, places
 from flawtrace.data.samples import Category, Sample, kept_back, natural
 from flawtrace.ground.errors import FlawtraceError
 from flawtrace.ground.wording import counted
@@ -195,7 +195,7 @@ def _first(problems: Sequence[Problem], root: Path) -> FlawtraceError:
 
 def _normal(images: Iterable[Path], ignored: Path) -> tuple[Sample, ...]:
     """Normal images, with what nobody vouches for of them."""
-    doubtful = {image_stem(path): path for path in images_in(ignored)}
+    doubtful = by_image(ignored)
     return tuple(Sample(image, ignored=doubtful.get(image.stem)) for image in images)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flawtrace.data.errors import AmbiguousNameError, StrayMaskError
-from flawtrace.data.places import TypePlaces, beside, image_stem, images_in, visible
+from flawtrace.data.places import TypePlaces, beside, by_image, image_stem, images_in, visible
 from flawtrace.data.samples import Sample
 from flawtrace.ground.errors import FlawtraceError
 
@@ -41,7 +41,7 @@ def paired(place: TypePlaces) -> Pairing:
         images = images_in(place.images)
         masks = _masks_in(place.masks, {image.stem for image in images})
     candidates, claims = _candidates(images, masks)
-    ignored = {image_stem(path): path for path in images_in(place.ignored)}
+    ignored = by_image(place.ignored)
     found = Pairing([], [], [])
     for image in images:
         masks = candidates[image]

@@ -205,6 +205,11 @@ def images_in(folder: Path) -> list[Path]:
     return [path for path in visible(folder) if is_image(path)]
 
 
+def by_image(folder: Path) -> dict[str, Path]:
+    """Pictures like masks, by the name of the image that each is of."""
+    return {image_stem(path): path for path in images_in(folder)}
+
+
 def image_stem(mask: Path) -> str:
     """The name of the image that a mask is of, by its own.
 

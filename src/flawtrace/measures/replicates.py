@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from flawtrace.measures import metrics
-from flawtrace.measures.metrics import PIXEL_METRICS, Decided, Labels, Maps, Masks, Ranking, Scores, Values
+from flawtrace.measures.metrics import Decided, Labels, Maps, Masks, Ranking, Scores, Values
 
 Weights: TypeAlias = Int[np.ndarray, "r n"]
 """How often each of n images is drawn in each of r resamples."""
@@ -77,23 +77,17 @@ def replicated(
     weights = draws(images.scope, images.anomalous, count, images.names)
     if outlined.all():
         return replicates(maps, masks, scores, decided, weights, ignored=ignored)
-    whole = masks | ~outlined[:, None, None]  # all of an image, if nobody knows where
-    columns = replicates(maps, whole, scores, decided, weights)
-    of_images = {name: column for name, column in columns.items() if name not in PIXEL_METRICS}
-    if not outlined.any():
-        return of_images
-    weights = draws(
-        images.scope, images.anomalous[outlined], count, np.array(images.names)[outlined].tolist()
-    )
-    columns = replicates(
-        maps[outlined],
-        masks[outlined],
-        scores[outlined],
-        decided and decided[outlined],
-        weights,
-        ignored=None if ignored is None else ignored[outlined],
-    )
-    return of_images | {name: column for name, column in columns.items() if name in PIXEL_METRICS}
+    columns = _image_metrics(scores, images.anomalous, weights)
+    if outlined.any():
+        names = [name for name, known in zip(images.names, outlined, strict=True) if known]
+        columns |= _pixel_metrics(
+            maps[outlined],
+            masks[outlined],
+            decided and decided[outlined],
+            draws(images.scope, images.anomalous[outlined], count, names),
+            None if ignored is None else ignored[outlined],
+        )
+    return _rounded(columns | _rates(decided, images.anomalous, weights))
 
 
 def draws(scope: str, anomalous: Labels, count: int = 100, names: Sequence[str] | None = None) -> Weights:
@@ -150,13 +144,11 @@ def replicates(
     anomalous: Labels = np.any(masks, axis=(1, 2))
     _refuse_one_sided(weights, anomalous)
     columns = _image_metrics(scores, anomalous, weights)
-    if masks.any() and not masks.all():
-        counted = np.True_ if ignored is None else ~ignored
-        columns |= _curve_metrics(_turns(maps, masks, counted & ~masks), weights)
-        if decided is not None:
-            columns |= {"pixel_f1": _mask_f1(decided.masks & counted, masks, weights)}
-    if decided is not None:
-        columns |= _rates(decided, anomalous, weights)
+    columns |= _pixel_metrics(maps, masks, decided, weights, ignored)
+    return _rounded(columns | _rates(decided, anomalous, weights))
+
+
+def _rounded(columns: dict[str, list[float]]) -> dict[str, list[float]]:
     return {name: [round(float(value), DIGITS) for value in column] for name, column in columns.items()}
 
 
@@ -178,6 +170,18 @@ def _image_metrics(scores: Scores, anomalous: Labels, weights: Weights) -> dict[
     }
 
 
+def _pixel_metrics(
+    maps: Maps, masks: Masks, decided: Decided | None, weights: Weights, ignored: Masks | None
+) -> dict[str, list[float]]:
+    if masks.all() or not masks.any():
+        return {}
+    counted = np.True_ if ignored is None else ~ignored
+    columns = _curve_metrics(_turns(maps, masks, counted & ~masks), weights)
+    if decided is not None:
+        columns["pixel_f1"] = _mask_f1(decided.masks & counted, masks, weights)
+    return columns
+
+
 def _curve_metrics(turns: Turns, weights: Weights) -> dict[str, list[float]]:
     rankings = [_resampled(turns, row) for row in weights]
     return {
@@ -188,8 +192,10 @@ def _curve_metrics(turns: Turns, weights: Weights) -> dict[str, list[float]]:
     }
 
 
-def _rates(decided: Decided, anomalous: Labels, weights: Weights) -> dict[str, list[float]]:
-    """Exact: an image is repeated as often as it is drawn."""
+def _rates(decided: Decided | None, anomalous: Labels, weights: Weights) -> dict[str, list[float]]:
+    """Exact: an image is repeated as often as it is drawn. Nothing where nothing was `decided`."""
+    if decided is None:
+        return {}
     rates = [
         metrics.verdict_rates(np.repeat(decided.verdicts, row), np.repeat(anomalous, row)) for row in weights
     ]

@@ -84,9 +84,10 @@ class Results:
                 raise OtherPredictionsError(folder, before, made_by)
         else:
             write_json(manifest, made_by)
-        kept = [said for said in read_jsonl(folder / ROWS_NAME) if {"key", "place"} <= said.keys()]
-        self._done = {said["key"]: _row(said) for said in kept}
-        self._latest = {said["place"]: _reached(_row(said), said["place"]) for said in kept}
+        lines = (said for said in read_jsonl(folder / ROWS_NAME) if {"key", "place"} <= said.keys())
+        kept = [(said["key"], said["place"], _row(said)) for said in lines]
+        self._done = {key: row for key, _, row in kept}
+        self._latest = {place: _reached(row, place) for _, place, row in kept}
         """Of each file that this call or an earlier one has looked at."""
         self._owners = {row.name: place for place, row in self._latest.items() if row.name}
         """The file whose results have a name."""

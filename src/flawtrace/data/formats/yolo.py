@@ -53,7 +53,7 @@ def files(types: Sequence[str], annotated: Iterable[Annotated]) -> Iterator[tupl
             "".join(f"{line}\n" for line in lines).encode(),
         )
     listed = "".join(f"  {n}: {json.dumps(name)}\n" for n, name in enumerate(names) if name in used)
-    yield FILE, f"path: .\ntrain: images\nval: images\nnames:\n{listed}".encode(errors="backslashreplace")
+    yield FILE, f"path: .\ntrain: images\nval: images\nnames:\n{listed}".encode()
 
 
 def _entry(path: Path, names: dict[int, str], text: str) -> Entry:

@@ -56,13 +56,13 @@ def take_folder(workspace: Workspace, folder: Path) -> Iterator[Taken]:
     """
     folder = _product_in(folder)
     if not holds_product(folder):
-        yield from (_taken(workspace, file, folder) for file in files_below(folder) if is_image(file))
+        yield from _unlabelled(workspace, folder)
         return
     try:
         reading = read_folder(folder, skip_bad=True)
     except FlawtraceError as error:
         yield Taken(folder.name, "refused", told(error, folder))
-        yield from (_taken(workspace, file, folder) for file in files_below(folder) if is_image(file))
+        yield from _unlabelled(workspace, folder)
         return
     category = reading.category
     if region := region_file(folder):
@@ -129,6 +129,10 @@ def _product_in(folder: Path) -> Path:
     if holds_product(folder) or len(folders) != 1 or any(is_image(path) for path in inside):
         return folder
     return _product_in(folders[0])
+
+
+def _unlabelled(workspace: Workspace, folder: Path) -> Iterator[Taken]:
+    return (_taken(workspace, file, folder) for file in files_below(folder) if is_image(file))
 
 
 def _taken(workspace: Workspace, file: Path, folder: Path) -> Taken:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from errno import EACCES
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -110,7 +109,7 @@ class _Watcher:
     def turn(self) -> Iterator[Row]:
         """Look at what rests; a line for each image that is new."""
         for folder in self._folder.closed:
-            self._cannot_read(folder, PermissionError(EACCES, "permission denied"))
+            self._cannot_read(folder, "permission denied")
         if time.monotonic() < self._not_before:
             return
         for path, state in self._folder.resting():
@@ -129,7 +128,7 @@ class _Watcher:
         try:
             content = path.read_bytes()
         except OSError as error:
-            self._cannot_read(path, error)
+            self._cannot_read(path, error.strerror or str(error))
             return None
         self._unreadable.discard(path)
         sha256 = hashlib.sha256(content).hexdigest()
@@ -154,8 +153,8 @@ class _Watcher:
         self._delays = delays()
         return said
 
-    def _cannot_read(self, path: Path, error: OSError) -> None:
+    def _cannot_read(self, path: Path, reason: str) -> None:
         """It waits; said once."""
         if path not in self._unreadable and path.exists():
             self._unreadable.add(path)
-            self._trouble(f"Cannot read {path}: {error.strerror or error}. It waits until that is mended.")
+            self._trouble(f"Cannot read {path}: {reason}. It waits until that is mended.")
