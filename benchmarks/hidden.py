@@ -94,7 +94,8 @@ def measured(stage: Stage, case: Mistaken) -> Iterator[Row]:
     """How the detectors that come of it do on the test images."""
     hidden = torch.tensor([sample.image in case.wrong for sample in stage.split.normal], dtype=torch.bool)
     for treatment, fitted in treated(stage, hidden):
-        detector, aside = decided(fitted, stage.prepared, stage.config), fitted.exam.set_aside
+        detector = decided(fitted, stage.prepared, stage.split, stage.config)
+        aside = fitted.exam.set_aside
         yield {
             "treatment": treatment,
             "hidden": int(hidden.sum()),

@@ -118,7 +118,7 @@ def measured(training: Training, config: Config, run_folder: Path) -> Row:
     plan = Plan.of(config, split)
     fit_all = partial(fit_members, study, Journal(run_folder, study), plan)
     shown = [training.snapshots[update] for update in updates]
-    detector = decided(ended(fit_last(shown, prepared, split, config, fit_all)), prepared, config)
+    detector = decided(ended(fit_last(shown, prepared, split, config, fit_all)), prepared, split, config)
     found = tested(detector, split)
     return {"updates": list(updates), **found, "seconds": round(time.process_time() - started, 1)}
 

@@ -175,7 +175,7 @@ def test_the_methods_table_holds_what_any_method_has() -> None:
 
 def test_each_number_of_labels_is_a_section_of_its_own() -> None:
     names = list(dict.fromkeys(table.section for table in summary_tables(whole_bench())))
-    numbers = ["k-per-type, 1 label per type", "k-per-type, 5 labels per type"]
+    numbers = ["k-per-type, 1 label per defect type", "k-per-type, 5 labels per defect type"]
     assert names == ["five-per-type", *numbers, "unseen-type"]
 
 

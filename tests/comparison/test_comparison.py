@@ -201,6 +201,8 @@ def test_scores_come_from_the_maps_unless_they_are_given(trial: Trial, tmp_path:
         (ORACLE.replace("np.stack(maps)", "np.stack(maps)[1:]"), "instead of"),
         (ORACLE.replace("np.stack(maps)", "(np.stack(maps) * np.nan)"), "not finite"),
         (ORACLE.replace('{"maps"', '{"mops"'), "maps"),
+        (ORACLE.replace("np.float32)}", 'np.float32), "scores": np.zeros(3)}'), "the scores have shape (3,)"),
+        (ORACLE.replace('"threshold": 0.5', '"threshold": "half"'), "the threshold is 'half'"),
     ],
 )
 def test_a_program_that_fails_leaves_a_row_that_says_why(
@@ -210,6 +212,12 @@ def test_a_program_that_fails_leaves_a_row_that_says_why(
     assert complaint in row["error"]
     assert "metrics" not in row
     assert (tmp_path / "logs" / f"{trial.name}-p.txt").exists()
+
+
+def test_maps_of_an_earlier_run_are_no_answer(trial: Trial, tmp_path: Path) -> None:
+    for text in (ORACLE, "pass"):
+        row = run_cell(Desk(trial, tmp_path), program(tmp_path, text), lambda _share, _phase: None)
+    assert "No such file" in row["error"]
 
 
 def test_an_error_is_run_again_only_when_asked(parts: Path, tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ def test_training_takes_so_many_tiles_and_names_those_with_labels(tiled: Path) -
     assert summary["num_normal"] == 12
     assert len(summary["labelled"]) >= len(summary["labelled_files"]) == 6
     assert all(name.endswith(")") for name in summary["labelled"])
+    facts = Detector.load(tiled).facts
+    assert (facts.num_labelled, facts.num_normal) == (6, 5)  # images
 
 
 def test_a_map_has_the_size_of_the_image_and_is_made_of_its_tiles(tiled: Path, large: Path) -> None:
@@ -64,6 +66,18 @@ def test_test_images_are_judged_whole_at_their_working_size(tiled: Path, large: 
     assert {case.anomaly_map.shape for case in evaluation.cases} == {(160, 160)}
     assert evaluation.num_left_out == 5 + 6
     assert verbs.evaluate(tiled, large).metrics["pixel_auroc"] is not None
+
+
+def test_a_detector_of_tiles_is_compared_with_one_without_at_the_larger_size(
+    tiled: Path, large: Path, own_run: Path
+) -> None:
+    """Maps, masks and the pictures of changed verdicts have one size, whichever detector comes first."""
+    verbs.decide(own_run, threshold=0.0)  # calls everything defective
+    for detectors in ((own_run, tiled), (tiled, own_run)):
+        found = verbs.compare(*detectors, large, own_run.parent / "comparison.html")
+        sizes = {case.mask.shape for side in (found.before, found.after) for case in side.cases}
+        assert sizes == {(160, 160)}
+        assert found.changed
 
 
 def test_images_of_several_sizes_are_each_looked_at_as_they_are(

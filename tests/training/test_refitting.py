@@ -10,12 +10,16 @@ from PIL import Image
 
 from flawtrace import verbs
 from flawtrace.data import draw_keeping, read_category
-from flawtrace.detector import Detector
+from flawtrace.detector import Detector, Facts
 from flawtrace.ground.files import read_json
+from flawtrace.ground.groups import SETTLED
+from flawtrace.ground.presets import load_config
 from flawtrace.ground.run_files import DETECTOR_NAME
 from flawtrace.method import Blended
+from flawtrace.pictures.images import read_image
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training.errors import RunExistsError
+from flawtrace.training.refitting import settings_for
 from flawtrace.verbs.refitting import OtherRegionWarning
 
 
@@ -70,21 +74,28 @@ def test_a_detectors_file_is_enough(run: Path, category: Path, tmp_path: Path) -
     assert fitted.detector.facts.num_labelled == 6
 
 
+@pytest.fixture
+def without_labels(tiny: dict[str, Any]) -> dict[str, Any]:
+    """Settings that leave open what follows from how many labels there are."""
+    predictor = {name: value for name, value in tiny["predictor"].items() if name not in SETTLED}
+    return tiny | {"labels": 0, "predictor": predictor}
+
+
 def test_what_learnt_without_labels_sees_everything_once_it_has_some(
-    category: Path, tiny: dict[str, Any], tmp_path: Path
+    category: Path, without_labels: dict[str, Any], tmp_path: Path
 ) -> None:
-    verbs.train(category, tmp_path / "zero", settings=tiny | {"labels": 0})
+    verbs.train(category, tmp_path / "zero", settings=without_labels)
     fitted = verbs.refit(tmp_path / "zero", category, tmp_path / "some", labels=2).detector
     assert fitted.config.predictor.inputs == ("profile", "canvas", "memory", "picture")
     assert fitted.config.predictor.recall == fitted.config.predictor.self_supervised == 1 / 14
 
 
 def test_what_needs_no_label_stays_as_long_as_the_normal_images_do(
-    category: Path, tiny: dict[str, Any], tmp_path: Path
+    category: Path, without_labels: dict[str, Any], tmp_path: Path
 ) -> None:
     """From a detector without labels, and from one of few; not where a normal image is gone."""
     parts = shutil.copytree(category, tmp_path / "parts")
-    first = verbs.train(parts, tmp_path / "0", settings=tiny | {"labels": 0}).detector
+    first = verbs.train(parts, tmp_path / "0", settings=without_labels).detector
     second = verbs.refit(tmp_path / "0", parts, tmp_path / "1", labels=1).detector
     third = verbs.refit(tmp_path / "1", parts, tmp_path / "2", labels=2).detector
     max((parts / "train/good").iterdir()).unlink()
@@ -124,6 +135,45 @@ def test_many_new_normal_images_ask_for_a_whole_training(run: Path, tmp_path: Pa
     others = make_dataset(tmp_path / "others", 3, side=64, num_normal=9, num_test_normal=1, num_per_type=2)
     warnings = verbs.refit(run, others, tmp_path / "new").summary["warnings"]
     assert "9 of 9 normal images are new" in warnings[0]
+
+
+def test_what_the_kept_autoencoder_learnt_from_is_known_for_ever(
+    run: Path, category: Path, tmp_path: Path
+) -> None:
+    """Also where labels are taken back, images moved, and in refits of refits."""
+    first = Detector.load(run).facts
+    one = verbs.refit(run, category, tmp_path / "one", labels=1).detector
+    assert len(first.digests) - len(one.facts.digests) == 3
+    category = shutil.copytree(category, tmp_path / "fewer")
+    max((category / "train/good").iterdir()).rename(category / "test/good/moved.png")
+    two = verbs.refit(tmp_path / "one", category, tmp_path / "two", labels=1)
+    assert Detector.load(tmp_path / "two").facts.autoencoder_digests == first.digests
+    assert two.detector.knows(read_image(category / "test/good/moved.png"))
+    assert verbs.evaluate(tmp_path / "two", category).num_left_out == len(first.digests)
+
+
+def test_small_additions_add_up_to_a_whole_training(run: Path, category: Path, tmp_path: Path) -> None:
+    parts = shutil.copytree(category, tmp_path / "parts")
+    make_dataset(tmp_path / "others", 3, side=64, num_normal=12, num_test_normal=1, num_per_type=1)
+    new, told = sorted((tmp_path / "others/train/good").iterdir()), []
+    for part, out in ((new[:6], "one"), (new[6:], "two")):
+        for image in part:
+            shutil.copy(image, parts / "train/good" / f"new-{image.name}")
+        warnings = verbs.refit(run, parts, tmp_path / out, labels=1).summary["warnings"]
+        told.append([warning for warning in warnings if "normal images are new" in warning])
+        run = tmp_path / out
+    assert not told[0]
+    assert told[1][0].startswith("12 of 21 normal images are new")
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 1), (1, 4), (4, 12), (12, 2), (3, 0)])
+def test_what_followed_from_the_number_of_labels_follows_from_the_new_one(before: int, after: int) -> None:
+    """And what was set by hand stays, like what another setting by hand decides."""
+    for changes in ({}, {"recall": 0.3, "memory_side": 8}, {"inputs": ("profile",), "self_supervised": 0.3}):
+        asked = load_config(settings={"predictor": changes}).predictor
+        config = load_config(settings={"predictor": asked.settled(before).model_dump()})
+        detector = Detector.untrained(config, Facts(0.5, {}, (), "", {}, num_labelled=before))
+        assert settings_for(detector, after).predictor == asked.settled(after)
 
 
 def test_images_that_test_are_never_learnt_from(run: Path, category: Path, tmp_path: Path) -> None:

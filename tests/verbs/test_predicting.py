@@ -12,7 +12,9 @@ import torch
 from flawtrace import verbs
 from flawtrace.data import ForeignFolderError
 from flawtrace.data.errors import UnreadableFolderError
+from flawtrace.detector import Detector
 from flawtrace.detector.regions import regions_of, without_small
+from flawtrace.pictures.images import read_image
 from flawtrace.verbs.gathering import gathered
 from flawtrace.verbs.results import OtherPredictionsError
 
@@ -176,6 +178,19 @@ def test_suggestions_differ_and_leave_out_what_is_known(run: Path, category: Pat
     assert all(one.reason for one in found)
     everything = verbs.suggest(run, category / "test", 100, recursive=True)
     assert len(everything) == 15 - 6
+
+
+def test_one_suggestion_is_at_a_distance_that_one_can_read(run: Path, category: Path, tmp_path: Path) -> None:
+    images = sorted((category / "test").glob("*/*.png"))
+    detector = Detector.load(run)
+    new = next(image for image in images if not detector.knows(read_image(image)))
+    (one,) = verbs.suggest(run, new)
+    assert one.distance is not None
+    assert 0 < one.distance < 10
+    shutil.copy(new, tmp_path / "twin.png")
+    first, second = verbs.suggest(run, [new, tmp_path / "twin.png"])
+    assert second.distance == 0
+    assert first.distance is not None
 
 
 def test_suggestions_go_on_without_what_cannot_be_read(run: Path, photos: Path) -> None:

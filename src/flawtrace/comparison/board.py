@@ -24,7 +24,7 @@ from flawtrace.ground.files import write_text
 from flawtrace.ground.wording import counted
 from flawtrace.measures.bootstrap import Difference
 from flawtrace.measures.rows import Rows, grouped
-from flawtrace.measures.statistics import MEAN, Section, across, labels_curve, sections
+from flawtrace.measures.statistics import MEAN, Section, across, labels_curve, of_what, sections
 from flawtrace.report import style, template
 
 BOARD_NAME = "board.html"
@@ -102,7 +102,7 @@ def _protocol(name: str, rows: Rows, reference: str, looks: Mapping[str, Look]) 
     return {
         "name": name,
         "meaning": PROTOCOLS.get(name, "see the program's help"),
-        "curves": _curves(rows, looks),
+        "curves": _curves(rows, looks, f"labelled images {of_what(name)}"),
         "sections": [_section(section, reference, looks) for section in sections(rows)],
     }
 
@@ -170,7 +170,7 @@ def _cost_plot(section: Section, looks: Mapping[str, Look]) -> str | None:
     return charts.costs(points, looks, "training time in seconds", LABELS[HEADLINE]) if points else None
 
 
-def _curves(rows: Rows, looks: Mapping[str, Look]) -> str | None:
+def _curves(rows: Rows, looks: Mapping[str, Look], xlabel: str) -> str | None:
     """For each category a curve per method, where there are several numbers of labels."""
     panels = {
         category: {
@@ -183,7 +183,7 @@ def _curves(rows: Rows, looks: Mapping[str, Look]) -> str | None:
         for category, curves in panels.items()
         if any(len(curve) > 1 for curve in curves.values())
     }
-    return charts.labels_curves(known, looks, LABELS[HEADLINE]) if known else None
+    return charts.labels_curves(known, looks, xlabel, LABELS[HEADLINE]) if known else None
 
 
 def _settings(rows: Rows) -> dict[str, str]:

@@ -69,9 +69,12 @@ def differences(
 
 @styled
 def labels_curves(
-    panels: Mapping[str, Mapping[str, Mapping[int, Estimate]]], looks: Mapping[str, Look], label: str
+    panels: Mapping[str, Mapping[str, Mapping[int, Estimate]]],
+    looks: Mapping[str, Look],
+    xlabel: str,
+    label: str,
 ) -> str:
-    """A panel per category: each method by labels per type, which stand at even distances."""
+    """A panel per category: each method by number of labels, which stand at even distances."""
     columns = min(PANELS_ACROSS, len(panels))
     lines = -(-len(panels) // columns)
     figure = Figure(figsize=(9.6, 0.5 + 2.6 * lines), layout="constrained")
@@ -82,7 +85,7 @@ def labels_curves(
         axes.set_title(_plain(category), loc="left", fontsize="medium")
     for axes in places[len(panels) :]:
         axes.set_visible(False)
-    figure.supxlabel("labelled images per defect type", fontsize="medium")
+    figure.supxlabel(xlabel, fontsize="medium")
     figure.supylabel(label, fontsize="medium")
     methods = list(dict.fromkeys(method for curves in panels.values() for method in curves))
     figure.legend(*_marks(methods, looks), loc="outside upper left", ncols=_columns(methods))

@@ -1,6 +1,7 @@
 """Another program as a method: it reads the split's file, and writes its maps."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,7 @@ def ask(desk: Desk, method: Method, tell: Tell) -> Answer:
     tell(0.0, f"running {name}")
     command, log = method.filled(places), desk.folder / "logs" / f"{trial.name}-{name}.txt"
     places["maps"].parent.mkdir(parents=True, exist_ok=True)
+    places["maps"].unlink(missing_ok=True)  # maps of an earlier run are no answer
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     except OSError as error:
@@ -50,13 +52,10 @@ def _read_answer(file: Path, count: int, command: str, log: Path) -> Answer:
             scores = opened.get_tensor("scores") if "scores" in names else maps.max(axis=(1, 2))
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise MapsError(command, str(error), log) from error
-    if maps.shape != (count, SIDE, SIDE) or not np.isfinite(maps).all():
-        expected = f"({count}, {SIDE}, {SIDE})"
-        raise MapsError(
-            command,
-            f"the maps have shape {maps.shape} instead of {expected}, or values that are not finite",
-            log,
-        )
+    for name, found, shape in (("maps", maps, (count, SIDE, SIDE)), ("scores", scores, (count,))):
+        if found.shape != shape or not np.isfinite(found).all():
+            cause = f"the {name} have shape {found.shape} instead of {shape}, or values that are not finite"
+            raise MapsError(command, cause, log)
     known = {
         "seconds": facts.get("train_seconds"),
         "predict_seconds": facts.get("predict_seconds"),
@@ -64,5 +63,7 @@ def _read_answer(file: Path, count: int, command: str, log: Path) -> Answer:
         "described": facts.get("settings"),
     }
     threshold = facts.get("threshold")
+    if not isinstance(threshold, int | float | None) or (threshold and not math.isfinite(threshold)):
+        raise MapsError(command, f"the threshold is {threshold!r:.40}, not a finite number", log)
     decided = None if threshold is None else Decided.at(maps, scores, float(threshold))
     return Answer(maps, scores.astype(np.float32), decided, threshold, facts.get("validation"), known)

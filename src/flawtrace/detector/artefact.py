@@ -211,8 +211,9 @@ class Detector(nn.Module):
         return decided(image, anomaly_map, final, self.thresholds, self.facts.familiar)
 
     def knows(self, image: Image) -> bool:
-        """Whether it was trained on this image (3, h, w), told by content."""
-        return digest(image) in self.facts.digests
+        """Whether any part of it was trained on this image (3, h, w), told by content."""
+        content = digest(image)
+        return content in self.facts.digests or content in self.facts.autoencoder
 
     def save(self, path: Path) -> None:
         """Write the one file: weights, and in its header everything else."""

@@ -18,6 +18,8 @@ from flawtrace.pictures.traits import MEANINGS, Ranges
 
 NUMBERS = ("validation", "false_alarms", "decision", "misses")
 """Facts that are numbers by name."""
+COUNTS = ("num_labelled", "num_normal")
+"""Facts that are counts of images."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Facts:
     validation: dict[str, float]
     """Scores on those held-out labels."""
     digests: tuple[str, ...]
-    """Content of every training image."""
+    """Content of every image that the predictors learnt from or were judged by: normal ones first."""
     fingerprint: str
     """Of the whole training set: images, masks and who was labelled."""
     versions: dict[str, str]
@@ -49,7 +51,23 @@ class Facts:
     held_out: dict[str, list[float]] = field(default_factory=dict)
     """Scores of held-out images, `normal` and `anomalous`, by which another decision can be made later."""
     num_labelled: int | None = None
-    """Images (tiles) with masks from which the predictors learnt; None where nobody counted them."""
+    """Images with masks from which the predictors learnt; None where nobody counted them."""
+    num_normal: int | None = None
+    """Normal images among `digests`; None where nobody counted them."""
+    autoencoder: tuple[str, ...] = ()
+    """Content of the images of the training that made autoencoder and policy, which refits keep; empty where
+    that training made the whole detector: then these are `digests`.
+    """
+
+    @property
+    def autoencoder_digests(self) -> tuple[str, ...]:
+        """Content of every image from which autoencoder and policy learnt."""
+        return self.autoencoder or self.digests
+
+    @property
+    def normal_digests(self) -> tuple[str, ...] | None:
+        """Content of the normal images that the predictors learnt from; None where nobody counted them."""
+        return None if self.num_normal is None else self.digests[: self.num_normal]
 
     @property
     def thresholds(self) -> Thresholds:
@@ -77,9 +95,11 @@ def parsed(header: dict[str, Any], file: Path) -> tuple[Config, Facts]:
         raise KeyError(f"familiar traits {', '.join(known)}")
     numbers = {name: _numbers(said.get(name, {})) for name in NUMBERS}
     scores = {name: _scores(some) for name, some in said.get("held_out", {}).items()}
-    if not isinstance(said.get("num_labelled", 0), int | None):
-        raise ValueError(f"num_labelled is {said['num_labelled']!r:.40}, not a count")
-    read = {"digests": tuple(said["digests"]), "familiar": known, "held_out": scores}
+    for name in COUNTS:
+        if not isinstance(said.get(name, 0), int | None):
+            raise ValueError(f"{name} is {said[name]!r:.40}, not a count")
+    digests = {name: tuple(said.get(name, ())) for name in ("digests", "autoencoder")}
+    read = {**digests, "familiar": known, "held_out": scores}
     facts = Facts(**{**said, **read, **numbers})
     facts.thresholds  # noqa: B018 (numbers that contradict each other are damage, and found here)
     return stored_config(header["config"], where=str(file)), facts

@@ -38,7 +38,7 @@ class Suggestion:
     worth: float
     """How much the detector doubts it, from 0 to 1.5; see `worth_of`."""
     distance: float | None
-    """From what is labelled or suggested before it, in mean distances of the images; None for the first of
+    """From what is labelled or suggested before it, in mean distances of all these; None for the first of
     all."""
 
 
@@ -73,7 +73,8 @@ def suggested(images: Sequence[Looked], labelled: Sequence[Looked], count: int) 
         return []
     vectors = _standardized(torch.stack([one.descriptor for one in [*images, *labelled]]))
     ours, known = vectors[: len(images)], vectors[len(images) :]
-    usual = torch.cdist(ours, ours).mean().clamp_min(1e-6)
+    usual = F.pdist(vectors).mean().item() if len(vectors) > 1 else 0.0
+    usual = usual or 1.0  # of images that are all the same
     worth = torch.tensor([worth_of(one.prediction.score) for one in images])
     far = torch.full((len(ours),), torch.inf)
     nearest = torch.cdist(ours, known).amin(dim=1) / usual if len(known) else far

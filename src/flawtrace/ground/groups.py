@@ -29,6 +29,8 @@ without any still holds.
 """
 FADED = 10
 """Labels from which on nobody hears any more what predictors say without them."""
+SETTLED = "inputs", "recall", "self_supervised", "memory_side"
+"""Settings of predictors that follow from the number of labels where they are left open."""
 ALL_INPUTS: tuple[PredictorInput, ...] = get_args(PredictorInput)
 SELF_SUPERVISED_INPUTS: tuple[PredictorInput, ...] = ("profile", "memory")
 """What does not show what made-up defects look like, only how far a place is from normal."""
@@ -252,7 +254,7 @@ class PredictorConfig(Settings):
         return self
 
     def settled(self, num_labelled: int) -> "PredictorConfig":
-        """With nothing left open, for so many labelled images."""
+        """With nothing left open, for so many labelled images: the settings `SETTLED` follow from that."""
         inputs = self.inputs or (ALL_INPUTS if num_labelled else SELF_SUPERVISED_INPUTS)
         faded = num_labelled >= FADED
         fading = 0.0 if faded else 0.5 / (1 + num_labelled)

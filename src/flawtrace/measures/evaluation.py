@@ -162,11 +162,13 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
     *,
     folder: Path | None = None,
+    size: Size | None = None,
 ) -> Evaluation:
     """Score every image with which the detector was not trained, told by content.
 
-    Each image is looked at in its own working size; maps and masks are compared at the largest height and the
-    largest width of these, so that all have one: 256 x 256 in both presets, as in the paper; more with tiles.
+    Each image is looked at in its own working size; maps and masks are compared at one `size` (height,
+    width), by itself the largest height and the largest width of these: 256 x 256 in both presets, as in the
+    paper; more with tiles.
 
     Raises:
         NothingToEvaluateError: no image, or no defect image, is left.
@@ -174,7 +176,7 @@ def evaluate(
     if not samples:
         raise NothingToEvaluateError(folder or Path(), 0, 0)
     cases: list[Case] = []
-    size = common_size(samples, detector.config)
+    size = size or common_size(samples, detector.config)
     for look in looks(detector, samples, size, skip=detector.knows):
         seen = zip(look.samples, look.predictions, strict=True)
         cases += [_case(sample, prediction, detector.config.region) for sample, prediction in seen]

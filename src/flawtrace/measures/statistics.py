@@ -28,7 +28,7 @@ MEAN = "mean"
 
 @dataclass(frozen=True)
 class Section:
-    """The rows that may be compared with each other: one protocol, one number of labels per type."""
+    """The rows that may be compared with each other: one protocol, one number of labels."""
 
     name: str
     protocol: str
@@ -82,10 +82,19 @@ def across(groups: Iterable[Rows], metric: str) -> Estimate | None:
 
 
 def labels_curve(rows: Rows, metric: str) -> dict[int, Estimate]:
-    """One method in one category by number of labels per type, lowest first, wherever it has the metric."""
+    """One method in one category by number of labels, lowest first, wherever it has the metric."""
     numbers = grouped((row for row in rows if row["labels"] is not None), "labels")
     curve = {number: estimate(group, metric) for number, group in sorted(numbers.items())}
     return {number: found for number, found in curve.items() if found is not None}
+
+
+def of_what(protocol: str) -> str:
+    """What a protocol's number of labels counts.
+
+    >>> of_what("k-per-type"), of_what("k-in-all")
+    ('per defect type', 'of all types together')
+    """
+    return "of all types together" if protocol == "k-in-all" else "per defect type"
 
 
 def sections(rows: Iterable[Row]) -> list[Section]:
@@ -94,6 +103,7 @@ def sections(rows: Iterable[Row]) -> list[Section]:
     for protocol, group in grouped(rows, "protocol").items():
         numbers = grouped(group, "labels")
         for labels, part in sorted(numbers.items(), key=lambda item: item[0] or 0):
-            name = protocol if len(numbers) == 1 else f"{protocol}, {counted(labels or 0, 'label')} per type"
+            number = f"{counted(labels or 0, 'label')} {of_what(protocol)}"
+            name = protocol if len(numbers) == 1 else f"{protocol}, {number}"
             found.append(Section(name, protocol, labels, part))
     return found

@@ -1,5 +1,7 @@
 """From fitted members to a detector: who weighs what they say, and where its thresholds lie."""
 
+from flawtrace.data import Split
+from flawtrace.data.pieces import images_of
 from flawtrace.detector import Detector, Facts, origin
 from flawtrace.ground.config import Config
 from flawtrace.method import Prepared
@@ -8,8 +10,13 @@ from flawtrace.training.study import fingerprint
 from flawtrace.training.thresholds import alarms_of, chosen, misses_of, scores_of, validation
 
 
-def decided(fitted: Fitted, prepared: Prepared, config: Config) -> Detector:
-    """The detector, with numbers that all come from images which the judging members never saw."""
+def decided(
+    fitted: Fitted, prepared: Prepared, split: Split, config: Config, autoencoder: tuple[str, ...] = ()
+) -> Detector:
+    """The detector, with numbers that all come from images which the judging members never saw.
+
+    `autoencoder` is the content of the images that its autoencoder learnt from, if they are others.
+    """
     judgement, held_out = fitted.judgement, fitted.judgement.held_out
     thresholds = chosen(held_out, config)
     facts = Facts(
@@ -23,7 +30,9 @@ def decided(fitted: Fitted, prepared: Prepared, config: Config) -> Detector:
         thresholds.beside_outline,
         misses_of(held_out, thresholds),
         scores_of(held_out),
-        fitted.exam.num_labelled,
+        len(images_of(split.labelled)),
+        len(set(prepared.rows[: prepared.material.num_normal])),
+        autoencoder,
     )
     detector = Detector(
         config,

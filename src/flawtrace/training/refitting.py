@@ -19,7 +19,7 @@ from flawtrace.detector import Detector
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
 from flawtrace.ground.files import locked, write_json
-from flawtrace.ground.groups import ALL_INPUTS, ENOUGH, FADED
+from flawtrace.ground.groups import ALL_INPUTS, ENOUGH, SETTLED
 from flawtrace.ground.run_files import DETECTOR_NAME, SETTINGS_NAME
 from flawtrace.method import Blended, Compact, Material, Predictor, Prepared, Reader
 from flawtrace.training.deciding import decided
@@ -74,7 +74,7 @@ def refit(
         plan = replace(plan, config=config if alone else shortened(config, num_labelled))
         fit_all = partial(_fit_together, prepared.material, plan, kept)
         fitted = yield from fit_last(list(detector.reader.snapshots), prepared, split, plan.config, fit_all)
-        new = decided(fitted, prepared, config)
+        new = decided(fitted, prepared, split, config, detector.facts.autoencoder_digests)
         new.save(run / DETECTOR_NAME)
         write_json(run / SETTINGS_NAME, config.model_dump(mode="json"))
         reasons = list(due(detector, prepared, fitted.exam))
@@ -83,24 +83,26 @@ def refit(
 
 
 def settings_for(detector: Detector, num_labelled: int) -> Config:
-    """The detector's settings; what follows from how few labels it had is settled again."""
-    config = detector.config
-    asked, known = config.predictor, detector.facts.num_labelled
-    if known is not None and known < FADED:
-        asked = asked.model_copy(update={"recall": None, "self_supervised": None, "memory_side": None})
-    if known == 0:
-        asked = asked.model_copy(update={"inputs": None})
-    return config.model_copy(update={"predictor": asked.settled(num_labelled)})
+    """The detector's settings; what followed from how many labels it had is settled again, and what was set
+    by hand to something else stays.
+    """
+    config, known = detector.config, detector.facts.num_labelled
+    if known is None:
+        return config
+    asked = config.predictor
+    alone = {name: asked.model_copy(update={name: None}).settled(known) for name in SETTLED}
+    followed = [name for name in SETTLED if getattr(asked, name) == getattr(alone[name], name)]
+    again = asked.model_copy(update=dict.fromkeys(followed)).settled(num_labelled)
+    return config.model_copy(update={"predictor": again})
 
 
 def self_supervised(detector: Detector, prepared: Prepared, config: Config) -> list[Compact]:
     """Predictors of the detector that learnt without labels; none if the normal images are others than then,
     or these settings want none.
     """
-    wanted, facts = config.predictor, detector.facts
+    wanted = config.predictor
     normal = tuple(dict.fromkeys(prepared.rows[: prepared.material.num_normal]))
-    others = len(facts.digests) - len(normal)
-    if not wanted.self_supervised or facts.digests[: len(normal)] != normal or others != facts.num_labelled:
+    if not wanted.self_supervised or detector.facts.normal_digests != normal:
         return []
     alone = [member.self_supervised if isinstance(member, Blended) else member for member in detector.members]
     return [one for one in alone if isinstance(one, Compact) and one.inputs == wanted.alone(ALL_INPUTS)]
@@ -118,8 +120,8 @@ def shortened(config: Config, num_labelled: int) -> Config:
 
 def due(detector: Detector, prepared: Prepared, exam: Exam) -> Iterator[str]:
     """Why a whole training should follow: its autoencoder knows too little of the normal images here."""
-    count = prepared.material.num_normal
-    known = torch.tensor([digest in set(detector.facts.digests) for digest in prepared.rows[:count]])
+    count, learnt = prepared.material.num_normal, set(detector.facts.autoencoder_digests)
+    known = torch.tensor([digest in learnt for digest in prepared.rows[:count]])
     if (new := int((~known).sum())) > MANY_NEW * count:
         yield (
             f"{new} of {count} normal images are new to this detector's autoencoder, which stays as it was. "

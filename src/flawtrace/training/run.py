@@ -110,7 +110,7 @@ def train(
             set_aside=study.set_aside,
             rounds=ROUNDS - study.begun_again,
         )
-        detector = decided(fitted, prepared, config)
+        detector = decided(fitted, prepared, split, config)
         detector.save(run / DETECTOR_NAME)
         write_visits(study, run)
         yield Trained(detector, conclude(detector, prepared, fitted, split, run, clock=clock))

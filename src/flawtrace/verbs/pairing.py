@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from flawtrace.data import Named, refuse_folder
+from flawtrace.data.pieces import common_size
 from flawtrace.measures import Comparison, NothingToEvaluateError, compared
 from flawtrace.measures import evaluate as evaluate_detector
 from flawtrace.pictures.images import read_image
@@ -26,7 +27,8 @@ def compare(
 ) -> Comparison:
     """Compare two detectors, `before` and `after`, on those images in `folder` that neither was trained on.
 
-    Each is a run's folder or a detector's own file. Leaves a page with every changed verdict: `out`, or
+    Each is a run's folder or a detector's own file. Maps of both are compared with masks at one size, the
+    larger of their working sizes. Leaves a page with every changed verdict: `out`, or
     `comparison.html` in the folder `after`.
 
     Raises:
@@ -43,8 +45,10 @@ def compare(
     if not any(sample.anomalous for sample in new):
         raise NothingToEvaluateError(category.root, len(new), sum(known), "at least one of the detectors")
 
+    sizes = [common_size(new, detector.config) for detector in detectors]
+    size = max(height for height, _ in sizes), max(width for _, width in sizes)
     first, second = (
-        evaluate_detector(detector, new, partial(_of_both, progress, half), folder=category.root)
+        evaluate_detector(detector, new, partial(_of_both, progress, half), folder=category.root, size=size)
         for half, detector in enumerate(detectors)
     )
     comparison = compared(first, second, sum(known))

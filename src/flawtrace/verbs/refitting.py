@@ -7,7 +7,7 @@ from pathlib import Path
 from flawtrace.data import Named, Split, draw_keeping, refuse_foreign
 from flawtrace.detector import Detector
 from flawtrace.ground.run_files import SETTINGS_NAME
-from flawtrace.pictures.images import read_image
+from flawtrace.pictures.images import digest, read_image
 from flawtrace.pictures.region import read_region, region_file
 from flawtrace.report import write_report
 from flawtrace.training import Event, Trained
@@ -42,7 +42,7 @@ def refit(
 
     Features, autoencoder and policy stay; whatever learns from labels, or from how normal images vary, is
     made anew. `run` is a run's folder or a detector's own file. All images with masks are labels, or with
-    `labels` at most so many of each defect type: those that the detector was trained on, then others by draw.
+    `labels` at most so many of each defect type: those that its predictors learnt from, then others by draw.
     Images at the paths `testing` are never learnt from, so that they can test.
 
     Warns:
@@ -54,7 +54,8 @@ def refit(
     if (drawn := region_file(Path(folder))) and read_region(drawn) != detector.config.region:
         warnings.warn(OtherRegionWarning(drawn), stacklevel=2)
     with hinting(skip_bad):
-        known = {sample for sample in category.anomalous if detector.knows(read_image(sample.image))}
+        learnt = set(detector.facts.digests)
+        known = {one for one in category.anomalous if digest(read_image(one.image)) in learnt}
         apart = {Path(path).resolve() for path in testing}
         tests = {sample for sample in category.anomalous if sample.image.resolve() in apart}
         split = draw_keeping(category, known, labels, detector.config.seed, testing=tests)
