@@ -138,12 +138,22 @@ def with_header(detector: Detector, file: Path, **other: Any) -> Path:
     return file
 
 
-def test_a_detector_of_format_5_is_read_and_answers_as_before(detector: Detector, tmp_path: Path) -> None:
-    """It did not count its labels, but was calibrated."""
-    facts = {name: value for name, value in vars(detector.facts).items() if name != "num_labelled"}
-    old = Detector.load(with_header(detector, tmp_path / "old.safetensors", format=5, facts=facts))
+@pytest.mark.parametrize(
+    ("format", "later"),
+    [
+        (5, {"num_labelled": None, "num_normal": None, "autoencoder": ()}),
+        (6, {"num_normal": None, "autoencoder": ()}),
+    ],
+)
+def test_a_detector_of_an_earlier_format_is_read_and_answers_as_before(
+    format: int, later: dict[str, Any], detector: Detector, tmp_path: Path
+) -> None:
+    """It did not count its labels, or its normal images, but was calibrated."""
+    facts = {name: value for name, value in vars(detector.facts).items() if name not in later}
+    old = Detector.load(with_header(detector, tmp_path / "old.safetensors", format=format, facts=facts))
     image = torch.rand(3, 64, 64)
-    assert old.facts == replace(detector.facts, num_labelled=None)
+    assert old.facts == replace(detector.facts, **later)
+    assert old.facts.autoencoder_digests == old.facts.digests
     assert old.predict(image).anomaly_map.equal(detector.predict(image).anomaly_map)
     assert old.predict(image).score == detector.predict(image).score
     old.save(tmp_path / "again.safetensors")
@@ -151,21 +161,26 @@ def test_a_detector_of_format_5_is_read_and_answers_as_before(detector: Detector
     assert again.predict(image).score == old.predict(image).score
 
 
-@pytest.mark.parametrize("format", [4, 7, None])
+@pytest.mark.parametrize("format", [4, 8, None])
 def test_another_format_is_refused_by_its_number(
     format: int | None, detector: Detector, tmp_path: Path
 ) -> None:
     later = {**vars(detector.facts), "of_tomorrow": 1}
     file = with_header(detector, tmp_path / "other.safetensors", format=format, facts=later)
-    with pytest.raises(ForeignDetectorError, match=f"format {format}, but this version reads .* 3, 5 and 6"):
+    with pytest.raises(
+        ForeignDetectorError, match=f"format {format}, but this version reads .* 3, 5, 6 and 7"
+    ):
         Detector.load(file)
 
 
 def test_facts_of_another_name_need_a_new_format() -> None:
     """An earlier version takes an entry that it does not know for damage, instead of naming the format."""
-    names = "decision digests false_alarms familiar fingerprint held_out misses num_labelled threshold"
-    assert FORMAT == 6
-    assert sorted(field.name for field in fields(Facts)) == [*names.split(), "validation", "versions"]
+    names = (
+        "autoencoder decision digests false_alarms familiar fingerprint held_out misses num_labelled "
+        "num_normal threshold validation versions"
+    )
+    assert FORMAT == 7
+    assert sorted(field.name for field in fields(Facts)) == names.split()
 
 
 def test_the_header_tells_settings_versions_threshold_and_data(detector: Detector) -> None:
