@@ -73,7 +73,7 @@ def chosen(split: Split, start: Detector, choice: Choice, seed: int) -> list[int
     return [int(row) for row in order[: choice.count]]
 
 
-def _last(events: Iterator[Any]) -> Detector:
+def last(events: Iterator[Any]) -> Detector:
     *_, trained = events
     assert isinstance(trained, Trained)
     return trained.detector
@@ -88,7 +88,7 @@ def measure(split: Split, start: Detector, choice: Choice, seed: int) -> Row:
         some = replace(split, labelled=(), unmasked=tuple(replace(sample, mask=None) for sample in given))
     with tempfile.TemporaryDirectory() as folder:
         started, on_processor = time.monotonic(), time.process_time()
-        detector = _last(refit(some, start, Path(folder) / "run")) if count else start
+        detector = last(refit(some, start, Path(folder) / "run")) if count else start
         seconds = time.monotonic() - started, time.process_time() - on_processor
     predictions, _ = looked(detector, split.test)
     maps = torch.stack([found.anomaly_map for found in predictions]).numpy()
@@ -117,7 +117,7 @@ def cells(arguments: argparse.Namespace) -> Iterator[Row]:
             if left:
                 unlabelled = replace(trial.split, labelled=())
                 config = load_config(settings={"seed": seed})
-                start = _last(train(unlabelled, config, arguments.runs / trial.name, resume=True))
+                start = last(train(unlabelled, config, arguments.runs / trial.name, resume=True))
             for choice in left:
                 found = measure(trial.split, start, choice, seed)
                 yield trial.facts | found | {"threads": torch.get_num_threads(), "commit": commit()}
