@@ -126,8 +126,7 @@ def table(rows: Sequence[Row]) -> str:
     products = sorted({row["category"] for row in rows})
     for kind in ("unseen", "seen"):
         for product in (*products, "mean"):
-            for weights in WEIGHTS:
-                lines.append(_line(rows, kind, product, weights, products))
+            lines += [_line(rows, kind, product, weights, products) for weights in WEIGHTS]
     return "\n".join(lines)
 
 
