@@ -158,13 +158,15 @@ def test_a_database_that_fails_for_a_while_is_told_of_and_loses_nothing(workspac
         with workspace.database.writing() as session:
             session.execute(text(f"ALTER TABLE {before} RENAME TO {after}"))
 
-    with receiving() as server, hook_of(workspace, server.address, troubles):
-        rename("deliveries", "away")
-        say(workspace, "OK")
-        wait_until(lambda: troubles)
-        assert server.received == []
-        rename("away", "deliveries")
-        wait_until(lambda: server.received)
+    with receiving() as server:
+        hook = hook_of(workspace, server.address, troubles)
+        rename("deliveries", "away")  # before its thread can look how far it is, and send a line meanwhile
+        with hook:
+            say(workspace, "OK")
+            wait_until(lambda: troubles)
+            assert server.received == []
+            rename("away", "deliveries")
+            wait_until(lambda: server.received)
     assert "wait to be delivered" in troubles[0]
 
 
