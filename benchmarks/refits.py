@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from fits import last, without_labels
 from rows import Row, arguments_of, run
 
 from flawtrace.cli.flags import seeds_of
@@ -35,12 +36,10 @@ from flawtrace.detector import looked as of_suggestion
 from flawtrace.detector.facts import commit
 from flawtrace.ground.files import read_jsonl
 from flawtrace.ground.learner import derive
-from flawtrace.ground.presets import load_config
 from flawtrace.measures import decided
 from flawtrace.measures.metrics import summary
 from flawtrace.pictures.images import read_image
 from flawtrace.training.refitting import refit
-from flawtrace.training.run import Trained, train
 
 COUNTS = (1, 2, 5, 10)
 SUGGESTED = UNMASKED = 5
@@ -71,12 +70,6 @@ def chosen(split: Split, start: Detector, choice: Choice, seed: int) -> list[int
         return [one.index for one in suggested(seen, [], choice.count)]
     order = np.random.default_rng(derive(seed, 14)).permutation(len(split.labelled))
     return [int(row) for row in order[: choice.count]]
-
-
-def last(events: Iterator[Any]) -> Detector:
-    *_, trained = events
-    assert isinstance(trained, Trained)
-    return trained.detector
 
 
 def measure(split: Split, start: Detector, choice: Choice, seed: int) -> Row:
@@ -115,9 +108,7 @@ def cells(arguments: argparse.Namespace) -> Iterator[Row]:
             (trial,) = trials(category, "five-per-type", [seed])
             left = [choice for choice in choices_of(trial.split) if (trial.name, choice) not in done]
             if left:
-                unlabelled = replace(trial.split, labelled=())
-                config = load_config(settings={"seed": seed})
-                start = last(train(unlabelled, config, arguments.runs / trial.name, resume=True))
+                start = without_labels(trial, arguments.runs)
             for choice in left:
                 found = measure(trial.split, start, choice, seed)
                 yield trial.facts | found | {"threads": torch.get_num_threads(), "commit": commit()}

@@ -16,10 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
 import torch
+from fits import last, without_labels
 from jaxtyping import Float, Int
-from refits import last
 from rows import Row, arguments_of, run
 from torch import Tensor
 
@@ -32,14 +31,12 @@ from flawtrace.detector import Detector
 from flawtrace.detector.facts import commit
 from flawtrace.ground.files import read_jsonl
 from flawtrace.ground.groups import ALL_INPUTS
-from flawtrace.ground.presets import load_config
 from flawtrace.measures.metrics import summary
 from flawtrace.method import Blended, encode
 from flawtrace.method.predictor import recalled
 from flawtrace.pictures.images import read_image
 from flawtrace.training.exam import deal, folds_of
 from flawtrace.training.refitting import refit
-from flawtrace.training.run import train
 
 EVEN = 0.0, 0.02, 0.05, 0.1, 0.2
 WEIGHTS = (*((weight, weight) for weight in EVEN), (0.1, 0.0), (0.0, 0.1), (0.2, 0.0))
@@ -95,7 +92,7 @@ def measured(detector: Detector, split: Split, unseen: Sequence[Sample]) -> Iter
         for second, recall in WEIGHTS:
             weights = torch.tensor([1 - second - recall, second, recall])
             maps = torch.tensordot(weights, said, dims=1).numpy()
-            metrics = summary(maps, masks.numpy(), np.array(maps.max(axis=(1, 2))), None)
+            metrics = summary(maps, masks.numpy(), maps.max(axis=(1, 2)), None)
             yield {"kind": kind, "second": second, "recall": recall, "metrics": metrics}
 
 
@@ -106,16 +103,14 @@ def cells(arguments: argparse.Namespace) -> Iterator[Row]:
         for category in find_categories(arguments.data):
             (trial,) = trials(category, "five-per-type", [seed])
             types = list(dict.fromkeys(sample.defect_type for sample in trial.split.labelled))
-            for left_out in types if len(types) > 1 else ():
-                if (trial.name, left_out) in done:
-                    continue
-                config = load_config(settings={"seed": seed})
-                unlabelled = replace(trial.split, labelled=())
-                start = last(train(unlabelled, config, arguments.runs / trial.name, resume=True))
+            left = [one for one in types if (trial.name, one) not in done] if len(types) > 1 else []
+            if left:
+                start = without_labels(trial, arguments.runs)
+            for left_out in left:
                 known = tuple(one for one in trial.split.labelled if one.defect_type != left_out)
                 split = replace(trial.split, labelled=known)
                 unseen = [one for one in trial.split.labelled if one.defect_type == left_out]
-                for row in measured(refitted(start, split), split, unseen):
+                for row in list(measured(refitted(start, split), split, unseen)):  # all of a type, or none
                     yield trial.facts | row | {"left_out": left_out, "commit": commit()}
 
 

@@ -154,11 +154,20 @@ def test_a_detector_of_an_earlier_format_is_read_and_answers_as_before(
     image = torch.rand(3, 64, 64)
     assert old.facts == replace(detector.facts, **later)
     assert old.facts.autoencoder_digests == old.facts.digests
+    assert old.facts.entries == facts
     assert old.predict(image).anomaly_map.equal(detector.predict(image).anomaly_map)
     assert old.predict(image).score == detector.predict(image).score
     old.save(tmp_path / "again.safetensors")
     again = Detector.load(tmp_path / "again.safetensors")
     assert again.predict(image).score == old.predict(image).score
+
+
+def test_a_file_that_does_not_say_what_it_was_trained_on_is_damaged(
+    detector: Detector, tmp_path: Path
+) -> None:
+    facts = {name: value for name, value in vars(detector.facts).items() if name != "digests"}
+    with pytest.raises(DamagedDetectorError, match="digests"):
+        Detector.load(with_header(detector, tmp_path / "none.safetensors", facts=facts))
 
 
 @pytest.mark.parametrize("format", [4, 8, None])

@@ -176,6 +176,13 @@ def test_what_followed_from_the_number_of_labels_follows_from_the_new_one(before
         assert settings_for(detector, after).predictor == asked.settled(after)
 
 
+def test_settings_that_an_early_detector_leaves_open_are_settled() -> None:
+    """Where nobody counted its labels, what its file says stays."""
+    asked = load_config(settings={"predictor": {"recall": 0.3}})
+    detector = Detector.untrained(asked, Facts(0.5, {}, (), "", {}))
+    assert settings_for(detector, 4).predictor == asked.predictor.settled(4)
+
+
 def test_images_that_test_are_never_learnt_from(run: Path, category: Path, tmp_path: Path) -> None:
     left = read_json(run / "training.json")["left_for_testing"]
     summary = verbs.refit(run, category, tmp_path / "new", testing=left).summary

@@ -55,8 +55,8 @@ class MapsError(FlawtraceError):
     def __init__(self, command: str, cause: str, log: Path) -> None:
         super().__init__(
             f"`{command}` wrote no usable anomaly maps: {cause}.\n"
-            "Expected a safetensors file with a tensor named maps, one map per test image, and if it likes "
-            "one named scores, one number each.\n"
+            "Expected a safetensors file with a tensor named maps, one map per test image; one "
+            "named scores, with a number for each, is optional.\n"
             f"Its output is in {log}."
         )
 

@@ -1,6 +1,6 @@
 """What training takes of a split: so many normal images, and tiles where images are cut into them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -46,9 +46,9 @@ def pieces(split: Split, config: Config) -> Split:
     return replace(split, normal=normal, labelled=labelled)
 
 
-def common_size(samples: Iterable[Sample], config: Config) -> Size:
-    """The working size of the largest of the images, both ways."""
-    sizes = [size_of(sample, config) for sample in samples]
+def common_size(samples: Sequence[Sample], *configs: Config) -> Size:
+    """The working size of the largest of the images, both ways, and of the largest under these settings."""
+    sizes = [size_of(sample, config) for config in configs for sample in samples]
     return max(height for height, _ in sizes), max(width for _, width in sizes)
 
 

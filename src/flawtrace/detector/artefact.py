@@ -114,7 +114,7 @@ class Detector(nn.Module):
         return {
             "format": FORMAT if isinstance(self.calibration, Calibration) else OLDEST,
             "config": self.config.model_dump(mode="json"),
-            "facts": {name: value for name, value in vars(self.facts).items() if value is not None},
+            "facts": self.facts.entries,
         }
 
     @property

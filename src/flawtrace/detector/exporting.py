@@ -87,7 +87,7 @@ def rewrite(exported: Exported) -> None:
     if not _decides_by(exported.thresholds, model):
         raise OutdatedExportError(exported.file)
     entries = {entry.key: entry for entry in model.metadata_props}
-    header = json.loads(entries["flawtrace"].value) | {"facts": vars(exported.facts)}
+    header = json.loads(entries["flawtrace"].value) | {"facts": exported.facts.entries}
     entries["flawtrace"].value, entries["seal"].value = json.dumps(header), OPEN
     if "thresholds" in entries:  # earlier exports say them in the header alone
         entries["thresholds"].value = _as_text(exported.thresholds)

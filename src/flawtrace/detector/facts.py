@@ -3,7 +3,7 @@
 import math
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,14 @@ class Facts:
     """
 
     @property
+    def entries(self) -> dict[str, Any]:
+        """What a file says of them: all but what has its default, so that a file of an earlier format gains
+        no entry which its versions do not know.
+        """
+        values = {one.name: (getattr(self, one.name), one.default) for one in fields(self)}
+        return {name: value for name, (value, default) in values.items() if value != default}
+
+    @property
     def autoencoder_digests(self) -> tuple[str, ...]:
         """Content of every image from which autoencoder and policy learnt."""
         return self.autoencoder or self.digests
@@ -98,7 +106,7 @@ def parsed(header: dict[str, Any], file: Path) -> tuple[Config, Facts]:
     for name in COUNTS:
         if not isinstance(said.get(name, 0), int | None):
             raise ValueError(f"{name} is {said[name]!r:.40}, not a count")
-    digests = {name: tuple(said.get(name, ())) for name in ("digests", "autoencoder")}
+    digests = {"digests": tuple(said["digests"]), "autoencoder": tuple(said.get("autoencoder", ()))}
     read = {**digests, "familiar": known, "held_out": scores}
     facts = Facts(**{**said, **read, **numbers})
     facts.thresholds  # noqa: B018 (numbers that contradict each other are damage, and found here)

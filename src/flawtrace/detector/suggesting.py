@@ -73,8 +73,7 @@ def suggested(images: Sequence[Looked], labelled: Sequence[Looked], count: int) 
         return []
     vectors = _standardized(torch.stack([one.descriptor for one in [*images, *labelled]]))
     ours, known = vectors[: len(images)], vectors[len(images) :]
-    usual = F.pdist(vectors).mean().item() if len(vectors) > 1 else 0.0
-    usual = usual or 1.0  # of images that are all the same
+    usual = float(F.pdist(vectors).mean().nan_to_num()) or 1.0  # of one image, or if all are the same
     worth = torch.tensor([worth_of(one.prediction.score) for one in images])
     far = torch.full((len(ours),), torch.inf)
     nearest = torch.cdist(ours, known).amin(dim=1) / usual if len(known) else far

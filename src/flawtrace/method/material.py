@@ -111,6 +111,11 @@ class Prepared:
         """Content of every training image, by which evaluation knows it again."""
         return tuple(dict.fromkeys(self.rows))
 
+    @property
+    def normal_digests(self) -> tuple[str, ...]:
+        """Content of the normal images; `digests` begins with them."""
+        return tuple(dict.fromkeys(self.rows[: self.material.num_normal]))
+
 
 def prepare(
     split: Split,

@@ -31,7 +31,7 @@ def decided(
         misses_of(held_out, thresholds),
         scores_of(held_out),
         len(images_of(split.labelled)),
-        len(set(prepared.rows[: prepared.material.num_normal])),
+        len(prepared.normal_digests),
         autoencoder,
     )
     detector = Detector(

@@ -87,12 +87,15 @@ def settings_for(detector: Detector, num_labelled: int) -> Config:
     by hand to something else stays.
     """
     config, known = detector.config, detector.facts.num_labelled
-    if known is None:
-        return config
     asked = config.predictor
-    alone = {name: asked.model_copy(update={name: None}).settled(known) for name in SETTLED}
-    followed = [name for name in SETTLED if getattr(asked, name) == getattr(alone[name], name)]
-    again = asked.model_copy(update=dict.fromkeys(followed)).settled(num_labelled)
+
+    def followed(name: str) -> bool:
+        if known is None:
+            return False
+        left_open = asked.model_copy(update={name: None})
+        return bool(getattr(left_open.settled(known), name) == getattr(asked, name))
+
+    again = asked.model_copy(update=dict.fromkeys(filter(followed, SETTLED))).settled(num_labelled)
     return config.model_copy(update={"predictor": again})
 
 
@@ -101,8 +104,7 @@ def self_supervised(detector: Detector, prepared: Prepared, config: Config) -> l
     or these settings want none.
     """
     wanted = config.predictor
-    normal = tuple(dict.fromkeys(prepared.rows[: prepared.material.num_normal]))
-    if not wanted.self_supervised or detector.facts.normal_digests != normal:
+    if not wanted.self_supervised or detector.facts.normal_digests != prepared.normal_digests:
         return []
     alone = [member.self_supervised if isinstance(member, Blended) else member for member in detector.members]
     return [one for one in alone if isinstance(one, Compact) and one.inputs == wanted.alone(ALL_INPUTS)]

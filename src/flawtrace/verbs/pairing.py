@@ -45,8 +45,7 @@ def compare(
     if not any(sample.anomalous for sample in new):
         raise NothingToEvaluateError(category.root, len(new), sum(known), "at least one of the detectors")
 
-    sizes = [common_size(new, detector.config) for detector in detectors]
-    size = max(height for height, _ in sizes), max(width for _, width in sizes)
+    size = common_size(new, *(detector.config for detector in detectors))
     first, second = (
         evaluate_detector(detector, new, partial(_of_both, progress, half), folder=category.root, size=size)
         for half, detector in enumerate(detectors)
