@@ -19,7 +19,7 @@ from flawtrace.method import Blended
 from flawtrace.pictures.images import read_image
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training.errors import RunExistsError
-from flawtrace.training.refitting import settings_for
+from flawtrace.training.refitting import EARLIER, settings_for
 from flawtrace.verbs.refitting import OtherRegionWarning
 
 
@@ -87,7 +87,7 @@ def test_what_learnt_without_labels_sees_everything_once_it_has_some(
     verbs.train(category, tmp_path / "zero", settings=without_labels)
     fitted = verbs.refit(tmp_path / "zero", category, tmp_path / "some", labels=2).detector
     assert fitted.config.predictor.inputs == ("profile", "canvas", "memory", "picture")
-    assert fitted.config.predictor.recall == fitted.config.predictor.self_supervised == 1 / 14
+    assert fitted.config.predictor.recall == fitted.config.predictor.self_supervised == 0.1
 
 
 def test_what_needs_no_label_stays_as_long_as_the_normal_images_do(
@@ -173,6 +173,14 @@ def test_what_followed_from_the_number_of_labels_follows_from_the_new_one(before
         asked = load_config(settings={"predictor": changes}).predictor
         config = load_config(settings={"predictor": asked.settled(before).model_dump()})
         detector = Detector.untrained(config, Facts(0.5, {}, (), "", {}, num_labelled=before))
+        assert settings_for(detector, after).predictor == asked.settled(after)
+
+
+def test_what_earlier_versions_left_out_with_many_labels_is_no_setting_by_hand() -> None:
+    asked = load_config().predictor
+    config = load_config(settings={"predictor": asked.settled(12).model_dump() | EARLIER})
+    detector = Detector.untrained(config, Facts(0.5, {}, (), "", {}, num_labelled=12))
+    for after in (2, 20):
         assert settings_for(detector, after).predictor == asked.settled(after)
 
 

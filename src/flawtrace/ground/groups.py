@@ -27,8 +27,8 @@ ENOUGH = 5
 """Images of defects from which on what was learnt of them is taken at its word: beside fewer, what holds
 without any still holds.
 """
-FADED = 10
-"""Labels from which on nobody hears any more what predictors say without them."""
+FAINTEST = 0.1
+"""Weight of what holds without labels, however many there are: it speaks for types that none shows."""
 SETTLED = "inputs", "recall", "self_supervised", "memory_side"
 """Settings of predictors that follow from the number of labels where they are left open."""
 ALL_INPUTS: tuple[PredictorInput, ...] = get_args(PredictorInput)
@@ -200,14 +200,14 @@ class PredictorConfig(Settings):
     ranking: UnitInterval = 0.05
     """Weight of the compact predictor's ranker, which orders pixels where the segmenter gives about 0."""
     recall: UnitInterval | None = None
-    """Weight of the memory's own voice beside the compact predictor. None: 0.5 / (1 + n) with n labels, and 0
-    from ten on: what holds without labels counts as much as one."""
+    """Weight of the memory's own voice beside the compact predictor. None: 0.5 / (1 + n) with n labels, as
+    much as one of them, and 0.1 from four on."""
     self_supervised: UnitInterval | None = None
     """Weight of a second compact predictor, which learns from made-up defects alone. None: as much as
     `recall` has by default; 0 without labels, where the only predictor already learns from these."""
     memory_side: PositiveInt | None = None
     """Places along an image, each with what normal images showed there, in the memory; at most one to a cell.
-    None: 32 with fewer than ten labels, which leave small defects to it, else 16."""
+    None: 32."""
     novelty: bool = True
     """Let the ranker use novelty: how far a position is from those of normal images."""
     lr: PositiveFloat = 3e-3
@@ -256,14 +256,13 @@ class PredictorConfig(Settings):
     def settled(self, num_labelled: int) -> "PredictorConfig":
         """With nothing left open, for so many labelled images: the settings `SETTLED` follow from that."""
         inputs = self.inputs or (ALL_INPUTS if num_labelled else SELF_SUPERVISED_INPUTS)
-        faded = num_labelled >= FADED
-        fading = 0.0 if faded else 0.5 / (1 + num_labelled)
+        fading = max(0.5 / (1 + num_labelled), FAINTEST)
         second = fading if num_labelled and self.alone(inputs) and self.kind == "compact" else 0.0
         found = {
             "inputs": inputs,
             "recall": fading if self.recall is None else self.recall,
             "self_supervised": second if self.self_supervised is None else self.self_supervised,
-            "memory_side": self.memory_side or (16 if faded else 32),
+            "memory_side": self.memory_side or 32,
         }
         return self.model_copy(update=found)
 

@@ -33,6 +33,9 @@ from flawtrace.training.run import Trained, read_images, refuse_nothing_to_learn
 from flawtrace.training.study import Clock, checked
 from flawtrace.training.summary import conclude
 
+EARLIER = {"recall": 0.0, "self_supervised": 0.0, "memory_side": 16}
+"""What followed from `EARLIER_LABELS` and more in earlier versions."""
+EARLIER_LABELS = 10
 STEPS = 400
 """Steps of each predictor, at most: fewer than in training, which has no one waiting. Where one has to learn
 without labels, it needs all of them.
@@ -88,6 +91,8 @@ def settings_for(detector: Detector, num_labelled: int) -> Config:
     """
     config, known = detector.config, detector.facts.num_labelled
     asked = config.predictor
+    if known is not None and known >= EARLIER_LABELS and asked.model_copy(update=EARLIER) == asked:
+        asked = asked.model_copy(update=dict.fromkeys(EARLIER))
 
     def followed(name: str) -> bool:
         if known is None:
