@@ -11,7 +11,7 @@ from flawtrace import verbs
 from flawtrace.cli.app import main
 from flawtrace.data import NoImagesError
 from flawtrace.detector.artefact import Detector
-from flawtrace.detector.errors import NothingToDecideByError
+from flawtrace.detector.errors import KeptExportWarning, NothingToDecideByError
 from flawtrace.ground.errors import ArgumentError
 
 
@@ -49,6 +49,13 @@ def test_a_limit_that_is_kept_anyway_leaves_even_odds(copy: Path) -> None:
     chosen = verbs.decide(copy, max_false_alarms=1.0).chosen
     assert chosen is not None
     assert chosen.threshold == 0.5
+
+
+def test_an_exported_file_that_cannot_follow_is_told(copy: Path) -> None:
+    (copy / "detector.onnx").write_bytes(b"of another detector")
+    with pytest.warns(KeptExportWarning, match=r"detector\.onnx keeps its own thresholds"):
+        verbs.decide(copy, threshold=0.4)
+    assert Detector.load(copy).thresholds.defect == pytest.approx(0.4)
 
 
 def test_what_is_stored_decides_and_maps_stay_as_they_are(copy: Path, category: Path) -> None:

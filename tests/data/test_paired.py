@@ -110,6 +110,25 @@ def test_sub_folders_are_types_of_defects(tmp_path: Path) -> None:
     assert (len(found.normal), set(found.defect_types)) == (1, {"dent"})
 
 
+@pytest.mark.parametrize("marked", [True, False], ids=["side by side", "good parts alone"])
+@pytest.mark.parametrize("region", ["region.png", "region.json"])
+def test_a_region_of_interest_is_neither_an_image_nor_a_label(
+    region: str, marked: bool, tmp_path: Path
+) -> None:
+    for index in range(6):
+        photograph(tmp_path / f"{index}.jpg")
+        if marked:
+            drawing(tmp_path / f"{index}.png", marked=index % 2 == 1)
+    if region == "region.png":
+        drawing(tmp_path / region, marked=True)
+    else:
+        (tmp_path / region).write_text('{"size": [32, 32], "polygons": [[[4, 4], [4, 8], [8, 8], [8, 4]]]}')
+    found = read_category(tmp_path)
+    images = {sample.image.name for sample in found.samples}
+    assert images == {f"{index}.jpg" for index in range(6)}
+    assert region not in inspect(tmp_path).ignored
+
+
 def test_an_image_without_a_mask_among_those_that_have_one_is_asked_about(tmp_path: Path) -> None:
     product(tmp_path, IN_FOLDERS[0], ("train",))
     (tmp_path / "train/masks/train0.png").unlink()

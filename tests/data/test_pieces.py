@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flawtrace.data.errors import VanishedDefectError
-from flawtrace.data.pieces import LABELLED_TILES, common_size, images_of, mask_at, pieces
+from flawtrace.data.pieces import LABELLED_TILES, common_size, images_of, mask_at, passed_over, pieces
 from flawtrace.data.samples import Sample, Split
 from flawtrace.ground.config import Config
 from flawtrace.method.predictor import Views
@@ -60,6 +61,26 @@ def test_all_tiles_are_taken_where_there_are_few(split: Split) -> None:
     assert len(set(tiles)) == len(tiles)
 
 
+def test_normal_tiles_show_some_of_the_region_of_interest(split: Split) -> None:
+    """Of four tiles the second to last begins at pixel 91; the region is between 60 % and 90 % of 200."""
+    corners = ((0.6, 0.1), (0.9, 0.1), (0.9, 0.9), (0.6, 0.9))
+    config = CONFIG.model_copy(update={"normal_limit": 100, "region": (corners,)})
+    tiles = pieces(split, config).normal
+    assert len(images_of(tiles)) == 8
+    assert {tile.box.left for tile in tiles if tile.box} == {91, 136}
+
+
+def test_what_is_not_learnt_from_is_told(split: Split) -> None:
+    assert not list(passed_over(split, CONFIG))
+    unmasked = replace(split, unmasked=(Sample(Path("c.png"), None, "dent"),))
+    assert not list(passed_over(unmasked, CONFIG.model_copy(update={"tile_side": None})))
+    assert "not learnt from: 1 image," in next(passed_over(unmasked, CONFIG))
+    assert pieces(unmasked, CONFIG).unmasked == ()
+    doubtful = [replace(sample, ignored=Path("i.png")) for sample in split.normal]
+    assert "3 of 8" in next(passed_over(replace(split, normal=(*doubtful[:3], *split.normal[3:])), CONFIG))
+    assert next(passed_over(replace(split, normal=tuple(doubtful)), CONFIG)).startswith("All normal images")
+
+
 def test_labelled_tiles_show_a_defect(split: Split) -> None:
     tiles = pieces(split, CONFIG).labelled
     assert images_of(tiles) == images_of(split.labelled)
@@ -98,6 +119,16 @@ def test_tiles_of_one_image_are_in_one_fold_and_each_fold_has_as_many_images(
     sizes = [sum(fold in found for found in of_images) for fold in range(CONFIG.predictor.folds)]
     assert max(sizes) - min(sizes) <= 1
     assert sorted(order.tolist()) == list(range(len(sources)))
+
+
+@given(st.integers(1, 30), st.integers(0, 15), st.integers(0, 9))
+def test_images_stay_in_their_folds_and_new_ones_fill_up(old: int, new: int, seed: int) -> None:
+    config = CONFIG.model_copy(update={"seed": seed})
+    before = dict(enumerate(deal(torch.arange(old), config)[0].tolist()))
+    folds = deal(torch.arange(old + new), config, before)[0].tolist()
+    assert folds[:old] == [*before.values()]
+    sizes = [folds.count(fold) for fold in range(config.predictor.folds)]
+    assert max(sizes) - min(sizes) <= 1
 
 
 def test_a_member_is_judged_on_what_it_is_never_shown() -> None:

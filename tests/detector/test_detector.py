@@ -130,6 +130,10 @@ def test_a_detector_of_format_3_is_read_and_decides_by_its_one_threshold(
     assert Detector.load(tmp_path / "again.safetensors").predict(image).anomaly_map.equal(found.anomaly_map)
 
 
+EIGHTH: dict[str, Any] = {"familiar_in_region": False, "folds": ()}
+"""Facts that format 8 is the first to have, with what they are without it."""
+
+
 def with_header(detector: Detector, file: Path, **other: Any) -> Path:
     """The detector's file, in which some entries of the header are others."""
     state = {name: value.contiguous() for name, value in detector.state_dict().items()}
@@ -141,20 +145,30 @@ def with_header(detector: Detector, file: Path, **other: Any) -> Path:
 @pytest.mark.parametrize(
     ("format", "later"),
     [
-        (5, {"num_labelled": None, "num_normal": None, "autoencoder": ()}),
-        (6, {"num_normal": None, "autoencoder": ()}),
+        (
+            5,
+            {
+                "num_labelled": None,
+                "num_normal": None,
+                "autoencoder": (),
+                "familiar_in_region": False,
+                "folds": (),
+            },
+        ),
+        (6, {"num_normal": None, "autoencoder": (), **EIGHTH}),
+        (7, EIGHTH),
     ],
 )
 def test_a_detector_of_an_earlier_format_is_read_and_answers_as_before(
     format: int, later: dict[str, Any], detector: Detector, tmp_path: Path
 ) -> None:
-    """It did not count its labels, or its normal images, but was calibrated."""
+    """It did not count its labels, or its normal images, or did not look at a region of interest alone."""
     facts = {name: value for name, value in vars(detector.facts).items() if name not in later}
     old = Detector.load(with_header(detector, tmp_path / "old.safetensors", format=format, facts=facts))
     image = torch.rand(3, 64, 64)
     assert old.facts == replace(detector.facts, **later)
     assert old.facts.autoencoder_digests == old.facts.digests
-    assert old.facts.entries == facts
+    assert old.facts.entries == {name: value for name, value in facts.items() if value != ()}
     assert old.predict(image).anomaly_map.equal(detector.predict(image).anomaly_map)
     assert old.predict(image).score == detector.predict(image).score
     old.save(tmp_path / "again.safetensors")
@@ -170,14 +184,14 @@ def test_a_file_that_does_not_say_what_it_was_trained_on_is_damaged(
         Detector.load(with_header(detector, tmp_path / "none.safetensors", facts=facts))
 
 
-@pytest.mark.parametrize("format", [4, 8, None])
+@pytest.mark.parametrize("format", [4, 9, None])
 def test_another_format_is_refused_by_its_number(
     format: int | None, detector: Detector, tmp_path: Path
 ) -> None:
     later = {**vars(detector.facts), "of_tomorrow": 1}
     file = with_header(detector, tmp_path / "other.safetensors", format=format, facts=later)
     with pytest.raises(
-        ForeignDetectorError, match=f"format {format}, but this version reads .* 3, 5, 6 and 7"
+        ForeignDetectorError, match=f"format {format}, but this version reads .* 3, 5, 6, 7 and 8"
     ):
         Detector.load(file)
 
@@ -185,10 +199,10 @@ def test_another_format_is_refused_by_its_number(
 def test_facts_of_another_name_need_a_new_format() -> None:
     """An earlier version takes an entry that it does not know for damage, instead of naming the format."""
     names = (
-        "autoencoder decision digests false_alarms familiar fingerprint held_out misses num_labelled "
-        "num_normal threshold validation versions"
+        "autoencoder decision digests false_alarms familiar familiar_in_region fingerprint folds held_out "
+        "misses num_labelled num_normal threshold validation versions"
     )
-    assert FORMAT == 7
+    assert FORMAT == 8
     assert sorted(field.name for field in fields(Facts)) == names.split()
 
 

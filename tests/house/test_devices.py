@@ -1,5 +1,6 @@
 """Whatever runs on an accelerator keeps its tensors there; shown on a device that only pretends to be one."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,21 @@ def test_the_paper_s_networks_train_elsewhere(category: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
+def test_a_single_label_is_learnt_from_elsewhere(
+    category: Path, tmp_path: Path, tiny: dict[str, Any]
+) -> None:
+    """Two of three members are judged by made-up defects alone: there is no label that they did not see."""
+    settings = tiny | SHORT | {"cycles": 1, "predictor.recall": None, "predictor.self_supervised": None}
+    parts = shutil.copytree(category, tmp_path / "parts")
+    first, *others = sorted((parts / "ground_truth").iterdir())
+    for kind in others:
+        shutil.rmtree(kind)
+        shutil.rmtree(parts / "test" / kind.name)
+    with elsewhere() as device:
+        detector = verbs.train(parts, tmp_path / first.name, settings=settings | {"labels": 1}, device=device)
+    assert detector.summary["labelled"]
+
+
 @pytest.mark.parametrize("credit", ["shared", pytest.param("per-patch", marks=pytest.mark.exhaustive)])
 def test_a_run_that_was_stopped_goes_on_elsewhere(
     category: Path, tmp_path: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch, credit: str
@@ -134,7 +150,7 @@ def test_a_detector_looks_the_same_elsewhere(own_run: Path, category: Path) -> N
         odd = away.predict(images[0, :, :50, :40])
         here.config = away.config = here.config.model_copy(update={"tile_side": 64})
         wide = images.flatten(2).view(5, 3, 32, 128)[:2].repeat(1, 1, 3, 1)
-        tiled, expected = (one.predictions_at((96, 128), [*wide]) for one in (away, here))
+        tiled, expected = (one.predictions_at((96, 128), [*wide, images[0]]) for one in (away, here))
         here.config = away.config = here.config.model_copy(update={"tile_side": None})
         found = verbs.evaluate(own_run, category, device=device).metrics
     for ours, theirs in zip(expected, tiled, strict=True):

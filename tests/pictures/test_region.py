@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from flawtrace import verbs
 from flawtrace.data import read_category
 from flawtrace.data.errors import HiddenDefectError
 from flawtrace.detector import Detector
+from flawtrace.measures.evaluation import stacked
+from flawtrace.measures.metrics import pixel_auroc
 from flawtrace.pictures.images import fit, read_image
 from flawtrace.pictures.region import RegionError, inside, read_region, refuse_other_shape, within
 
@@ -151,7 +154,55 @@ def test_a_defect_that_lies_outside_is_named(category: Path, tiny: dict[str, Any
         verbs.train(category, tmp_path / "run", settings=tiny, region=tmp_path / "corner.png")
 
 
+def test_another_background_makes_nobody_unsure(narrow: Detector, left: Path) -> None:
+    image = read_image(next((left / "test/good").iterdir()))
+    image[:, :, 44:] = 1.0
+    said = narrow.predict(image)
+    assert said.doubt is None or "unlike" not in said.doubt
+    inside_alone = narrow.predict(1 - image)
+    assert inside_alone.doubt is not None
+    assert "unlike" in inside_alone.doubt
+    narrow.facts = replace(narrow.facts, familiar_in_region=False)  # as before format 8
+    before = narrow.predict(image).doubt
+    narrow.facts = replace(narrow.facts, familiar_in_region=True)
+    assert before is not None
+    assert "brightness" in before
+
+
 def test_evaluation_leaves_out_what_lies_outside(narrow: Detector, left: Path) -> None:
+    """A pixel that nobody looks at is not one that was rightly called normal."""
     assert narrow.config.region is not None
     found = verbs.evaluate(left / "run", left)
-    assert all(not case.mask[:, 44:].any() for case in found.cases)
+    maps, masks, ignored = stacked(found.cases)
+    assert ignored is not None
+    assert ignored[:, :, 44:].all()
+    assert not masks[:, :, 44:].any()
+    inner = pixel_auroc(maps[:, :, :44], masks[:, :, :44])
+    assert found.metrics["pixel_auroc"] == pytest.approx(inner)
+
+
+def test_detectors_of_two_regions_are_compared_where_both_look(
+    narrow: Detector, left: Path, run: Path
+) -> None:
+    assert narrow.config.region is not None
+    for detectors in ((left / "run", run), (run, left / "run")):
+        found = verbs.compare(*detectors, left, left / "comparison.html")
+        assert all(torch.equal(pair.before.mask, pair.after.mask) for pair in found.pairs)
+        assert all(case.ignored is not None for side in (found.before, found.after) for case in side.cases)
+
+
+def test_inspection_compares_what_lies_inside(left: Path, tmp_path: Path) -> None:
+    """Test images on a white table, the part itself as it was."""
+    root = shutil.copytree(left, tmp_path / "parts", ignore=shutil.ignore_patterns("run"))
+    for index, path in enumerate(sorted((root / "train/good").iterdir())[:3]):
+        shutil.copy(path, path.with_stem(f"more{index}"))
+    shutil.rmtree(root / "test/good")
+    shutil.copytree(root / "train/good", root / "test/good")
+    for path in (root / "test/good").iterdir():
+        pixels = np.array(Image.open(path))
+        pixels[:, 44:] = 255
+        Image.fromarray(pixels).save(path)
+    moved = "normal test images differ"
+    assert not [text for text in verbs.inspect(root).warnings if moved in text]
+    (root / "region.png").unlink()
+    assert [text for text in verbs.inspect(root).warnings if moved in text]

@@ -44,7 +44,11 @@ def postgres() -> Iterator[str]:
             pytest.fail("CI has PostgreSQL, and it is not here")
         pytest.skip("no PostgreSQL here: `apt-get install postgresql`")
     as_root = os.geteuid() == 0
-    user = ["runuser", "-u", "postgres", "--"] if as_root else []
+    # which a shell that became root by `su` does not have on its path
+    runuser = shutil.which("runuser", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    if as_root and runuser is None:
+        pytest.skip("PostgreSQL does not run as root, and there is no runuser here")
+    user = [runuser, "-u", "postgres", "--"] if as_root else []
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
         if as_root:
             shutil.chown(folder, "postgres", "postgres")

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from flawtrace import verbs
 from flawtrace.detector import FALSE_ALARMS, Calibration, Detector
+from flawtrace.detector.exporting import Export
 from flawtrace.ground.files import read_json
 from flawtrace.ground.shapes import ErrorMaps, Masks
 from flawtrace.method import Blended
@@ -90,6 +92,20 @@ def test_tiles(tiny: dict[str, Any], tmp_path: Path) -> None:
     agrees(detector, tmp_path)
 
 
+def test_where_images_are_cut_into_tiles_a_defect_without_a_mask_teaches_nothing_and_that_is_told(
+    tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    root = make_dataset(tmp_path / "parts", side=64, num_normal=9, num_test_normal=2, num_per_type=3)
+    kind = next((root / "ground_truth").iterdir())
+    shutil.rmtree(kind)
+    summary = verbs.train(
+        root, tmp_path / "run", settings=tiny | {"tile_side": 32, "image_side": 32, "labels": 1}
+    ).summary
+    assert "without a mask are not learnt from: 3 images" in summary["warnings"][0]
+    assert not any(kind.name in file for file in summary["labelled_files"])
+    agrees(Detector.load(tmp_path / "run"), tmp_path)
+
+
 def test_one_number_decides_where_the_maximum_of_the_map_is_the_score(
     tiny: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -111,6 +127,14 @@ def test_no_label_at_all(tiny: dict[str, Any], tmp_path: Path) -> None:
     assert "The normal images that are most unlike the others" in page
     assert "finds no training image" not in page
     assert "most unlike the others" in verbs.inspect(tmp_path / "parts", run=tmp_path / "run").warnings[-1]
+
+
+def test_where_nothing_is_labelled_an_exported_detector_is_compared_on_normal_images(
+    tiny: dict[str, Any], tmp_path: Path, export: Callable[..., Export]
+) -> None:
+    pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
+    trained(tmp_path, tiny, labels=0)
+    assert export(tmp_path / "run").num_images == 9
 
 
 def test_a_single_label(tiny: dict[str, Any], tmp_path: Path) -> None:

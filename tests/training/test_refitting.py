@@ -1,6 +1,7 @@
 """A refit makes anew what reads labels, and leaves the rest as it is."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,15 +94,23 @@ def test_what_learnt_without_labels_sees_everything_once_it_has_some(
 def test_what_needs_no_label_stays_as_long_as_the_normal_images_do(
     category: Path, without_labels: dict[str, Any], tmp_path: Path
 ) -> None:
-    """From a detector without labels, and from one of few; not where a normal image is gone."""
+    """Or more come; from a detector without labels, and from one of few; not where one is gone."""
     parts = shutil.copytree(category, tmp_path / "parts")
     first = verbs.train(parts, tmp_path / "0", settings=without_labels).detector
     second = verbs.refit(tmp_path / "0", parts, tmp_path / "1", labels=1).detector
     third = verbs.refit(tmp_path / "1", parts, tmp_path / "2", labels=2).detector
+    fresh = make_dataset(tmp_path / "others", 3, side=64, num_normal=3, num_test_normal=1, num_per_type=1)
+    for image in (fresh / "train/good").iterdir():
+        shutil.copy(image, parts / "train/good" / f"0-{image.name}")
+    more = verbs.refit(tmp_path / "2", parts, tmp_path / "3", labels=2).detector
+    known = dict(zip(third.facts.normal_digests or (), third.facts.folds, strict=True))
+    folds = dict(zip(more.facts.normal_digests or (), more.facts.folds, strict=True))
+    assert len(folds) == len(known) + 3
+    assert known == {digest: folds[digest] for digest in known}
     max((parts / "train/good").iterdir()).unlink()
-    fourth = verbs.refit(tmp_path / "2", parts, tmp_path / "3", labels=2).detector
+    fewer = verbs.refit(tmp_path / "3", parts, tmp_path / "4", labels=2).detector
     alone = [part.state_dict() for part in first.members]
-    for detector, stays in ((second, True), (third, True), (fourth, False)):
+    for detector, stays in ((second, True), (third, True), (more, True), (fewer, False)):
         for before, member in zip(alone, detector.members, strict=True):
             assert isinstance(member, Blended)
             after = member.self_supervised.state_dict()
@@ -198,6 +207,19 @@ def test_images_that_test_are_never_learnt_from(run: Path, category: Path, tmp_p
     assert set(summary["labelled_files"]).isdisjoint(left)
     count = len(read_category(category).anomalous)
     assert len(summary["labelled_files"]) == count - len(left)
+
+
+def test_normal_images_and_defects_without_a_mask_can_be_kept_for_testing_too(
+    run: Path, category: Path, tmp_path: Path
+) -> None:
+    parts = shutil.copytree(category, tmp_path / "parts")
+    kind = next((parts / "ground_truth").iterdir())
+    shutil.rmtree(kind)
+    testing = [min((parts / "train/good").iterdir()), *(parts / "test" / kind.name).iterdir()]
+    refitted = verbs.refit(run, parts, tmp_path / "new", testing=testing).detector
+    autoencoder, refitted.facts = refitted.facts.autoencoder, replace(refitted.facts, autoencoder=())
+    assert not any(refitted.knows(read_image(path)) for path in testing)
+    assert autoencoder
 
 
 def test_the_same_normal_images_ask_for_nothing(refitted: Path, category: Path, tmp_path: Path) -> None:

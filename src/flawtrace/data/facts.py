@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from flawtrace.data.folders import mask_facts
 from flawtrace.data.samples import Sample
 from flawtrace.ground.errors import FlawtraceError
+from flawtrace.ground.groups import Polygons
 from flawtrace.pictures.decoding import Pixels, decode
 from flawtrace.pictures.images import as_image, digest, full_range
 from flawtrace.pictures.traits import Traits, blank, traits
@@ -28,7 +29,8 @@ class SampleFacts:
     """Of a normal image."""
 
 
-def facts_of(sample: Sample) -> SampleFacts:
+def facts_of(sample: Sample, region: Polygons | None = None) -> SampleFacts:
+    """Of the whole image; traits of the region of interest in it, if there is one."""
     try:
         pixels = decode(sample.image)
     except FlawtraceError as error:
@@ -45,7 +47,7 @@ def facts_of(sample: Sample) -> SampleFacts:
         blank=blank(image),
         digest=digest(image),
         mask_share=share,
-        traits={} if sample.anomalous else traits(image),
+        traits={} if sample.anomalous else traits(image, region),
     )
 
 

@@ -201,7 +201,7 @@ def _normal(images: Iterable[Path], ignored: Path) -> tuple[Sample, ...]:
 
 def _normal_images(where: Places) -> tuple[list[Path], list[Path], list[Path]]:
     """For training and for testing, and masks that lie among them."""
-    images, misplaced = beside([path for path in images_in(where.normal) if path.name not in REGIONS])
+    images, misplaced = beside(images_in(where.normal))
     if where.layout == "mvtec":
         return images, [image for folder in where.test_normal for image in images_in(folder)], misplaced
     kept = kept_back(images)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -108,9 +109,9 @@ def inspect(
     category = found.category
     normal = category.normal + category.test_normal
     samples = normal + category.anomalous + category.test_anomalous + category.unmasked
-    facts = []
+    region, facts = _readable_region(root), []
     for done, sample in enumerate(samples, start=1):
-        facts.append(facts_of(sample))
+        facts.append(facts_of(sample, region))
         if progress is not None:
             progress(done, len(samples))
     return _inspection(root, found, facts, skip_bad)
@@ -183,6 +184,14 @@ def _about_region(root: Path, facts: Sequence[SampleFacts]) -> tuple[list[Proble
     more = f" and {len(hidden) - 1} more" if hidden[1:] else ""
     text = "The region of interest hides the whole defect in {}: it can be no label, and no test finds it."
     return [], [text.format(hidden[0] + more)] if hidden else []
+
+
+def _readable_region(root: Path) -> Polygons | None:
+    """The region of interest; None also where it cannot be read, which is told elsewhere."""
+    path = region_file(root)
+    with suppress(FlawtraceError):
+        return read_region(path) if path else None
+    return None
 
 
 def _shows(mask: Mask, region: Polygons) -> bool:

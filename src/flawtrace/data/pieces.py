@@ -1,6 +1,6 @@
 """What training takes of a split: so many normal images, and tiles where images are cut into them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +17,7 @@ from flawtrace.ground.config import Config
 from flawtrace.ground.groups import Polygons
 from flawtrace.ground.learner import derive
 from flawtrace.ground.shapes import Image, Mask
+from flawtrace.ground.wording import counted
 from flawtrace.pictures.images import fit, fit_mask, image_size
 from flawtrace.pictures.mask_files import read_mask
 from flawtrace.pictures.region import inside, within
@@ -32,7 +33,8 @@ def pieces(split: Split, config: Config) -> Split:
     """The split with what is trained on: at most `normal_limit` normal images, or tiles of images.
 
     Of normal images those that are `vouched_for` are taken. Tiles of labelled images all show a defect; the
-    others are left out.
+    others are left out, and so are images of defects without a mask, of which no tile is known to show one.
+    With a region, normal tiles show some of it.
 
     Raises:
         VanishedDefectError, HiddenDefectError: a labelled defect has no pixel left at the working size, or
@@ -43,7 +45,27 @@ def pieces(split: Split, config: Config) -> Split:
     if config.tile_side is None:
         return replace(split, normal=normal)
     labelled = tuple(tile for sample in split.labelled for tile in _showing(sample, config, rng))
-    return replace(split, normal=normal, labelled=labelled)
+    return replace(split, normal=normal, labelled=labelled, unmasked=())
+
+
+def passed_over(split: Split, config: Config) -> Iterator[str]:
+    """What a person should know of images in the split that teach other than they may seem to."""
+    if config.tile_side is not None and split.unmasked:
+        yield (
+            f"Defects without a mask are not learnt from: {counted(len(split.unmasked), 'image')}, of which "
+            "nobody knows on which tiles the defect shows. Draw their masks, or train without tiles."
+        )
+    ignored = sum(sample.ignored is not None for sample in split.normal)
+    if ignored and ignored == len(split.normal):
+        yield (
+            "All normal images have ignored pixels. They are learnt from whole, as if everything in them "
+            "were normal. Add normal images without ignored pixels."
+        )
+    elif ignored:
+        yield (
+            f"Normal images with ignored pixels are not learnt from: {ignored} of {len(split.normal)}. "
+            "What is ignored may be a defect."
+        )
 
 
 def common_size(samples: Sequence[Sample], *configs: Config) -> Size:
@@ -106,9 +128,7 @@ def _normal(samples: Sequence[Sample], config: Config, rng: np.random.Generator)
         return [samples[index] for index in drawn]
     share = -(-limit // max(1, len(drawn)))
     images = [samples[index] for index in drawn]
-    tiles = [
-        tile for image in images for tile in _some(_tiles(image, size_of(image, config), config), share, rng)
-    ]
+    tiles = [tile for image in images for tile in _some(_in_region(image, config), share, rng)]
     return [tiles[index] for index in sorted(_some(range(len(tiles)), limit, rng))]
 
 
@@ -123,6 +143,16 @@ def _showing(sample: Sample, config: Config, rng: np.random.Generator) -> list[S
         raise lost(sample, size, config.region)
     others = [index for index, area in enumerate(areas) if area and index != largest]
     return [tiles[index] for index in sorted([largest, *_some(others, LABELLED_TILES - 1, rng)])]
+
+
+def _in_region(sample: Sample, config: Config) -> list[Sample]:
+    """Tiles that show some of the region of interest; the others are black."""
+    size = size_of(sample, config)
+    tiles = _tiles(sample, size, config)
+    if config.region is None:
+        return tiles
+    region = inside(config.region, *size)
+    return [tile for tile in tiles if tile.part(region).any()]
 
 
 def _tiles(sample: Sample, size: Size, config: Config) -> list[Sample]:

@@ -17,6 +17,7 @@ from flawtrace.data.errors import (
 from flawtrace.data.samples import Layout, natural
 from flawtrace.pictures.errors import ImageError
 from flawtrace.pictures.mask_files import looks_drawn
+from flawtrace.pictures.region import NAMES as REGIONS
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 NORMAL = frozenset({"normal", "good", "ok", "free"})
@@ -201,8 +202,8 @@ def kind_of(file: Path) -> str:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Image files in natural order, hidden ones left out."""
-    return [path for path in visible(folder) if is_image(path)]
+    """Image files in natural order; hidden ones and a region of interest are left out."""
+    return [path for path in visible(folder) if is_image(path) and path.name not in REGIONS]
 
 
 def by_image(folder: Path) -> dict[str, Path]:
@@ -367,6 +368,8 @@ def _labels_beside(root: Path, images: list[Path]) -> Path | None:
     stems = {path.stem for path in images}
     for path in visible(root):
         suffix = path.suffix.lower()
+        if path.name in REGIONS:
+            continue
         if suffix in (".json", ".xml") or (suffix == ".txt" and path.stem in stems):
             return path
     return None

@@ -127,8 +127,7 @@ class Detector(nn.Module):
         predictions: list[Prediction] = []
         for _, alike in groupby(zip(images, fitted, strict=True), key=lambda pair: pair[1].shape):
             originals, squares = zip(*alike, strict=True)
-            whole = torch.stack(squares)  # of which tiles go to the device by themselves
-            maps, scores = self._looked(whole if self.config.tile_side else sent(whole, self.device))
+            maps, scores = self._looked(torch.stack(squares))
             maps = within(maps if maps.shape[1:] == size else resized(maps, *size), self.config.region)
             predictions += [self._decided(*found) for found in zip(originals, maps, scores, strict=True)]
         return predictions
@@ -140,12 +139,10 @@ class Detector(nn.Module):
 
     @torch.no_grad()
     def _looked(self, images: Images) -> tuple[ErrorMaps, PerImage]:
-        """Maps and scores, on the processor, of images (b, 3, h, w) at a working size: of squares on the
-        detector's device, or of larger images on the processor.
-        """
+        """Maps and scores, on the processor, of images (b, 3, h, w) at a working size, wherever these are."""
         side = self.config.image_side
         if images.shape[2:] == (side, side):
-            parts = [self.answer(batch) for batch in batches(images)]
+            parts = [self.answer(sent(batch, self.device)) for batch in batches(images)]
             maps, scores = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
             return maps, scores
         together = at_once(self.device)
@@ -208,7 +205,8 @@ class Detector(nn.Module):
 
     def _decided(self, image: AnyImage, anomaly_map: AnyMap, score: float | Tensor) -> Prediction:
         final = float(final_score(anomaly_map, score, self.config))
-        return decided(image, anomaly_map, final, self.thresholds, self.facts.familiar)
+        region = self.facts.familiar_region(self.config)
+        return decided(image, anomaly_map, final, self.thresholds, self.facts.familiar, region=region)
 
     def knows(self, image: Image) -> bool:
         """Whether any part of it was trained on this image (3, h, w), told by content."""

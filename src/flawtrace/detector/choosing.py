@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float
 
 from flawtrace.detector.alarms import Errors, Scores, above, quietest
-from flawtrace.ground.groups import ENOUGH
 
 Others: TypeAlias = Float[np.ndarray, " m"]
 
@@ -100,17 +99,19 @@ def by_judge(
     anomalous: Others,
     max_false_alarms: float | None = None,
     max_misses: float | None = None,
+    *,
+    few: bool,
 ) -> float:
     """From which score of a judge an image is DEFECT: even odds, moved as far as limits ask.
 
-    A judge that saw hardly any defect takes the one that it saw for all. With few, DEFECT does not begin
-    below the rate of false alarms that holds without any.
+    With `few` labels, or none, a judge takes the defects that it saw for all, and odds are no odds: unless a
+    limit is set, no more normal images are DEFECT than where no defect is known.
 
-    >>> by_judge(np.array([0.1, 0.6, 0.2]), np.array([0.7])) > 0.6
+    >>> by_judge(np.array([0.1, 0.6, 0.2]), np.array([0.7]), few=True) > 0.6
     True
     """
-    few = len(anomalous) < ENOUGH and max_false_alarms is None
-    return limited(EVEN_ODDS, normal, anomalous, FALSE_ALARMS if few else max_false_alarms, max_misses)
+    rate = FALSE_ALARMS if few and max_false_alarms is None else max_false_alarms
+    return limited(EVEN_ODDS, normal, anomalous, rate, max_misses)
 
 
 def doubtful(normal: Scores, defect: float) -> float:

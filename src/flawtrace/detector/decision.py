@@ -16,6 +16,7 @@ from skimage.measure import label
 from torch import Tensor
 
 from flawtrace.detector.regions import Region, regions_of, without_small
+from flawtrace.ground.groups import Polygons
 from flawtrace.ground.shapes import AnomalyMap, Mask
 from flawtrace.pictures.traits import Ranges, unlike
 
@@ -94,11 +95,16 @@ def decided(
     score: float,
     thresholds: Thresholds,
     familiar: Ranges,
+    *,
+    region: Polygons | None = None,
 ) -> Prediction:
-    """What an image's map and score mean; one unlike the `familiar` images is UNSURE, whatever they say."""
+    """What an image's map and score mean; one unlike the `familiar` images is UNSURE, whatever they say.
+
+    With a `region`, it is what the image shows there that is compared.
+    """
     verdict = thresholds.verdict(score)
     mask = marked(anomaly_map, thresholds, verdict)
-    doubt = unlike(image, familiar)
+    doubt = unlike(image, familiar, region)
     if doubt is None and verdict == "UNSURE":
         doubt = f"its score lies between {thresholds.unsure:.3f} and {thresholds.defect:.3f}"
     return Prediction(anomaly_map, mask, score, "UNSURE" if doubt else verdict, doubt)

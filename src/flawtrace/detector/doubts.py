@@ -29,8 +29,8 @@ class Doubt:
     """In full sentences, the finding among them."""
 
 
-def doubts(facts: Facts) -> Iterator[Doubt]:
-    """From what a detector knows about itself."""
+def doubts(facts: Facts, seen_as: str = "image") -> Iterator[Doubt]:
+    """From what a detector knows about itself; what it sees, and was held out, is an image or a tile."""
     best = facts.validation.get("pixel_f1_max", 1.0)
     separated = facts.validation.get("image_auroc", 1.0)
     missed, found = (facts.misses.get(name, 0) for name in ("alarms", "images"))
@@ -44,15 +44,15 @@ def doubts(facts: Facts) -> Iterator[Doubt]:
         )
     elif separated < HARDLY_SEPARATED or missed > found * MANY_MISSES:
         yield Doubt(
-            f"it calls {missed} of {counted(found, 'held-out defect image')} OK",
-            f"The detector hardly tells defective images from normal ones: of {found} held-out defect images "
-            f"it calls {missed} OK, of {images} normal ones {alarms} DEFECT. More labels per type help most; "
-            "with a limit on one kind of error (--max-false-alarms, --max-misses), allow more of it.",
+            f"it calls {missed} of {counted(found, f'held-out defect {seen_as}')} OK",
+            f"The detector hardly tells defective {seen_as}s from normal ones: of {found} held-out defect "
+            f"{seen_as}s it calls {missed} OK, of {images} normal ones {alarms} DEFECT. More labels per type "
+            "help most; with a limit on one kind of error (--max-false-alarms, --max-misses), allow more.",
         )
     if alarms > images * MANY_ALARMS:
         yield Doubt(
-            f"it calls {alarms} of {counted(images, 'held-out normal image')} DEFECT",
-            f"{alarms} of {counted(images, 'held-out normal image')} are reported as defective. Are all "
+            f"it calls {alarms} of {counted(images, f'held-out normal {seen_as}')} DEFECT",
+            f"{alarms} of {counted(images, f'held-out normal {seen_as}')} are reported as defective. Are all "
             "normal images free of defects? --max-false-alarms sets a limit, but then more defects are "
             "missed.",
         )

@@ -50,6 +50,16 @@ class WrongRuntimeError(FlawtraceError):
         )
 
 
+class KeptExportWarning(UserWarning):
+    """An exported file beside a detector still decides as it did when it was exported."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} keeps its own thresholds: it was exported of another detector than the one beside it, "
+            "it is damaged, or no runtime for it is installed. Write it anew: flawtrace export RUN."
+        )
+
+
 class OutdatedExportError(FlawtraceError):
     def __init__(self, path: Path) -> None:
         super().__init__(

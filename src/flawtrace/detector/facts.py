@@ -13,6 +13,7 @@ import torch
 from flawtrace.detector.decision import Thresholds
 from flawtrace.ground.config import Config
 from flawtrace.ground.errors import ArgumentError
+from flawtrace.ground.groups import Polygons
 from flawtrace.ground.presets import stored_config
 from flawtrace.pictures.traits import MEANINGS, Ranges
 
@@ -58,6 +59,10 @@ class Facts:
     """Content of the images of the training that made autoencoder and policy, which refits keep; empty where
     that training made the whole detector: then these are `digests`.
     """
+    familiar_in_region: bool = False
+    """Whether `familiar` is about the region of interest alone, if there is one."""
+    folds: tuple[int, ...] = ()
+    """Of each normal image the member that never saw it; empty where nobody wrote it down."""
 
     @property
     def entries(self) -> dict[str, Any]:
@@ -83,6 +88,10 @@ class Facts:
             return Thresholds.single(self.threshold)
         return Thresholds(self.threshold, **self.decision)
 
+    def familiar_region(self, config: Config) -> Polygons | None:
+        """The region of interest that `familiar` is about; None where it is about whole images."""
+        return config.region if self.familiar_in_region else None
+
     def with_threshold(self, defect: float) -> "Facts":
         """The same, but an image is DEFECT from the score `defect` on; what is UNSURE below it stays so.
 
@@ -106,8 +115,9 @@ def parsed(header: dict[str, Any], file: Path) -> tuple[Config, Facts]:
     for name in COUNTS:
         if not isinstance(said.get(name, 0), int | None):
             raise ValueError(f"{name} is {said[name]!r:.40}, not a count")
+    folds = tuple(int(_finite(fold, "a fold")) for fold in said.get("folds", ()))
     digests = {"digests": tuple(said["digests"]), "autoencoder": tuple(said.get("autoencoder", ()))}
-    read = {**digests, "familiar": known, "held_out": scores}
+    read = {**digests, "familiar": known, "held_out": scores, "folds": folds}
     facts = Facts(**{**said, **read, **numbers})
     facts.thresholds  # noqa: B018 (numbers that contradict each other are damage, and found here)
     return stored_config(header["config"], where=str(file)), facts

@@ -15,15 +15,17 @@ from torch import Tensor
 from flawtrace.detector.errors import DamagedDetectorError, ForeignDetectorError
 from flawtrace.ground.run_files import DETECTOR_NAME
 
-FORMAT = 7
-"""Raised when an earlier version would go wrong on a file: 7 knows what the autoencoder learnt from."""
+FORMAT = 8
+"""Raised when an earlier version would go wrong on a file: 8 knows what the region of interest looks like."""
+REMEMBERING = 7
+"""The first that knows what the autoencoder learnt from, which refits keep."""
 COUNTED = 6
 """The first that counts the labels behind it (`num_labelled`)."""
 CALIBRATED = 5
 """The first with memory, judge and calibration; 4 is not read, and no release wrote it."""
 OLDEST = 3
 """Had one threshold, and none of these."""
-READ = (OLDEST, CALIBRATED, COUNTED, FORMAT)
+READ = (OLDEST, CALIBRATED, COUNTED, REMEMBERING, FORMAT)
 
 
 def detector_file(run: Path) -> Path:

@@ -58,7 +58,8 @@ class Exported:
         whole = self.config.tile_side is None
         anomaly_map = look(image[None])[0] if whole else map_of(image, self.config, look)
         score = float(final_score(anomaly_map, look.score, self.config))
-        return decided(image, anomaly_map, score, self.thresholds, self.facts.familiar)
+        region = self.facts.familiar_region(self.config)
+        return decided(image, anomaly_map, score, self.thresholds, self.facts.familiar, region=region)
 
     def predict_all(self, pictures: Iterable[AnyPicture], *, order: Order = "rgb") -> list[Prediction]:
         """As `Detector.predict_all`: of several, each of its own kind and size."""

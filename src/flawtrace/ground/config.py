@@ -84,6 +84,11 @@ class Config(Settings):
         """Cells along the canvas."""
         return self.image_side // self.cell
 
+    @property
+    def seen_as(self) -> Literal["image", "tile"]:
+        """What is looked at as one piece."""
+        return "image" if self.tile_side is None else "tile"
+
     def observed(self, updates: int) -> tuple[int, ...]:
         """Updates of a cycle of `updates`, counted from 1, after which error maps are taken.
 

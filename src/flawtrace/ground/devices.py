@@ -77,5 +77,9 @@ def named(device: torch.device) -> str:
 
 
 def sent(rows: Tensor, device: torch.device) -> Tensor:
-    """The rows on the device; from locked memory, if that lets them travel while the processor goes on."""
-    return rows.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else rows.to(device)
+    """The rows on the device, wherever they are; from locked memory, if that lets them travel while the
+    processor goes on.
+    """
+    if device.type == "cuda" and rows.device.type == "cpu":
+        return rows.pin_memory().to(device, non_blocking=True)
+    return rows.to(device)

@@ -30,6 +30,7 @@ from flawtrace.measures.metrics import (
     summary,
 )
 from flawtrace.pictures.images import read_image
+from flawtrace.pictures.region import inside
 from flawtrace.pictures.tiles import Size
 
 
@@ -163,12 +164,14 @@ def evaluate(
     *,
     folder: Path | None = None,
     size: Size | None = None,
+    regions: Sequence[Polygons] | None = None,
 ) -> Evaluation:
     """Score every image with which the detector was not trained, told by content.
 
     Each image is looked at in its own working size; maps and masks are compared at one `size` (height,
     width), by itself the largest height and the largest width of these: 256 x 256 in both presets, as in the
-    paper; more with tiles.
+    paper; more with tiles. Pixels count that lie in all `regions`, by themselves the detector's region of
+    interest, if it has one.
 
     Raises:
         NothingToEvaluateError: no image, or no defect image, is left.
@@ -177,9 +180,11 @@ def evaluate(
         raise NothingToEvaluateError(folder or Path(), 0, 0)
     cases: list[Case] = []
     size = size or common_size(samples, detector.config)
+    if regions is None:
+        regions = [detector.config.region] if detector.config.region else []
     for look in looks(detector, samples, size, skip=detector.knows):
         seen = zip(look.samples, look.predictions, strict=True)
-        cases += [_case(sample, prediction, detector.config.region) for sample, prediction in seen]
+        cases += [_case(sample, prediction, regions) for sample, prediction in seen]
         if progress:
             progress(look.done, len(samples))
     if not any(case.sample.anomalous for case in cases):
@@ -207,10 +212,13 @@ def evaluate(
     )
 
 
-def _case(sample: Sample, prediction: Prediction, region: Polygons | None) -> Case:
+def _case(sample: Sample, prediction: Prediction, regions: Sequence[Polygons]) -> Case:
     size = prediction.mask.shape[0], prediction.mask.shape[1]
-    ignored = ignored_at(sample, size) if sample.ignored else None
-    case = Case(sample, mask_at(sample, size, region), prediction, None, ignored)
+    ignored = ignored_at(sample, size)
+    for region in regions:
+        ignored = ignored | ~inside(region, *size)
+    mask = mask_at(sample, size) & ~ignored
+    case = Case(sample, mask, prediction, None, ignored if ignored.any() else None)
     return replace(case, f1=mask_f1(case.marked[None].numpy(), case.mask[None].numpy()))
 
 

@@ -100,7 +100,8 @@ class Prepared:
     encoder: Pixels | Features
     """Calibrated on the normal images; it made the canvases."""
     familiar: Ranges
-    """Of the traits of all training images, seen whole; with tiles, without those of size."""
+    """Of the traits of all training images, or of the region of interest in them; with tiles, without those
+    of size."""
     variation: VariationConfig
     """What normal images vary in: as it was set, or else as it was measured."""
     num_blank: int = 0
@@ -240,7 +241,7 @@ def _read(samples: Sequence[Sample], config: Config) -> Iterator[_Piece]:
     """Each sample; its image is decoded once."""
     for path, parts in groupby(samples, key=attrgetter("image")):
         image = read_image(path)
-        facts = digest(image), traits(image), blank(image)
+        facts = digest(image), traits(image, config.region), blank(image)
         whole = worked_on(image, config)
         for sample in parts:
             yield _Piece(sample.part(whole), *facts)

@@ -3,8 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from flawtrace.ground.groups import Polygons
 from flawtrace.ground.shapes import Image
 from flawtrace.pictures.images import fit
+from flawtrace.pictures.region import inside
 
 SIDE = 256
 """Pixels along the square on which all but the size is measured."""
@@ -33,14 +39,18 @@ Ranges: TypeAlias = dict[str, tuple[float, float]]
 """Least and greatest of each trait among training images."""
 
 
-def traits(image: Image) -> Traits:
-    """Of one image (3, h, w) in [0, 1]."""
+def traits(image: Image, region: Polygons | None = None) -> Traits:
+    """Of one image (3, h, w) in [0, 1], or of the region of interest in it; the size is the image's."""
     height, width = image.shape[1:]
     seen = fit(image, SIDE)
+    here = torch.ones(SIDE, SIDE, dtype=torch.bool) if region is None else inside(region, SIDE, SIDE)
     grey = seen.mean(dim=0)
-    red, _, blue = (float(channel.mean()) for channel in seen)
-    brightness, contrast = float(grey.mean()), float(grey.std())
-    steps = float(grey.diff(dim=0).abs().mean() + grey.diff(dim=1).abs().mean()) / 2
+    red, _, blue = (_mean(channel[here]) for channel in seen)
+    brightness = _mean(grey[here])
+    contrast = _mean((grey[here] - brightness).square()) ** 0.5
+    down = grey.diff(dim=0)[here[1:] & here[:-1]]
+    across = grey.diff(dim=1)[here[:, 1:] & here[:, :-1]]
+    steps = (_mean(down.abs()) + _mean(across.abs())) / 2
     return {
         "side": (height * width) ** 0.5,
         "aspect": width / height,
@@ -50,6 +60,11 @@ def traits(image: Image) -> Traits:
         "contrast": contrast,
         "sharpness": steps / max(contrast, FAINT),
     }
+
+
+def _mean(values: Float[Tensor, " n"]) -> float:
+    """0 where there is none."""
+    return float(values.sum()) / max(1, len(values))
 
 
 def blank(image: Image) -> bool:
@@ -72,12 +87,15 @@ def ranges(found: Iterable[Traits]) -> Ranges:
     return {name: (min(row[name] for row in rows), max(row[name] for row in rows)) for name in rows[0]}
 
 
-def unlike(image: Image, known: Mapping[str, tuple[float, float]]) -> str | None:
-    """In which traits the image is unlike the training images, in words; None where it is like them.
+def unlike(
+    image: Image, known: Mapping[str, tuple[float, float]], region: Polygons | None = None
+) -> str | None:
+    """In which traits the image, or the region of interest in it, is unlike the training images, in words.
 
+    None where it is like them.
     Brightness and tints may leave the range by `SLACK` or half of the range, the others by a factor.
     """
-    reasons = list(_reasons(traits(image), known)) if known else []
+    reasons = list(_reasons(traits(image, region), known)) if known else []
     return f"unlike the training images: {', '.join(reasons)}" if reasons else None
 
 

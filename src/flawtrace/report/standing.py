@@ -104,9 +104,11 @@ def untested(summary: Mapping[str, Any], run: str = "RUN") -> Standing:
     """Of a detector that only its own training has judged, on images that it held back."""
     misses, alarms = (_held_out(summary, name) for name in ("misses", "false_alarms"))
     found = round(summary.get("validation", {}).get("found", 0.0) * misses.images)
+    tiled = summary.get("seen_as") == "tile"
+    defects, good = ("tiles with defects", "normal tiles") if tiled else ("defects", "good parts")
     counts = [
-        Count(found, misses.images, "labelled defects found", _rate(misses) > FEW),
-        Count(alarms.alarms, alarms.images, "good parts rejected", _rate(alarms) > FEW),
+        Count(found, misses.images, f"labelled {defects} found", _rate(misses) > FEW),
+        Count(alarms.alarms, alarms.images, f"{good} rejected", _rate(alarms) > FEW),
     ]
     test = Step(
         "Test it on images that it was not trained on, some with defects and some without.",

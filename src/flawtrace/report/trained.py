@@ -13,7 +13,6 @@ from flawtrace.detector import alarm_text
 from flawtrace.ground.errors import DamagedFileError
 from flawtrace.ground.files import read_json, read_jsonl
 from flawtrace.ground.run_files import (
-    IMAGES_NAME,
     LOG_NAME,
     PICTURES_NAME,
     SETTINGS_NAME,
@@ -40,7 +39,7 @@ def trained_part(run: Path) -> dict[str, Any]:
     settings, summary = read_json(run / SETTINGS_NAME), read_json(run / SUMMARY_NAME)
     labelled = summary.get("labelled", [])
     return {
-        "product": _product(summary.get("labelled_files") or _normal_files(run)),
+        "product": _product(summary.get("labelled_files") or summary.get("normal_files", [])),
         "data": _data(summary),
         "facts": dict(_facts(settings, summary)),
         "versions": summary.get("versions", {}),
@@ -106,12 +105,6 @@ def _labels(summary: Mapping[str, Any]) -> Counter[str]:
     """Labelled images of each type; of tiles nobody counts them."""
     tiles = summary.get("seen_as") == "tile"
     return Counter() if tiles else Counter(map(str, summary.get("defect_types", [])))
-
-
-def _normal_files(run: Path) -> list[str]:
-    """The normal images that a run was started with, if it says."""
-    known = read_json(run / IMAGES_NAME) if (run / IMAGES_NAME).exists() else {}
-    return [entry["image"] for entry in known.get("normal", [])[:1]]
 
 
 def _thumbnails(summary: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -1,5 +1,8 @@
 """From fitted members to a detector: who weighs what they say, and where its thresholds lie."""
 
+from jaxtyping import Int
+from torch import Tensor
+
 from flawtrace.data import Split
 from flawtrace.data.pieces import images_of
 from flawtrace.detector import Detector, Facts, origin
@@ -8,6 +11,14 @@ from flawtrace.method import Prepared
 from flawtrace.training.last_fit import Fitted
 from flawtrace.training.study import fingerprint
 from flawtrace.training.thresholds import alarms_of, chosen, misses_of, scores_of, validation
+
+
+def folds_of_contents(prepared: Prepared, folds: Int[Tensor, " n"]) -> dict[str, int]:
+    """The fold of each normal image by its content, in the order of `normal_digests`."""
+    found: dict[str, int] = {}
+    for content, fold in zip(prepared.rows, folds.tolist(), strict=False):
+        found.setdefault(content, fold)
+    return found
 
 
 def decided(
@@ -33,6 +44,8 @@ def decided(
         len(images_of(split.labelled)),
         len(prepared.normal_digests),
         autoencoder,
+        familiar_in_region=True,
+        folds=tuple(folds_of_contents(prepared, fitted.exam.normal_folds).values()),
     )
     detector = Detector(
         config,

@@ -1,8 +1,9 @@
 """Which examples each predictor learns from in the last fit, and on which it is judged."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
@@ -81,15 +82,25 @@ class Exam:
         return (self.normal_folds == member).nonzero()[:, 0]
 
 
-def deal(sources: Int[Tensor, " n"], config: Config) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
+def deal(
+    sources: Int[Tensor, " n"], config: Config, before: Mapping[int, int] | None = None
+) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
     """The fold of each normal row, and an order of the rows, both by chance.
 
-    `sources` numbers the image of each row: tiles of one image are in one fold.
+    `sources` numbers the image of each row: tiles of one image are in one fold. Images that were in a fold
+    `before` stay there; each of the others goes where there are fewest.
     """
     images = int(sources.max()) + 1 if len(sources) else 0
-    drawn = torch.argsort(torch.randperm(images, generator=generator(derive(config.seed, 5))))
+    known = before or {}
+    sizes = np.bincount(list(known.values()), minlength=config.predictor.folds)
+    folds_of_images = torch.zeros(images, dtype=torch.long)
+    for image in torch.randperm(images, generator=generator(derive(config.seed, 5))).tolist():
+        if (fold := known.get(image)) is None:
+            fold = int(sizes.argmin())
+            sizes[fold] += 1
+        folds_of_images[image] = fold
     order = torch.randperm(len(sources), generator=generator(derive(config.seed, 11)))
-    return drawn[sources] % config.predictor.folds, order
+    return folds_of_images[sources], order
 
 
 def learnt_reader(
@@ -104,15 +115,21 @@ def learnt_reader(
 
 
 def examine(
-    reader: Reader, material: Material, split: Split, config: Config, set_aside: Bool[Tensor, " n"]
+    reader: Reader,
+    material: Material,
+    split: Split,
+    config: Config,
+    set_aside: Bool[Tensor, " n"],
+    *,
+    before: Mapping[int, int] | None = None,
 ) -> Exam:
-    """Views of all labelled images and copies, and of all normal images."""
+    """Views of all labelled images and copies, and of all normal images, whose folds `before` stay."""
     side, normal = config.image_side, slice(0, material.num_normal)
     none, unknown = (
         material.labelled_masks.new_zeros(count, side, side)
         for count in (material.num_normal, len(material.unmasked))
     )
-    normal_folds, order = deal(material.sources, config)
+    normal_folds, order = deal(material.sources, config, before)
     pictures = material.pictures[normal]
     folds = folds_of(split.labelled, config.predictor.folds)
     few = len(images_of(split.labelled)) < ENOUGH

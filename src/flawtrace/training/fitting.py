@@ -292,7 +292,7 @@ def predict(network: Predictor, examples: Examples) -> ErrorMaps:
     """Probability of a defect per pixel."""
     network.eval()
     parts = [network.probabilities(examples[rows].views) for rows in examples.batches]
-    return torch.cat(parts) if parts else torch.zeros(examples.masks.shape)
+    return torch.cat(parts) if parts else torch.zeros_like(examples.masks, dtype=torch.float)
 
 
 def one_cycle(peak: float, progress: float) -> float:

@@ -51,6 +51,8 @@ class HeldOut:
     """Of each image among the exam's examples of its kind."""
     judged: bool = False
     """Whether the scores are a judge's, and not the maxima of the maps."""
+    few: bool = False
+    """Whether labels are too few to judge by alone."""
 
     def of(self, *kinds: Kind) -> Bool[Tensor, " b"]:
         """Which images are of one of these kinds."""
@@ -127,7 +129,7 @@ def judged(members: Sequence[Predictor], exam: Exam, reader: Reader, config: Con
     known = (kinds != Kind.UNMASKED) & (kinds != Kind.SET_ASIDE)
     calibration.fit(maps[known], masks[known])
     maps = torch.cat([calibration(some) for some in batches(maps)])
-    held_out = HeldOut(maps, masks, pieces, maps.amax(dim=(1, 2)), kinds, rows)
+    held_out = HeldOut(maps, masks, pieces, maps.amax(dim=(1, 2)), kinds, rows, few=exam.few)
     if config.score == "maximum" or not held_out.normal.any():
         return Judgement(held_out, judge, calibration, normalities)
     normal, anomalous = pieces[held_out.normal], pieces[held_out.anomalous]

@@ -5,7 +5,7 @@ takes defects for normal images lets others pass. Members judge images that they
 cleaned by models that did not learn from them (Northcutt et al. 2021, arXiv 1911.00068).
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from flawtrace.data import Split
 from flawtrace.detector import EVEN_ODDS
 from flawtrace.ground.config import Config
-from flawtrace.ground.groups import ENOUGH
 from flawtrace.method import Predictor, Prepared, Reader
 from flawtrace.training.exam import Exam, as_they_are, examine, learnt_reader
 from flawtrace.training.judging import HeldOut, Judgement, judged, scored
@@ -68,16 +67,18 @@ def fit_last(
     *,
     set_aside: Bool[Tensor, " n"] | None = None,
     rounds: int = ROUNDS,
+    before: Mapping[int, int] | None = None,
 ) -> Generator[Event, None, Fitted]:
     """Fit all members, and again without the normal rows that look defective, as long as these are more
     than a few. Without few, only the numbers are chosen again.
 
-    `set_aside` are those that an earlier sitting found, if it did, and `rounds` those that are left.
+    `set_aside` are those that an earlier sitting found, if it did, and `rounds` those that are left. Normal
+    images, by their numbers, stay in the folds in which they were `before`.
     """
     aside = torch.zeros(prepared.material.num_normal, dtype=torch.bool) if set_aside is None else set_aside
     while True:
         reader = learnt_reader(snapshots, prepared, config, aside)
-        exam = examine(reader, prepared.material, split, config, aside)
+        exam = examine(reader, prepared.material, split, config, aside, before=before)
         members = yield from fit_all(exam, reader, again=ROUNDS - rounds)
         fitted, rounds = Fitted(members, reader, exam, judged(members, exam, reader, config)), rounds - 1
         if not config.predictor.set_aside:
@@ -113,9 +114,9 @@ def _confirmed(
 
 
 def hidden(held_out: HeldOut, num_normal: int) -> Bool[Tensor, " num_normal"]:
-    """Normal rows that are DEFECT at even odds; none where the judge has seen few defects, or misses some."""
+    """Normal rows that are DEFECT at even odds; none where labels are few, or the judge misses defects."""
     found, defective = torch.zeros(num_normal, dtype=torch.bool), held_out.scores >= EVEN_ODDS
     known = held_out.anomalous
-    if held_out.judged and known.sum() >= ENOUGH and defective[known].float().mean() >= SURE:
+    if held_out.judged and not held_out.few and defective[known].float().mean() >= SURE:
         found[held_out.rows[held_out.normal & defective]] = True
     return found

@@ -1,7 +1,7 @@
 """Fitting a detector again: to new labels, corrected masks, more normal images. What needs no label stays.
 
-Encoder and autoencoder snapshots are the detector's own, and its self-supervised predictors if the normal
-images are the same; novelty and memory, other predictors, judge and thresholds are made anew.
+Encoder and autoencoder snapshots are the detector's own, and its self-supervised predictors unless normal
+images that they know are gone; novelty and memory, other predictors, judge and thresholds are made anew.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from flawtrace.data import Split
-from flawtrace.data.pieces import images_of, pieces
+from flawtrace.data.pieces import images_of, passed_over, pieces
 from flawtrace.detector import Detector
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
@@ -66,6 +66,7 @@ def refit(
             raise RunExistsError(run)
         clock = Clock()
         yield Drawn("drawing labels", 0.0, 1.0, split=split, changes=Changes())
+        reasons = list(passed_over(split, detector.config))
         split = pieces(split, detector.config)
         refuse_nothing_to_learn_from(split, detector.config)
         num_labelled = len(images_of(split.labelled))
@@ -76,11 +77,12 @@ def refit(
         alone = not num_labelled or (config.predictor.self_supervised and not kept)
         plan = replace(plan, config=config if alone else shortened(config, num_labelled))
         fit_all = partial(_fit_together, prepared.material, plan, kept)
-        fitted = yield from fit_last(list(detector.reader.snapshots), prepared, split, plan.config, fit_all)
+        snapshots, before = list(detector.reader.snapshots), folds_before(detector, prepared)
+        fitted = yield from fit_last(snapshots, prepared, split, plan.config, fit_all, before=before)
         new = decided(fitted, prepared, split, config, detector.facts.autoencoder_digests)
         new.save(run / DETECTOR_NAME)
         write_json(run / SETTINGS_NAME, config.model_dump(mode="json"))
-        reasons = list(due(detector, prepared, fitted.exam))
+        reasons += due(detector, prepared, fitted.exam)
         summary = conclude(new, prepared, fitted, split, run, clock=clock, reasons=reasons)
         yield Trained(new, summary)
 
@@ -105,14 +107,26 @@ def settings_for(detector: Detector, num_labelled: int) -> Config:
 
 
 def self_supervised(detector: Detector, prepared: Prepared, config: Config) -> list[Compact]:
-    """Predictors of the detector that learnt without labels; none if the normal images are others than then,
-    or these settings want none.
+    """Predictors of the detector that learnt without labels, each without the normal images of its fold.
+
+    None if these settings want none, if a normal image that they learnt from is gone, or if many are new.
     """
-    wanted = config.predictor
-    if not wanted.self_supervised or detector.facts.normal_digests != prepared.normal_digests:
+    wanted, learnt, there = config.predictor, detector.facts.normal_digests, prepared.normal_digests
+    if not wanted.self_supervised or learnt is None:
+        return []
+    unchanged = learnt == there
+    grown = bool(detector.facts.folds) and set(learnt) <= set(there)
+    if not unchanged and not (grown and len(there) - len(learnt) <= MANY_NEW * len(there)):
         return []
     alone = [member.self_supervised if isinstance(member, Blended) else member for member in detector.members]
     return [one for one in alone if isinstance(one, Compact) and one.inputs == wanted.alone(ALL_INPUTS)]
+
+
+def folds_before(detector: Detector, prepared: Prepared) -> dict[int, int]:
+    """The folds of the normal images, by their numbers, in which the detector knows them."""
+    known = dict(zip(detector.facts.normal_digests or (), detector.facts.folds, strict=False))
+    images = dict(zip(prepared.material.sources.tolist(), prepared.rows, strict=False))
+    return {image: known[content] for image, content in images.items() if content in known}
 
 
 def shortened(config: Config, num_labelled: int) -> Config:

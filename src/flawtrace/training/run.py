@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from flawtrace.data import Split
-from flawtrace.data.pieces import images_of, pieces
+from flawtrace.data.pieces import images_of, passed_over, pieces
 from flawtrace.detector import Detector
 from flawtrace.ground import devices
 from flawtrace.ground.config import Config
@@ -87,6 +87,7 @@ def train(
         saved = Checkpoint(run / CHECKPOINT_NAME).read() if resume else None
         split, roster, changes = _started_with(split, run, resumed=saved is not None)
         yield Drawn("drawing labels", 0.0, 1.0, split=split, changes=changes)
+        reasons = list(passed_over(split, config))
         split = pieces(split, config)
         _refuse_rate_without_normal(split, config)
         refuse_nothing_to_learn_from(split, config)
@@ -113,7 +114,8 @@ def train(
         detector = decided(fitted, prepared, split, config)
         detector.save(run / DETECTOR_NAME)
         write_visits(study, run)
-        yield Trained(detector, conclude(detector, prepared, fitted, split, run, clock=clock))
+        summary = conclude(detector, prepared, fitted, split, run, clock=clock, reasons=reasons)
+        yield Trained(detector, summary)
 
 
 def read_images(

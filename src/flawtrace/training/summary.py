@@ -41,7 +41,7 @@ def conclude(
 
     Its warnings begin with `reasons`.
     """
-    facts, material = detector.facts, prepared.material
+    facts, material, seen_as = detector.facts, prepared.material, detector.config.seen_as
     members = [cast(Predictor, member) for member in detector.members]
     witnesses = Witnesses(members, detector.reader, detector.calibration, detector.thresholds.outline)
     found = suspects(witnesses, fitted.exam, fitted.judgement.held_out, split)
@@ -62,14 +62,15 @@ def conclude(
         "false_alarms": facts.false_alarms,
         "warnings": [
             *reasons,
-            *(doubt.advice for doubt in doubts(facts)),
+            *(doubt.advice for doubt in doubts(facts, seen_as)),
             *image_doubts(prepared.num_blank),
             *policy_doubts(list(read_jsonl(run / LOG_NAME))),
         ],
         "fingerprint": facts.fingerprint,
         "versions": facts.versions,
-        "seen_as": "tile" if detector.config.tile_side else "image",
+        "seen_as": seen_as,
         "num_normal": material.num_normal,
+        "normal_files": [str(image.resolve()) for image in images_of(split.normal)],
         "labelled": [sample.name for sample in split.labelled],
         "labelled_files": [str(image.resolve()) for image in images_of(split.labelled)],
         "left_for_testing": [str(s.image.resolve()) for s in split.test if s.anomalous],

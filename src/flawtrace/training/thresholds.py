@@ -31,7 +31,7 @@ def chosen(held_out: HeldOut, config: Config) -> Thresholds:
     as_taken = scores[held_out.as_taken.numpy()]
     limits = config.max_false_alarms, config.max_misses
     if held_out.judged:
-        defect = by_judge(as_taken, anomalous, *limits)
+        defect = by_judge(as_taken, anomalous, *limits, few=held_out.few)
     else:
         defect = limited(decisive(normal, anomalous), as_taken, anomalous, *limits)
     unsure = doubtful(as_taken, defect)

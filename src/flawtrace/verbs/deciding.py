@@ -1,5 +1,6 @@
 """Deciding anew from which score an image is DEFECT or UNSURE, without training again."""
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -13,11 +14,13 @@ from flawtrace.detector import (
     AnyDetector,
     Choice,
     Detector,
+    KeptExportWarning,
     NothingToDecideByError,
     by_judge,
     decisive,
     detector_file,
     doubtful,
+    exported_name,
     fastest,
     limited,
     quietest,
@@ -26,6 +29,7 @@ from flawtrace.detector import (
 )
 from flawtrace.ground.errors import ArgumentError
 from flawtrace.ground.files import write_bytes
+from flawtrace.ground.groups import ENOUGH
 from flawtrace.pictures.images import read_image
 from flawtrace.report import plots
 from flawtrace.verbs.gathering import gathered
@@ -68,6 +72,9 @@ def decide(
     training allowed. `plot` is an SVG file to be written: both rates over all thresholds, with their
     intervals.
 
+    Warns:
+        KeptExportWarning: a file that lies beside the detector could not be rewritten.
+
     Raises:
         NothingToDecideByError: the detector keeps no scores of held-out images.
         NoImagesError: `images` holds none.
@@ -93,7 +100,9 @@ def decide(
         limits = {name: value for name, value in given.items() if name != "threshold"}
         defect = threshold
         if defect is None and images is None:
-            defect = by_judge(normal, anomalous, **limits)
+            labelled = detector.facts.num_labelled
+            known_defects = len(anomalous) if labelled is None else labelled
+            defect = by_judge(normal, anomalous, **limits, few=known_defects < ENOUGH)
         elif defect is None:
             start = _fitting(normal, anomalous, detector.config.max_false_alarms)
             defect = limited(start, normal, anomalous, **limits)
@@ -143,3 +152,5 @@ def _store(detector: AnyDetector, chosen: Choice, run: Path) -> None:
         detector = fastest(run)  # what was exported of it, if that lies beside it
     if not isinstance(detector, Detector):
         rewrite(detector)
+    elif (beside := exported_name(run)).is_file():
+        warnings.warn(KeptExportWarning(beside), stacklevel=3)

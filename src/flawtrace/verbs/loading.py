@@ -62,7 +62,7 @@ def any_detector(
 
 def _warned(detector: Loaded) -> Loaded:
     """The detector, after warning the caller of a verb of what keeps it from being trusted."""
-    if found := "; ".join(doubt.finding for doubt in doubts(detector.facts)):
+    if found := "; ".join(doubt.finding for doubt in doubts(detector.facts, detector.config.seen_as)):
         text = f"Do not rely on this detector: {found}. The report of its training says what helps."
         warnings.warn(text, DoubtWarning, stacklevel=4)
     return detector

@@ -28,8 +28,8 @@ def compare(
     """Compare two detectors, `before` and `after`, on those images in `folder` that neither was trained on.
 
     Each is a run's folder or a detector's own file. Maps of both are compared with masks at one size, the
-    larger of their working sizes. Leaves a page with every changed verdict: `out`, or
-    `comparison.html` in the folder `after`.
+    larger of their working sizes, and where both look: in the regions of interest of both. Leaves a page with
+    every changed verdict: `out`, or `comparison.html` in the folder `after`.
 
     Raises:
         NothingToEvaluateError: no image, or no defect image, is left.
@@ -46,8 +46,16 @@ def compare(
         raise NothingToEvaluateError(category.root, len(new), sum(known), "at least one of the detectors")
 
     size = common_size(new, *(detector.config for detector in detectors))
+    regions = [detector.config.region for detector in detectors if detector.config.region]
     first, second = (
-        evaluate_detector(detector, new, partial(_of_both, progress, half), folder=category.root, size=size)
+        evaluate_detector(
+            detector,
+            new,
+            partial(_of_both, progress, half),
+            folder=category.root,
+            size=size,
+            regions=regions,
+        )
         for half, detector in enumerate(detectors)
     )
     comparison = compared(first, second, sum(known))

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 from flawtrace.data import Named, Split, draw_keeping, refuse_foreign
@@ -43,7 +44,7 @@ def refit(
     Features, autoencoder and policy stay; whatever learns from labels, or from how normal images vary, is
     made anew. `run` is a run's folder or a detector's own file. All images with masks are labels, or with
     `labels` at most so many of each defect type: those that its predictors learnt from, then others by draw.
-    Images at the paths `testing` are never learnt from, so that they can test.
+    Images at the paths `testing`, of whatever kind, are never learnt from, so that they can test.
 
     Warns:
         OtherRegionWarning: the folder says another region of interest than the detector has.
@@ -58,6 +59,11 @@ def refit(
         known = {one for one in category.anomalous if digest(read_image(one.image)) in learnt}
         apart = {Path(path).resolve() for path in testing}
         tests = {sample for sample in category.anomalous if sample.image.resolve() in apart}
+        normal, unmasked = (
+            tuple(sample for sample in some if sample.image.resolve() not in apart)
+            for some in (category.normal, category.unmasked)
+        )
+        category = replace(category, normal=normal, unmasked=unmasked)
         split = draw_keeping(category, known, labels, detector.config.seed, testing=tests)
         return _refitted(split, detector, Path(out), progress)
 

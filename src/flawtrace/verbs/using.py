@@ -39,8 +39,9 @@ def export(
 ) -> Export:
     """Write the run's detector as one ONNX file, after comparing both on real images.
 
-    These are `images` (files or folders), or else the labelled ones that the run was trained on. The
-    file's `input` are floats (b, 3, h, w) in [0, 1], or uint8 (b, h, w, 3) as cameras give them, both in RGB.
+    These are `images` (files or folders), or else those that the run was trained on: labelled ones, or normal
+    ones where none was labelled. The file's `input` are floats (b, 3, h, w) in [0, 1], or uint8
+    (b, h, w, 3) as cameras give them, both in RGB.
     """
     file = Path(out) if out else exported_name(Path(run))
     refuse_folder(file)
@@ -77,7 +78,8 @@ def bench(
 
 
 def _trained_on(run: Path) -> list[Path]:
-    """Labelled images of the run that are still where they were."""
-    summary = summary_file(run)
-    files = read_json(summary).get("labelled_files", []) if summary.is_file() else []
-    return [Path(name) for name in files if Path(name).is_file()]
+    """Labelled images of the run, or else normal ones, that are still where they were."""
+    file = summary_file(run)
+    summary = read_json(file) if file.is_file() else {}
+    found = ([Path(name) for name in summary.get(key, [])] for key in ("labelled_files", "normal_files"))
+    return next(filter(None, ([path for path in paths if path.is_file()] for paths in found)), [])

@@ -50,7 +50,7 @@ def look(run: Path, image: Path, out: Path) -> Found:
         score=said.score,
         doubt=said.doubt,
         thresholds=vars(detector.thresholds),
-        traits=traits(seen),
+        traits=traits(seen, detector.facts.familiar_region(detector.config)),
         regions=regions,
     )
 
