@@ -110,6 +110,21 @@ def exported(tiled: Path, export: Callable[..., Export], tmp_path_factory: pytes
     return export(tiled, tmp_path_factory.mktemp("exported") / "bricks.onnx")
 
 
+@pytest.mark.slow
+def test_tiles_and_a_region_of_interest_are_exported_together(
+    tiled: Path, large: Path, export: Callable[..., Export], tmp_path: Path
+) -> None:
+    """Whoever cuts the tiles blackens what lies outside; the graph knows nothing of it."""
+    pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
+    detector, image = Detector.load(tiled), read_category(large).anomalous[0].image
+    corners = ((0.1, 0.1), (0.8, 0.1), (0.8, 0.9), (0.1, 0.9))
+    detector.config = detector.config.model_copy(update={"region": (corners,)})
+    detector.save(tmp_path / "bricks.safetensors")
+    exported = load(export(tmp_path / "bricks.safetensors", images=image).file, "onnx")
+    found, expected = exported.predict(image), detector.predict(image)
+    assert torch.allclose(found.anomaly_map, expected.anomaly_map, atol=1e-4)
+
+
 @pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])

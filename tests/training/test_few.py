@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from flawtrace import verbs
+from flawtrace.data import draw_keeping, read_category
+from flawtrace.data.splits import draw_available
 from flawtrace.detector import FALSE_ALARMS, Calibration, Detector
 from flawtrace.detector.exporting import Export
 from flawtrace.ground.files import read_json
+from flawtrace.ground.presets import load_config
 from flawtrace.ground.shapes import ErrorMaps, Masks
-from flawtrace.method import Blended
+from flawtrace.method import Blended, Prepared, prepare
 from flawtrace.pictures.synthetic import make_dataset
 from flawtrace.training.errors import NothingToLearnFromError
 
@@ -104,6 +107,40 @@ def test_where_images_are_cut_into_tiles_a_defect_without_a_mask_teaches_nothing
     assert "without a mask are not learnt from: 3 images" in summary["warnings"][0]
     assert not any(kind.name in file for file in summary["labelled_files"])
     agrees(Detector.load(tmp_path / "run"), tmp_path)
+
+
+def test_copies_of_a_normal_image_are_one_image(tiny: dict[str, Any], tmp_path: Path) -> None:
+    """The member that never saw an image has not seen a copy of it, and no memory finds it in itself."""
+    root = make_dataset(tmp_path, side=64, num_normal=5, num_test_normal=1, num_per_type=2)
+    for image in sorted((root / "train/good").iterdir()):
+        shutil.copy(image, image.with_stem(f"{image.stem}-copy"))
+    split = draw_available(read_category(root), labels=1, seed=1)
+    *_, prepared = prepare(split, load_config(settings=tiny))
+    assert isinstance(prepared, Prepared)
+    assert prepared.material.sources.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_another_day_moves_what_an_image_shows_and_not_the_region(
+    tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    root = make_dataset(tmp_path, side=64, num_normal=8, num_test_normal=1, num_per_type=2)
+    corners = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
+    config = load_config(settings=tiny | {"region": (corners,), "variation": {"other_days": 1.0}})
+    *_, prepared = prepare(draw_available(read_category(root), labels=0, seed=1), config)
+    assert isinstance(prepared, Prepared)
+    shown = prepared.material.pictures
+    assert not shown[..., 32:].any()
+    assert (shown[..., :32].amax(dim=1) > 0.02).all()
+
+
+def test_no_label_means_no_word_about_any_image(tmp_path: Path) -> None:
+    root = make_dataset(tmp_path, side=64, num_normal=3, num_test_normal=1, num_per_type=2)
+    shutil.rmtree(next((root / "ground_truth").iterdir()))
+    category = read_category(root)
+    assert len(category.unmasked) == 2
+    assert draw_available(category, labels=1, seed=1).unmasked == category.unmasked
+    assert draw_available(category, labels=0, seed=1).unmasked == ()
+    assert draw_keeping(category, (), 0, seed=1).unmasked == ()
 
 
 def test_one_number_decides_where_the_maximum_of_the_map_is_the_score(

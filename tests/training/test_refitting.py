@@ -209,6 +209,20 @@ def test_images_that_test_are_never_learnt_from(run: Path, category: Path, tmp_p
     assert len(summary["labelled_files"]) == count - len(left)
 
 
+def test_normal_images_learnt_from_stay_for_training_where_more_are_added(
+    run: Path, category: Path, tmp_path: Path
+) -> None:
+    """In a folder that does not say what is for testing a fifth is drawn, another one once there are more."""
+    parts = tmp_path / "parts"
+    shutil.copytree(category / "train/good", parts / "normal")
+    detector = verbs.train(parts, tmp_path / "run", settings=read_json(run / "settings.json")).detector
+    others = make_dataset(tmp_path / "others", 3, side=64, num_normal=9, num_test_normal=1, num_per_type=1)
+    for image in (others / "train/good").iterdir():
+        shutil.copy(image, parts / "normal" / f"new-{image.name}")
+    grown = verbs.refit(tmp_path / "run", parts, tmp_path / "new").detector
+    assert set(detector.facts.normal_digests or ()) < set(grown.facts.normal_digests or ())
+
+
 def test_normal_images_and_defects_without_a_mask_can_be_kept_for_testing_too(
     run: Path, category: Path, tmp_path: Path
 ) -> None:

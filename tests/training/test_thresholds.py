@@ -132,6 +132,8 @@ def test_with_few_defects_false_alarms_are_as_rare_as_without_any() -> None:
     assert alarms_of(one, chosen(one, Config(max_false_alarms=0.2)))["alarms"] == 6
     assert misses_of(one, chosen(one, Config(max_misses=0.0)))["alarms"] == 0
     assert chosen(replace(one, few=False), Config()).defect == 0.5
+    maximum = replace(one, judged=False)
+    assert alarms_of(maximum, chosen(maximum, Config()))["alarms"] == 1
 
 
 def test_what_is_stored_tells_of_the_same_images() -> None:

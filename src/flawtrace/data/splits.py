@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection
+from dataclasses import replace
 from itertools import zip_longest
 
 import numpy as np
@@ -28,7 +29,12 @@ def draw_available(category: Category, labels: int, seed: int) -> Split:
     """Like `draw_split`, but of a type that has fewer images than `labels` all of them."""
     types = category.defect_types
     drawn = {sample for name, samples in types.items() for sample in _draw(name, samples, labels, seed)}
-    return divided(category, drawn)
+    return _without_any(divided(category, drawn), labels)
+
+
+def _without_any(split: Split, labels: int | None) -> Split:
+    """With no label asked for, no image teaches that it shows a defect, either."""
+    return replace(split, unmasked=()) if labels == 0 else split
 
 
 def divided(category: Category, drawn: Collection[Sample]) -> Split:
@@ -54,7 +60,7 @@ def draw_keeping(
     for name, samples in category.defect_types.items():
         by_chance = [one for one in _draw(name, samples, len(samples), seed) if one not in testing]
         drawn.update(sorted(by_chance, key=lambda sample: sample not in known)[:labels])
-    return divided(category, drawn)
+    return _without_any(divided(category, drawn), labels)
 
 
 def in_turn(category: Category, seed: int) -> list[Sample]:

@@ -1,6 +1,7 @@
 """Whether an exported file says in a runtime what the detector says from which it was made."""
 
 from collections.abc import Iterator
+from copy import copy
 
 import numpy as np
 import torch
@@ -32,6 +33,10 @@ class Compared:
         self.largest_difference = 0.0
         self._detector, self._takes = detector, takes
         self._written = exported.as_written()
+        self._of_pieces = detector
+        if detector.config.tile_side:  # whose graph leaves the region of interest to whoever cuts and joins
+            self._of_pieces = copy(detector)
+            self._of_pieces.config = detector.config.model_copy(update={"region": None})
 
     def compare(self, image: Image, everywhere: bool = False) -> None:
         """By flawtrace and by a program that only feeds the file; `everywhere` at several sizes.
@@ -51,7 +56,7 @@ class Compared:
             given = as_picture(image)[None].numpy()
             image = image_of(given[0])
         said = {name: values[0] for name, values in self._written(given).items()}
-        ours = self._detector.predict(image)
+        ours = self._of_pieces.predict(image)
         self._refuse_apart(ours, torch.from_numpy(np.array(said["map"])), float(said["score"]))
         thresholds = self.exported.thresholds
         verdict = thresholds.verdict(float(said["score"]))

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flawtrace.data import Sample, Split, evenly
-from flawtrace.data.pieces import ignored_at, lost, mask_at, size_of, sources_of, worked_on
+from flawtrace.data.pieces import ignored_at, lost, mask_at, size_of, worked_on
 from flawtrace.ground.config import Config
 from flawtrace.ground.devices import PROCESSOR, at_once, sent
 from flawtrace.ground.groups import VariationConfig
@@ -135,7 +135,9 @@ def prepare(
             in the region.
     """
     total = len(split.normal) + len(split.labelled) * (1 + config.copies) + len(split.unmasked)
-    calibration = torch.stack([piece.shown for piece in _read(evenly(split.normal, CALIBRATION), config)])
+    calibration = torch.stack(
+        [_in_region(piece.shown, config) for piece in _read(evenly(split.normal, CALIBRATION), config)]
+    )
     variation = settled(config.variation, calibration)
     config = config.model_copy(update={"variation": variation})
     if encoder is None:
@@ -149,7 +151,7 @@ def prepare(
     spoils = chain(of_other_days(len(split.normal), variation.other_days), repeat(False))
     while batch := list(islice(pieces, at_once(device))):
         shown = [
-            another_day(piece.shown, rng) if spoilt else piece.shown
+            _in_region(another_day(piece.shown, rng) if spoilt else piece.shown, config)
             for piece, spoilt in zip(batch, islice(spoils, len(batch)), strict=True)
         ]
         part = _part(encoder, sent(torch.stack(shown), device))
@@ -193,7 +195,7 @@ def prepare(
         labelled_ignored=None if ignored is None else ignored.to(device),
         unmasked=shelf["canvases"][last:],
         unmasked_pictures=shelf["pictures"][last:],
-        sources=sources_of(split.normal),
+        sources=_numbered([piece.digest for piece in found[: len(split.normal)]]),
         scales=encoder.scales,
         num_normal=len(split.normal),
         num_labelled=len(labelled),
@@ -204,6 +206,12 @@ def prepare(
         familiar = {name: familiar[name] for name in familiar if name not in OF_SIZE}
     num_blank = sum(piece.blank for piece in of_images.values())
     yield Prepared(material, tuple(piece.digest for piece in found), encoder, familiar, variation, num_blank)
+
+
+def _numbered(contents: Sequence[str]) -> Int[Tensor, " n"]:
+    """The number of the image that each row shows: a copy under another name is the same image."""
+    number = {content: index for index, content in enumerate(dict.fromkeys(contents))}
+    return torch.tensor([number[content] for content in contents], dtype=torch.long)
 
 
 def of_other_days(num_normal: int, share: float) -> list[bool]:
@@ -229,7 +237,11 @@ def covered(masks: Masks, grid: int) -> Float[Tensor, "b {grid} {grid}"]:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A sample as a square at working size, and what is known of its whole image."""
+    """A sample as a square at working size, and what is known of its whole image.
+
+    A tile is black outside of the region of interest, which it cannot tell by itself; a whole image is not
+    yet, so that another day's camera moves what lies there, and not the region.
+    """
 
     shown: Image
     digest: str
@@ -242,9 +254,14 @@ def _read(samples: Sequence[Sample], config: Config) -> Iterator[_Piece]:
     for path, parts in groupby(samples, key=attrgetter("image")):
         image = read_image(path)
         facts = digest(image), traits(image, config.region), blank(image)
-        whole = worked_on(image, config)
+        whole = worked_on(image, config if config.tile_side else config.model_copy(update={"region": None}))
         for sample in parts:
             yield _Piece(sample.part(whole), *facts)
+
+
+def _in_region(image: Image, config: Config) -> Image:
+    """A whole image as far as it counts; a tile already is."""
+    return image if config.tile_side else within(image, config.region)
 
 
 def _ignored(

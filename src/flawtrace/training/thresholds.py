@@ -5,7 +5,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from flawtrace.detector import VERDICTS, Errors, Thresholds, by_judge, decisive, doubtful, limited, marked
+from flawtrace.detector import (
+    FALSE_ALARMS,
+    VERDICTS,
+    Errors,
+    Thresholds,
+    by_judge,
+    decisive,
+    doubtful,
+    limited,
+    marked,
+)
 from flawtrace.ground.config import Config
 from flawtrace.measures.metrics import DEFECT, OK, Decided, Maps, Masks, balanced_f_max, image_auroc, summary
 from flawtrace.training.judging import HeldOut, Kind
@@ -33,7 +43,10 @@ def chosen(held_out: HeldOut, config: Config) -> Thresholds:
     if held_out.judged:
         defect = by_judge(as_taken, anomalous, *limits, few=held_out.few)
     else:
-        defect = limited(decisive(normal, anomalous), as_taken, anomalous, *limits)
+        rate, misses = limits
+        if rate is None and held_out.few:
+            rate = FALSE_ALARMS
+        defect = limited(decisive(normal, anomalous), as_taken, anomalous, rate, misses)
     unsure = doubtful(as_taken, defect)
     outlined = (~held_out.of(Kind.UNMASKED, Kind.SET_ASIDE)).numpy()
     maps, masks = held_out.maps.numpy()[outlined], held_out.masks.numpy()[outlined]

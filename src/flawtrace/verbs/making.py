@@ -117,7 +117,8 @@ def train(
     found = read(folder, named, skip_bad)
     category = found.category
     if drawn:
-        refuse_other_shape(drawn, {sample.image: image_size(sample.image) for sample in category.samples})
+        shown = (*category.samples, *category.unmasked)
+        refuse_other_shape(drawn, {sample.image: image_size(sample.image) for sample in shown})
     if progress and found.unused:
         progress(Unused("looking at the folder", 0.0, 1.0, folder=category.root, kinds=kinds(found.unused)))
     split = draw_available(category, config.labels, config.seed)

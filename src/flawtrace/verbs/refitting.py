@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
-from flawtrace.data import Named, Split, draw_keeping, refuse_foreign
+from flawtrace.data import Category, Named, Split, draw_keeping, natural, refuse_foreign
 from flawtrace.detector import Detector
 from flawtrace.ground.run_files import SETTINGS_NAME
-from flawtrace.pictures.images import digest, read_image
-from flawtrace.pictures.region import read_region, region_file
+from flawtrace.pictures.images import digest, image_size, read_image
+from flawtrace.pictures.region import read_region, refuse_other_shape, region_file
 from flawtrace.report import write_report
 from flawtrace.training import Event, Trained
 from flawtrace.training import refit as refitting
@@ -54,8 +54,12 @@ def refit(
     detector, category = trained_detector(run, device), read(folder, named, skip_bad).category
     if (drawn := region_file(Path(folder))) and read_region(drawn) != detector.config.region:
         warnings.warn(OtherRegionWarning(drawn), stacklevel=2)
+    elif drawn:
+        shown = (*category.samples, *category.unmasked)
+        refuse_other_shape(drawn, {sample.image: image_size(sample.image) for sample in shown})
     with hinting(skip_bad):
         learnt = set(detector.facts.digests)
+        category = _with_known(category, learnt)
         known = {one for one in category.anomalous if digest(read_image(one.image)) in learnt}
         apart = {Path(path).resolve() for path in testing}
         tests = {sample for sample in category.anomalous if sample.image.resolve() in apart}
@@ -66,6 +70,18 @@ def refit(
         category = replace(category, normal=normal, unmasked=unmasked)
         split = draw_keeping(category, known, labels, detector.config.seed, testing=tests)
         return _refitted(split, detector, Path(out), progress)
+
+
+def _with_known(category: Category, learnt: Collection[str]) -> Category:
+    """With the normal images that the detector learnt from for training: where a folder does not say which of
+    them are for testing, others are drawn once there are more.
+    """
+    if category.layout == "mvtec":
+        return category
+    back = {sample for sample in category.test_normal if digest(read_image(sample.image)) in learnt}
+    kept = tuple(sample for sample in category.test_normal if sample not in back)
+    normal = sorted((*category.normal, *back), key=lambda sample: natural(str(sample.image)))
+    return replace(category, normal=tuple(normal), test_normal=kept)
 
 
 def _refitted(
