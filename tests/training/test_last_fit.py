@@ -70,8 +70,8 @@ def found(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Exam]]:
     exams: list[Exam] = []
     monkeypatch.setattr(last_fit, "_confirmed", lambda found, *_: found)
 
-    def examine(*arguments: Any) -> Exam:
-        exams.append(whole(*arguments))
+    def examine(*arguments: Any, **before: Any) -> Exam:
+        exams.append(whole(*arguments, **before))
         return exams[-1]
 
     def one_more(_: HeldOut, num_normal: int) -> torch.Tensor:

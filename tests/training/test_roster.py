@@ -2,6 +2,7 @@
 
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,18 @@ def test_a_mask_is_new_where_it_was_drawn_or_corrected(split: Split, tmp_path: P
     assert before.changes(now) == Changes(masks=2)
     with pytest.raises(DataChangedError, match="2 new or corrected masks"):
         before.restored(later, now, tmp_path)
+
+
+def test_an_image_that_a_grown_folder_keeps_for_testing_is_not_gone(split: Split, tmp_path: Path) -> None:
+    roster = Roster.of(split)
+    new = Sample(file(tmp_path / "parts", "normal/3"))
+    grown = replace(split, normal=(split.normal[0], new), test=(*split.test, split.normal[1]))
+    found = roster.with_known(grown)
+    now = Roster.of(found)
+    assert roster.changes(now) == Changes(normal=1)
+    again = roster.restored(found, now, tmp_path)
+    assert (set(again.normal), again.test) == (set(split.normal), split.test)
+    assert roster.with_known(split) == split
 
 
 def test_what_is_gone_is_counted_and_cannot_be_gone_on_with(split: Split, tmp_path: Path) -> None:

@@ -99,6 +99,16 @@ class Roster:
             gone=len(known.keys() - there),
         )
 
+    def with_known(self, split: Split) -> Split:
+        """The split, with normal images of this roster for training that a folder which has grown now keeps
+        for testing: which ones it keeps is drawn.
+        """
+        known = {entry.content for entry in self.normal}
+        kept = [sample for sample in split.test if not sample.anomalous]
+        back = tuple(sample for sample in kept if content_of(sample.image) in known)
+        test = tuple(sample for sample in split.test if sample not in set(back))
+        return replace(split, normal=split.normal + back, test=test)
+
     def restored(self, split: Split, now: "Roster", run: Path) -> Split:
         """The split of this roster, taken from a split of what is there `now`.
 

@@ -174,7 +174,7 @@ def _finished(run: Path, config: Config, split: Split, resume: bool) -> Trained 
         return None
     detector, summary = Detector.load(run), read_json(run / SUMMARY_NAME)
     if (roster := Roster.read(run)) is not None:
-        changes = roster.changes(Roster.of(split))
+        changes = roster.changes(Roster.of(roster.with_known(split)))
         if changes.gone == len({entry.content for entry in roster.normal + roster.defects}):
             raise DataChangedError(run, str(changes))
         return Trained(detector, summary, changes)
@@ -189,7 +189,8 @@ def _started_with(split: Split, run: Path, resumed: bool) -> tuple[Split, Roster
     Raises:
         DataChangedError: some of that is gone or has changed.
     """
-    now = Roster.of(split)
     if not resumed or (started := Roster.read(run)) is None:
-        return split, now, Changes()
+        return split, Roster.of(split), Changes()
+    split = started.with_known(split)
+    now = Roster.of(split)
     return started.restored(split, now, run), started, started.changes(now)
